@@ -41,9 +41,9 @@ def shots(acts: Sequence[Mapping[str, Any]], filmed: Sequence[Clip]) -> list[Sho
     theirs: dict[int, list[Mapping[str, Any]]] = {}
     for act in acts:
         parcels, track = act.get("parcels"), act.get("track")
-        if act.get("kind") == ActKind.PHOTO and type(track) is int and isinstance(parcels, list):
-            for parcel in {parcel for parcel in parcels[:1] if type(parcel) is int}:
-                theirs.setdefault(parcel, []).append(act)
+        parcel = parcels[0] if isinstance(parcels, list) and parcels else None
+        if act.get("kind") == ActKind.PHOTO and type(track) is int and type(parcel) is int:
+            theirs.setdefault(parcel, []).append(act)
     found = []
     for parcel, photos in theirs.items():
         on_film = [act for act in photos if any(_shows(clip, _middle(act)) for clip in filmed)]

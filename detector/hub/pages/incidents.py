@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from detector.census import ZoneCensus
-from detector.hub.desk.census_chart import WIDTH, DayChart, day_chart, shown_span
+from detector.hub.desk.census_chart import QUARTER_S, WIDTH, DayChart, day_chart, shown_span
 from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
@@ -266,7 +266,7 @@ def _came(view: View, incident: StoredIncident) -> Came | None:
     if incident.kind != IncidentKind.ORIENTATION_PATTERN:
         return None
     place = (incident.site, incident.edge, incident.camera)
-    start, end = (incident.started_at - BEFORE_S) // 900 * 900, incident.ended_at + AFTER_S
+    start, end = (incident.started_at - BEFORE_S) // QUARTER_S * QUARTER_S, incident.ended_at + AFTER_S
     minutes = view.parts.censuses.minutes(place, start, end, view.scope).get(incident.zone or "", [])
     if not minutes:
         return None

@@ -24,9 +24,9 @@ function watchShots() {
 }
 
 async function drawShot(canvas) {
-  const { parcel, track, from, to } = Object.fromEntries(Object.entries(canvas.dataset).map(([name, is]) => [name, Number(is)]));
-  const segments = Player.in(document.querySelector(".item"))?.plan.segments ?? [];
-  const segment = segments.find((one) => (from + to) / 2 >= one.start && (from + to) / 2 < one.start + one.length);
+  const [parcel, track, from, to] = ["parcel", "track", "from", "to"].map((name) => Number(canvas.dataset[name]));
+  const player = Player.in(document.querySelector(".item"));
+  const segment = player?.plan.segments[player.segmentOf((from + to) / 2)];
   const [film, side] = segment ? await Promise.all([shotSource(segment), shotSide(segment)]) : [];
   if (!film || !side) {
     setTimeout(() => {
