@@ -1,26 +1,29 @@
 """Tells open pages what changed: one numbered stream of server-sent events.
 
 An event's `id` is the number of the change in the store. There is no queue per page: each page's stream remembers the
-last number it sent and, when poked, asks the store for what came after. So a slow page costs nothing, and a page that
-reconnects with `Last-Event-ID` misses nothing. After each answer it rests, the longer the more pages are open: when an
-hour of alerts comes at once, a hundred open pages must not keep the hub from taking them in.
+last number it sent and, when poked, asks for what came after. So a slow page costs nothing, and a page that reconnects
+with `Last-Event-ID` misses nothing. After each answer it rests, the longer the more pages are open, since whoever hears
+of a change asks for its page anew: when an hour of alerts comes at once, or many guards judge, a hundred open pages
+must not keep the hub from its work.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
+from weakref import WeakValueDictionary
 
 from anyio.to_thread import run_sync
 
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.store import Store
+from detector.hub.storage.tail import Tail
 
 HEARTBEAT_S = 15.0
-ASKED_PER_S = 100  # so often at most, however much happens, all pages together ask the database what changed
+TOLD_PER_S = 20  # so often at most, however much happens, all pages together are told of changes
 STREAMS_AT_ONCE = 200
 RELOAD = "event: reload\ndata: {}\n\n"
 REST = ": still here\n\n"
@@ -35,6 +38,8 @@ class Live:
         self._store = store
         self._heartbeat_s = heartbeat_s
         self._pokes: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._tails: WeakValueDictionary[Scope, Tail] = WeakValueDictionary()  # of the scopes of open streams
+        self._turn = object()
         self._closed = False
 
     @property
@@ -44,6 +49,7 @@ class Live:
 
     def poke(self) -> None:
         """Something has changed; from any thread."""
+        self._turn = object()
         for event, loop in list(self._pokes.items()):
             with suppress(RuntimeError):  # the server has just stopped
                 loop.call_soon_threadsafe(event.set)
@@ -72,7 +78,7 @@ class Live:
             aside: Asked after each poke and heartbeat, in the event loop, for unnumbered events to add; empty for none.
             heartbeat: What is sent where nothing happens.
         """
-        changes = partial(self._store.changed_since, scope=scope)
+        changes = self._tail(scope)
         poked = asyncio.Event()
         loop = self._pokes[poked] = asyncio.get_running_loop()
         asked_at = loop.time()
@@ -80,7 +86,7 @@ class Live:
             yield ": hello\nretry: 2000\n\n"
             while not self._closed:
                 poked.clear()
-                found, complete = await run_sync(changes, after)
+                found, complete = await run_sync(changes.since, after)
                 if not complete:
                     after = await run_sync(self._store.last_change)
                     yield f"id: {after}\n{RELOAD}"
@@ -89,7 +95,8 @@ class Live:
                     yield f"id: {number}\nevent: incident\ndata: {json.dumps({'id': incident})}\n\n"
                 if told := aside():
                     yield told
-                await asyncio.sleep(len(self._pokes) / ASKED_PER_S)
+                if found or not complete:
+                    await asyncio.sleep(self._rest())
                 is_poked = await self._wait(poked)
                 # Where much happens no heartbeat is ever due; who has no business here any more has to leave even so.
                 if not is_poked or loop.time() - asked_at >= self._heartbeat_s:
@@ -97,9 +104,21 @@ class Live:
                         return
                     asked_at = loop.time()
                 if not is_poked:
+                    self._turn = object()  # what another process changed
                     yield heartbeat
         finally:
             del self._pokes[poked]
+
+    def _tail(self, scope: Scope) -> Tail:
+        """The one that all streams of a scope share."""
+        tail = self._tails.get(scope)
+        if tail is None:
+            tail = self._tails[scope] = Tail(self._store, scope, lambda: self._turn)
+        return tail
+
+    def _rest(self) -> float:
+        """Seconds until a page is told again; by chance more or less, or all of them would ask at the same time."""
+        return len(self._pokes) / TOLD_PER_S * random.uniform(0.5, 1.5)  # noqa: S311 - nothing secret
 
     async def _wait(self, poked: asyncio.Event) -> bool:
         """Wait for a poke, at most until the next heartbeat is due; tells whether it came."""

@@ -86,7 +86,7 @@ def test_a_page_that_was_away_too_long_is_told_to_reload(sqlite_store: Store, en
 def test_while_much_happens_open_pages_gather_what_they_ask_for_and_miss_nothing(
     sqlite_store: Store, envelope: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.hub.events.ASKED_PER_S", 4)
+    monkeypatch.setattr("detector.hub.events.TOLD_PER_S", 4)
     asked: list[str] = []
     event.listen(sqlite_store.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
 
