@@ -15,7 +15,7 @@ from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, notes, snapshots, thresholds
 from detector.hub.storage.store import read_incidents
 from detector.hub.storage.stored import StoredIncident
-from detector.hub.storage.wanted import Wanted, lane
+from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S
 
 # Why a verdict was given, by verdict. What a false alarm was instead is learnt from (`training_set.claim`).
@@ -39,17 +39,6 @@ class Note:
     user: str
     at: float
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """How many incidents of one kind, camera and lane wait for a verdict."""
-
-    site: str
-    camera: str
-    kind: str
-    told: str
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +94,16 @@ class Reviews:
             found = {one.id: one for one in read_incidents(connection, list(harms))}
         return [(harm, found[incident]) for incident, harm in harms.items() if incident in found]
 
-    def waiting(self, scope: Scope = EVERYWHERE) -> list[Queued]:
-        """How many incidents wait for a verdict, by place, kind and lane."""
+    def left(self, wanted: Wanted) -> int:
+        """How many of those that are wanted nobody has judged."""
+        query = select(func.count()).where(incidents.c.verdict.is_(None), *wanted.clauses())
+        return self._database.read(query).scalar_one()
+
+    def waiting(self, scope: Scope = EVERYWHERE) -> list[tuple[str, str]]:
+        """Cameras, each with every kind of incident that waits for a verdict there."""
         c = incidents.c
-        what = (c.site, c.camera, c.kind, lane(scope).label("told"))
-        query = (
-            select(*what, func.count().label("count"))
-            .where(c.verdict.is_(None), *Wanted(scope=scope).clauses())
-            .group_by(*what)
-            .order_by(*what)
-        )
-        return [Queued(**row._mapping) for row in self._database.read(query)]
+        query = select(c.camera, c.kind).where(c.verdict.is_(None), *Wanted(scope=scope).clauses()).distinct()
+        return [(camera, kind) for camera, kind in self._database.read(query)]
 
     def add_note(self, incident: str, user: str, text: str, at: float) -> None:
         """Write something to an incident; open pages are told."""
@@ -194,10 +182,3 @@ def spread(times: Sequence[float], most: int) -> list[int]:
 def is_reason(verdict: str, reason: str) -> bool:
     """Whether a reason goes with a verdict; none at all goes with any."""
     return not reason or reason in REASONS.get(verdict, ())
-
-
-def left(waiting: Sequence[Queued], *, camera: str = "", kind: str = "", told: str = "") -> int:
-    """How many wait, of those that match what is given."""
-    return sum(
-        one.count for one in waiting if camera in ("", one.camera) and kind in ("", one.kind) and told in ("", one.told)
-    )

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from detector.hub.desk.reviews import left
 from detector.hub.edges.cameras import by_name, by_place
 from detector.hub.events import HERE
 from detector.hub.pages.incidents import item_of, known
@@ -65,12 +64,13 @@ def review(view: Judge, incident: str = "") -> Response:
     desk = Desk.of(view)
     listed = _listed(view, desk)
     shown = known(view, incident) if incident else next(iter(listed["queue"]), None)
+    waiting = view.parts.reviews.waiting(view.scope)
     return view.page(
         "review.html",
         desk=desk,
         last_change=last_change,
-        cameras=_cameras(view, desk, listed["waiting"]),
-        kinds=sorted({one.kind for one in listed["waiting"]} | ({desk.kind} if desk.kind else set())),
+        cameras=_cameras(view, {camera for camera, _ in waiting} | ({desk.camera} if desk.camera else set())),
+        kinds=sorted({kind for _, kind in waiting} | ({desk.kind} if desk.kind else set())),
         lanes=LANES,
         **listed,
         **(item_of(view, shown) if shown else {"incident": None}),
@@ -131,21 +131,19 @@ def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0,
 
 def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
     """What `queue.html` needs: one page of the queue, and how many are left."""
-    found = view.parts.reviews.queue(desk.wanted(view), _place(after), PAGE_SIZE + 1)
+    wanted = desk.wanted(view)
+    found = view.parts.reviews.queue(wanted, _place(after), PAGE_SIZE + 1)
     more = found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None
-    waiting = view.parts.reviews.waiting(view.scope)
     return {
         "queue": [incident for _, incident in found[:PAGE_SIZE]],
         "next_page": desk.address("/review/queue", after=_written_place(*more)) if more else "",
-        "waiting": waiting,
-        "left": left(waiting, camera=desk.camera, kind=desk.kind, told=desk.lane),
+        "left": view.parts.reviews.left(wanted),
     }
 
 
-def _cameras(view: View, desk: Desk, waiting: list[Any]) -> list[tuple[str, str]]:
-    """Names and titles of cameras that something waits at, and of the one that is chosen."""
+def _cameras(view: View, names: set[str]) -> list[tuple[str, str]]:
+    """Names of cameras, each with its title."""
     titles = by_name(by_place(view.cameras))
-    names = {one.camera for one in waiting} | ({desk.camera} if desk.camera else set())
     return sorted(((name, titles.get(name, name)) for name in names), key=lambda camera: natural(camera[1], camera[0]))
 
 
