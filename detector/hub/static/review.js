@@ -724,7 +724,7 @@ async function refresh(id) {
 }
 
 // What another camera tells may be of the same minute, and then stands here, too. Of many changes a few are asked about.
-const OTHERS_EVERY_MS = 2000;
+const OTHERS_EVERY_MS = 5000;
 let refreshingOthers = 0;
 
 function refreshSoon() {
