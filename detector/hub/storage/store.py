@@ -66,6 +66,7 @@ from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
 KEPT_REFUSALS = 1_000
+_SHOWN = incidents.alias()  # what is shown in a double's stead
 
 
 class Store:
@@ -555,9 +556,8 @@ def _followed(within: Wanted) -> Select[Any]:
 
 def _of_shown(*, is_camera: bool) -> ColumnElement[bool]:
     """Whether a double is of the camera of what is shown in its stead, or not."""
-    shown = incidents.alias()
-    same = shown.c.camera == incidents.c.camera
-    return exists().where(shown.c.id == incidents.c.same_as, same if is_camera else ~same)
+    same = _SHOWN.c.camera == incidents.c.camera
+    return exists().where(_SHOWN.c.id == incidents.c.same_as, same if is_camera else ~same)
 
 
 def _counted(start: float, end: float, scope: Scope) -> list[ColumnElement[bool]]:
