@@ -1,15 +1,17 @@
 """Twenty guards and three edges at one hub; run by hand: `python -m tests.bench.guards [GUARDS [SECONDS [INCIDENTS]]]`.
 
 The hub is a process of its own with a database of INCIDENTS (10,000 when left out) and a real mosquitto; each edge has
-an outbox and sends an alert every two seconds. Each guard has a browser's connections: the desk's event stream stays
-open, and every few seconds (as many as people take to judge a clip, 2 to 6) the guard asks for the next item and its
-side file, judges it, and now and then looks at the queue, the feed or a camera. Printed are times from request to last
-byte, and whether every alert arrived.
+an outbox and sends an alert every two seconds. Each guard has an open desk: every few seconds (as many as people take
+to judge a clip, 2 to 6) it asks for the next item, judges it, and now and then looks at another page. At whatever its
+stream tells of, it asks for the queue and the item anew, with the pauses that `review.js` makes; one guard in five has
+an open feed besides, which does likewise. Printed are times from request to last byte, the share of one core that the
+hub took from its start to its end, and whether every alert arrived.
 """
 
 from __future__ import annotations
 
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -78,8 +80,26 @@ def guard(url: str, number: int, times: Times, stop: threading.Event) -> None:
         while (login := client.post("/login", data=fields)).status_code == 429:
             time.sleep(1 + rng.random())
         assert login.status_code == 303, login.status_code
-        threading.Thread(target=listen, args=(url, dict(client.cookies), stop), daemon=True).start()
         seen: list[str] = []
+        shown: list[str] = []
+
+        def queue(page: httpx.Client) -> None:
+            with times.of("queue, told"):
+                assert page.get("/review/queue").status_code == 200
+
+        def item(page: httpx.Client) -> None:
+            if shown:
+                with times.of("item, told"):
+                    assert page.get(f"/incidents/{shown[-1]}/item").status_code in (200, 404)
+
+        def feed(page: httpx.Client) -> None:
+            with times.of("feed, told"):
+                assert page.get("/feed/live", params={"seen": 1, "shown": 20}).status_code == 200
+
+        deeds: list[tuple[Callable[[httpx.Client], None], float, float]] = [(queue, 0.15, 4), (item, 5, 0)]
+        open_page(url, dict(client.cookies), f"/review/events?desk=guard-{number:03}&after=0", deeds, stop)
+        if number % 5 == 0:
+            open_page(url, dict(client.cookies), "/events?after=0", [(feed, 0.15, 0)], stop)
         while not stop.wait(rng.uniform(2, 6)):
             if not seen:
                 with times.of("review desk"):
@@ -90,6 +110,9 @@ def guard(url: str, number: int, times: Times, stop: threading.Event) -> None:
                 if not seen:
                     continue
             incident = seen.pop()
+            shown.append(incident)
+            with times.of("look"):
+                client.post("/review/look", data={"desk": f"guard-{number:03}", "incident": incident})
             with times.of("item"):
                 assert client.get(f"/incidents/{incident}/item").status_code in (200, 404)
             with times.of("verdict"):
@@ -105,15 +128,43 @@ def guard(url: str, number: int, times: Times, stop: threading.Event) -> None:
                     assert client.get(other).status_code == 200, other
 
 
-def listen(url: str, cookies: dict[str, str], stop: threading.Event) -> None:
-    """The event stream of an open page."""
-    with (
-        httpx.Client(base_url=url, cookies=cookies, timeout=None) as client,
-        client.stream("GET", "/events", params={"after": 0}) as stream,
-    ):
-        for _line in stream.iter_lines():
-            if stop.is_set():
-                return
+def open_page(
+    url: str,
+    cookies: dict[str, str],
+    stream: str,
+    deeds: list[tuple[Callable[[httpx.Client], None], float, float]],
+    stop: threading.Event,
+) -> None:
+    """An open page's stream, and what it asks for at changes: each the least pause before, and that by what it took."""
+    told = [threading.Event() for _ in deeds]
+
+    def listen() -> None:
+        with (
+            httpx.Client(base_url=url, cookies=cookies, timeout=None) as client,
+            client.stream("GET", stream) as lines,
+        ):
+            for line in lines.iter_lines():
+                if stop.is_set():
+                    return
+                if line in ("event: incident", "event: reload"):
+                    for one in told:
+                        one.set()
+
+    def ask(deed: Callable[[httpx.Client], None], pause_s: float, rest: float, told: threading.Event) -> None:
+        took = 0.0
+        with httpx.Client(base_url=url, cookies=cookies, timeout=60) as client:
+            while not stop.is_set():
+                if not told.wait(1):
+                    continue
+                stop.wait(max(pause_s, rest * took))
+                told.clear()
+                began = time.perf_counter()
+                deed(client)
+                took = time.perf_counter() - began
+
+    threading.Thread(target=listen, daemon=True).start()
+    for deed, one in zip(deeds, told, strict=True):
+        threading.Thread(target=ask, args=(*deed, one), daemon=True).start()
 
 
 def edge(folder: Path, port: int, name: str, stop: threading.Event) -> int:
@@ -168,6 +219,7 @@ def main() -> None:
             "retention: {reserve_gb: 0}\nalerts_per_shift: 1000000\nenrolment: first_sight\n"
         )
         command = [sys.executable, "-m", "detector", "hub", str(folder / "hub.yaml"), "--port", "0"]
+        began = time.monotonic()
         hub = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True)
         stack.callback(hub.kill)
         assert hub.stdout
@@ -186,10 +238,15 @@ def main() -> None:
         stop.set()
         for thread in threads:
             thread.join()
-        print(f"{guards} guards, {EDGES} edges, {incidents} incidents before, {seconds} s")
-        times.print()
+        ran_s = time.monotonic() - began
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)  # others that have ended
         hub.terminate()
         hub.wait(20)
+        print(f"{guards} guards, {EDGES} edges, {incidents} incidents before, {seconds} s")
+        times.print()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        share = (used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime) / ran_s
+        print(f"the hub took {share:.0%} of a core")
         store = Store(f"sqlite:///{folder / 'data/hub.sqlite'}")
         missing = sum(one.missing for one in store.edges())
         arrived = sum(store.incident(f"edge{n}-{k + 1}") is not None for n in range(EDGES) for k in range(sent[n]))
