@@ -206,7 +206,8 @@ def _unopened(error: Exception, took_s: float, order: Connect) -> tuple[Trouble,
     if _timed_out(error) or (invalid and took_s >= 0.9 * order.read_s):
         return "no_answer", f"can't be opened: no answer for {took_s:.1f} s"
     if isinstance(error, av.error.HTTPNotFoundError):
-        return "no_video", "can't be opened: the camera has no stream of this name: check the address after the port"
+        hint = "check the address after the port; configs/site.yaml lists common ones"
+        return "no_video", f"can't be opened: the camera has no stream of this name: {hint}"
     if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
         return "no_video", "can't be opened: the camera sends by UDP alone: switch on RTSP over TCP there"
     if getattr(error, "errno", None) == errno.EIO and not _is_known_host(order.address):
