@@ -8,17 +8,19 @@ After each clip goes its side file, in the same way.
 
 Both carry the signed claim of `wire.clip_headers`. What the hub will never take becomes a dead letter, and its file
 stays; everything else is tried again, ever later. Only the hub itself has taken or refused anything: a network's login
-page says 200 to whatever is put to it, a proxy 413.
+page says 200 to whatever is put to it, a proxy 413, and then the rest goes in smaller pieces.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any, Literal
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,6 +35,7 @@ from detector.mqtt.connection import back_off_s
 logger = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
+LEAST_PIECE = 64 * 1024  # what lets less pass at once lets no clip pass
 POLL_S = 1.0
 CONNECT_S = 3.0
 ANSWER_S = 30.0  # the hub reads a whole clip again to check it
@@ -43,6 +46,7 @@ WHOLE, MORE = (200, 201), 202
 # 409: another offset is expected, which the next HEAD tells.
 NO_SUCH_PATH = (404, 405)
 NOT_BELIEVED = 401
+TOO_LARGE = 413
 NO_ROOM = 507
 CLOCKS_AGREE_S = 60.0  # a hub takes no claim from clocks that are a quarter of an hour apart
 NOT_THE_HUB = "a proxy, a firewall or a network's login page answered, not the hub"
@@ -53,8 +57,16 @@ class RefusedError(LabelwatchError):
     """The hub will never take this clip."""
 
 
+Way = Literal["unreachable", "between", "no_room", "refused"]
+"""What keeps clips: nobody answers, something else than the hub does, its disk is short, or it won't have them now."""
+
+
 class NotNowError(LabelwatchError):
     """It did not work this time."""
+
+    def __init__(self, reason: str, way: Way = "refused") -> None:
+        super().__init__(reason)
+        self.way: Way = way
 
 
 class OlderHubError(LabelwatchError):
@@ -85,6 +97,7 @@ class Carrier:
         self._key = key
         self._clock = clock
         self._go_on = go_on
+        self._most = sys.maxsize  # bytes that pass at once, as far as is known
 
     def bring(self, client: httpx.Client, clip: Clip) -> None:
         """Return when the hub has the clip whole; what it has of it already isn't sent again.
@@ -106,13 +119,17 @@ class Carrier:
             _judge(answer, self._clock)
             offset = _offset(answer)
         while offset < clip.size:
+            piece = min(self._most, clip.size - offset)
             headers = {
                 **self._headers(clip),
-                "Content-Range": f"bytes {offset}-{clip.size - 1}/{clip.size}",
-                "Content-Length": str(clip.size - offset),
+                "Content-Range": f"bytes {offset}-{offset + piece - 1}/{clip.size}",
+                "Content-Length": str(piece),
                 "Content-Type": "video/mp4" if clip.what is None else "application/gzip",
             }
-            answer = client.put(url, headers=headers, content=self._rest(clip, offset))
+            answer = client.put(url, headers=headers, content=self._piece(clip, offset, piece))
+            if answer.status_code == TOO_LARGE and piece > LEAST_PIECE and not _is_of_hub(answer):
+                self._most = max(LEAST_PIECE, piece // 2)
+                continue
             if clip.what is not None and answer.status_code in NO_SUCH_PATH and _is_of_hub(answer):
                 raise OlderHubError("no such path")
             _judge(answer, self._clock)
@@ -123,11 +140,10 @@ class Carrier:
                 raise NotNowError("the hub took none of it")
         raise NotNowError("the hub has every byte but has not said that it is whole")
 
-    def _rest(self, clip: Clip, offset: int) -> Iterator[bytes]:
-        """The file from `offset` on."""
+    def _piece(self, clip: Clip, offset: int, left: int) -> Iterator[bytes]:
+        """So many bytes of the file from `offset` on."""
         with clip.path.open("rb") as file:
             file.seek(offset)
-            left = clip.size - offset
             while left and (chunk := file.read(min(CHUNK, left))):
                 self._go_on()
                 left -= len(chunk)
@@ -183,7 +199,16 @@ class ClipUploads(Tended):
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
         self._verify = trust_in(hub_url, ca_file)
         self._said_older = False
+        self._clock = clock
         self._failures = 0  # in a row
+        self._stuck: tuple[float, Way] | None = None  # since when none got through, and what keeps them now
+
+    def health(self) -> dict[str, Any]:
+        """Of the health message: for how long no clip got through though some were due, seconds, and why (`Way`)."""
+        if (stuck := self._stuck) is None:
+            return {}
+        since, way = stuck
+        return {"clips_stuck": {"s": round(max(0.0, self._clock.now() - since), 1), "way": way}}
 
     def use_key(self, key: Ed25519PrivateKey) -> None:
         """Sign claims with this key from now on."""
@@ -234,6 +259,8 @@ class ClipUploads(Tended):
             wait_s = back_off_s(self._clips.attempts(clip) + 1, LONGEST_BACK_OFF_S)
             self._clips.postpone(clip, wait_s)
             self._failures += 1
+            way: Way = error.way if isinstance(error, NotNowError) else "unreachable"
+            self._stuck = (self._stuck[0] if self._stuck else self._clock.now()), way
             return reason
         else:
             _delete(clip)  # first: whoever is killed now is told by the hub that it has the clip, and leaves no file
@@ -241,6 +268,7 @@ class ClipUploads(Tended):
             self._said_older = self._said_older and clip.what is None
             logger.info("clip %s is with the hub", clip.name)
         self._failures = 0
+        self._stuck = None
         return ""
 
     def _go_on(self) -> None:
@@ -278,8 +306,8 @@ def _judge(answer: httpx.Response, clock: Clock) -> None:
     if status in WHOLE or status == MORE:
         return
     if status < 500 and not _is_of_hub(answer):
-        limit = ", which lets no clip as large as this pass" if status == 413 else ""
-        raise NotNowError(f"{NOT_THE_HUB}: {status} {answer.reason_phrase}{limit}")
+        limit = f", which lets not even {LEAST_PIECE // 1024} KB pass at once" if status == TOO_LARGE else ""
+        raise NotNowError(f"{NOT_THE_HUB}: {status} {answer.reason_phrase}{limit}", "between")
     reason = f"the hub answered {status} {answer.text[:200]}".rstrip()
     if status == NOT_BELIEVED:  # mostly without a word, since a clip is asked for before it is sent
         reason += _clocks_apart(answer.headers.get("Date", ""), clock.now())
@@ -287,7 +315,7 @@ def _judge(answer: httpx.Response, clock: Clock) -> None:
         reason += ": its disk is short, and its health page says what to do"
     if 400 <= status < 500 and status not in TRY_AGAIN:
         raise RefusedError(reason)
-    raise NotNowError(reason)
+    raise NotNowError(reason, "no_room" if status == NO_ROOM else "refused")
 
 
 def _clocks_apart(date: str, now: float) -> str:
@@ -310,5 +338,5 @@ def _is_of_hub(answer: httpx.Response) -> bool:
 def _offset(answer: httpx.Response) -> int:
     text = answer.headers.get("Upload-Offset", "")
     if not text.isdecimal():
-        raise NotNowError(f"{NOT_THE_HUB}: {answer.status_code} {answer.reason_phrase}")
+        raise NotNowError(f"{NOT_THE_HUB}: {answer.status_code} {answer.reason_phrase}", "between")
     return int(text)

@@ -28,7 +28,8 @@ CONTENT = b"\0\0\0 ftypisom" + bytes(range(256)) * 4000
 class Hub:
     """Keeps what is put, believes only signed claims, and answers the next requests as `script` says.
 
-    What `between` says, a login page or a proxy on the way answers before it.
+    What `between` says, a login page or a proxy on the way answers before it, as it does with 413 to whatever brings
+    more than `passes` bytes at once.
     """
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
@@ -37,6 +38,7 @@ class Hub:
         self.asked: list[str] = []
         self.script: list[int] = []
         self.between: list[int] = []
+        self.passes: int | None = None
         self.take_at_most: int | None = None
         self.knows_sides = True
         self.no_such_path = 404
@@ -55,7 +57,7 @@ class Hub:
                 if offset is not None:
                     self.send_header("Upload-Offset", str(offset))
                 if self.headers.get("Content-Length") and status >= 400:
-                    self.close_connection = True
+                    self.send_header("Connection", "close")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -63,6 +65,8 @@ class Hub:
                 incident, segment, *rest = self.path.removeprefix("/api/clips/").split("/")
                 name = "/".join([incident, segment, *rest])
                 hub.asked.append(f"{self.command} {name} {self.headers.get('Content-Range', '')}".strip())
+                if hub.passes is not None and int(self.headers.get("Content-Length", 0)) > hub.passes:
+                    hub.between.insert(0, 413)
                 if hub.between:
                     self.rfile.read(int(self.headers.get("Content-Length", 0)))
                     self.answer(hub.between.pop(0), kind="text/html")
@@ -91,14 +95,17 @@ class Hub:
                 held = hub.held.get(self.path, b"")
                 first = int(self.headers["Content-Range"].split()[1].split("-")[0])
                 assert first == len(held)
-                assert int(self.headers["Content-Length"]) == claim["size"] - first
+                brought = int(self.headers["Content-Length"])
                 if hub.take_at_most is not None:
                     held += self.rfile.read(min(hub.take_at_most, claim["size"] - first))
                     hub.held[self.path], hub.take_at_most = held, None
                     self.close_connection = True  # as if the line broke
                     return
-                held += self.rfile.read(claim["size"] - first)
+                held += self.rfile.read(brought)
                 hub.held[self.path] = held
+                if len(held) < claim["size"]:
+                    self.answer(202, len(held))
+                    return
                 if len(held) != claim["size"] or hashlib.sha256(held).hexdigest() != claim["sha256"]:
                     self.answer(422)
                     return
@@ -301,7 +308,7 @@ def test_what_the_hub_never_takes_is_a_dead_letter_and_its_file_stays(
         pytest.param([405, 200], "not the hub: 200 OK", id="a login page without HEAD"),
         pytest.param([404, 201], "not the hub: 201 Created", id="another server"),
         pytest.param([405, 405], "not the hub: 405 Method Not Allowed", id="a server that takes nothing"),
-        pytest.param([405, 413], "413 Request Entity Too Large, which lets no clip as large as this pass", id="proxy"),
+        pytest.param([405, *[413] * 5], "413 Request Entity Too Large, which lets not even 64 KB pass", id="proxy"),
         pytest.param([451], "not the hub: 451 Unavailable For Legal Reasons", id="a firewall"),
     ],
 )
@@ -318,6 +325,43 @@ def test_what_something_on_the_way_says_is_not_the_hub_s_word(
     assert [claim["size"] for claim in hub.whole.values()] == [len(CONTENT)]
     (line,) = [record.getMessage() for record in caplog.records if " waits: " in record.getMessage()]
     assert told in line
+
+
+def test_what_a_proxy_finds_too_large_goes_in_pieces_that_it_lets_pass(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.passes = 300_000
+    for incident in ("i1", "i2"):
+        queue_clip(outbox, tmp_path, incident)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0) and len(hub.whole) == 2
+    assert all(held == CONTENT for held in hub.held.values())
+    tried = len([asked for asked in hub.asked if asked.startswith("PUT i1")])
+    assert tried == 2 + 4, "of the first clip whole and half are refused"
+    assert len([asked for asked in hub.asked if asked.startswith("PUT i2")]) == 4, "what passes is known by then"
+
+
+def test_for_how_long_no_clip_got_through_is_told_and_why(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.script = [507] * 2
+    queue_clip(outbox, tmp_path)
+    box = upload_to(hub.url)
+    assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == "no_room")
+    assert outbox.wait_drained(20.0)
+    assert soon(lambda: box.health() == {})
+
+
+@pytest.mark.parametrize(
+    ("between", "way"), [([200, 200], "between"), ([413], "between"), ([403], "between"), ([], "unreachable")]
+)
+def test_what_keeps_clips_is_told_apart(
+    between: list[int], way: str, tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.between = between * 100
+    queue_clip(outbox, tmp_path)
+    box = upload_to(hub.url if between else "http://127.0.0.1:1")
+    assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == way)
 
 
 def test_a_hub_that_takes_nothing_is_asked_no_more_often_by_a_box_with_many_clips(

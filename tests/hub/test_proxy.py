@@ -8,7 +8,10 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -16,15 +19,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
+from detector.alerts.uploads import Carrier
+from detector.clock import SystemClock
 from detector.config import Broker, HubConfig
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from tests.conftest import REPOSITORY, part_missing
-from tests.hub.conftest import make_envelope, make_hub
+from tests.hub.conftest import make_envelope, make_hub, make_mp4
 from tests.hub.test_server import free_port
 
 SHIPPED = REPOSITORY / "configs/proxy/nginx.conf"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +43,20 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     hub.stop()
 
 
-@pytest.fixture(scope="module")
-def proxied(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client that reaches the hub through nginx only."""
+@contextmanager
+def behind_nginx(hub: Hub, folder: Path, others: Mapping[str, str] = NOTHING) -> Iterator[httpx.Client]:
+    """A client that reaches the hub through nginx only, with the shipped configuration but for some `others`."""
     program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if program is None:
         part_missing("nginx", "nginx-light")
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    port = free_port()
     pair = certificate(folder / "tls", [], time.time())
     changes = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "127.0.0.1:8080": hub.url.removeprefix("http://").rstrip("/"),
         "/etc/ssl/certs/labelwatch.example.com.crt": str(pair.chain),
         "/etc/ssl/private/labelwatch.example.com.key": str(pair.key),
+        **others,
     }
     shipped = SHIPPED.read_text()
     for old, new in changes.items():
@@ -77,6 +85,13 @@ def proxied(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[http
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def proxied(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client behind nginx as shipped."""
+    with behind_nginx(hub, tmp_path_factory.mktemp("nginx")) as client:
+        yield client
 
 
 def _wait(client: httpx.Client, process: subprocess.Popen[str]) -> None:
@@ -128,6 +143,21 @@ def test_clips_larger_than_the_usual_limit_come_through(hub: Hub, proxied: httpx
         sha256=hashlib.sha256(content).hexdigest(), started_at=time.time(), at=time.time(), key=key,
     )  # fmt: skip
     assert proxied.put("/api/clips/big/0", content=content, headers=claim).status_code == 201
+
+
+def test_clips_come_through_in_pieces_where_somebody_left_the_usual_limit(hub: Hub, tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    EdgeKeys(hub.store.database).trust("shanghai", "box8", wire.public_key_text(key), 0.0)
+    film = tmp_path / "clip.mp4"
+    content = make_mp4(film)
+    content += (3 * 2**20).to_bytes(4, "big") + b"free" + bytes(3 * 2**20 - 8)
+    film.write_bytes(content)
+    now = time.time()
+    clip = Clip("cut", 0, "cam3", film, hashlib.sha256(content).hexdigest(), len(content), now, 4.0)
+    with behind_nginx(hub, tmp_path, {"client_max_body_size 600m;": ""}) as client:
+        topics = wire.Topics("shanghai", "box8")
+        Carrier(str(client.base_url), topics, lambda: key, SystemClock()).bring(client, clip)
+    assert [one.size for one in hub.store.clips("cut")] == [len(content)]
 
 
 def test_who_makes_up_an_address_is_counted_by_the_true_one(proxied: httpx.Client) -> None:
