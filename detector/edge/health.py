@@ -38,7 +38,8 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
     told: dict[str, Any] = {"site": config.site, "edge": config.edge, "cameras": reports}
     told |= {"tuned": tuned, "zoned": zoned, "dropped_views": delivery.link.dropped_views}
-    told |= {**counts, **delivery.trust.health(), **what_runs(config), **_certificate_told(config)}
+    uploads = delivery.uploads.health() if delivery.uploads is not None else {}
+    told |= {**counts, **uploads, **delivery.trust.health(), **what_runs(config), **_certificate_told(config)}
     return {**told, "clock": _clock_told(), **_box_told(config)}
 
 

@@ -23,7 +23,7 @@ from detector.hub.storage.schema import dropped
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge
 from detector.hub.texts import Phrases
-from detector.hub.watch.alarm_words import title
+from detector.hub.watch.alarm_words import advice, title
 from detector.hub.watch.alarms import KINDS, Alarm, Alarms, Sign
 from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import HubNow, signs
@@ -83,6 +83,11 @@ def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
         ({"backlog": 3, "oldest_s": 901}, ["backlog"]),
         ({"backlog": 3, "oldest_s": 899}, []),
         ({"backlog": 0, "oldest_s": 9000}, []),
+        ({"clips": 2, "clips_stuck": {"s": 901.0, "way": "between"}}, ["clips_stuck"]),
+        ({"clips": 2, "clips_stuck": {"s": 899.0, "way": "between"}}, []),
+        ({"clips": 0, "clips_stuck": {"s": 9000.0, "way": "between"}}, []),  # what waited gave way
+        ({"clips": "x", "clips_stuck": [1]}, []),
+        ({"clips": 2, "clips_stuck": {"s": "x"}}, []),
         ({"disk_free": 4.9 * GB}, ["edge_disk"]),
         ({"offset": 2.1}, ["clock"]),
         ({"hub_key": "another", "refused_words": 1}, ["hub_key"]),
@@ -115,6 +120,32 @@ def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
 )
 def test_what_is_wrong_with_an_edge(changes: dict[str, Any], kinds: list[str]) -> None:
     assert wrong(edge(**changes)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("unreachable", "hub.url"),
+        ("between", "a proxy or a login page"),
+        ("no_room", "disk is short"),
+        ("refused", "log says why"),
+        ("heard of later", "log says why"),
+    ],
+)
+def test_clips_that_do_not_come_are_told_with_what_helps(way: str, words: str, sqlite_store: Store) -> None:
+    alarms = Alarms(sqlite_store.database)
+    found = signs(
+        [edge(clips=2, clips_stuck={"s": 1200.0, "way": way})], HubNow(FINE, NOON - 9000, key="ours"), CONFIG, NOON
+    )
+    for at in (NOON, NOON + 130):
+        alarms.judge(found, at)
+    (alarm,) = alarms.open()
+    say = Phrases("en")
+    assert title(alarm, say, UTC) == (
+        "Edge box shanghai / box1 can't hand over 2 clips: none got through for 20\xa0min"
+    )
+    assert words in advice(alarm, say, UTC)
+    assert "录像存在那台设备上" in advice(alarm, Phrases("zh"), UTC) or way == "no_room"
 
 
 @pytest.mark.parametrize(

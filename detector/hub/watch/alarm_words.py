@@ -20,7 +20,10 @@ def advice(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> str:
     """What to do about it."""
     if (trouble := alarm.facts.get("trouble")) in TROUBLES:
         return say.gap.join((say(f"trouble_{trouble}"), say(f"trouble_help_{trouble}")))
-    return say("alarm_do_" + alarm.kind, **_values(alarm, say, zone)) if alarm.kind in KINDS else ""
+    if alarm.kind not in KINDS:
+        return ""
+    told = say("alarm_do_" + alarm.kind, **_values(alarm, say, zone))
+    return say.either(f"alarm_do_{alarm.kind}_{alarm.facts.get('way')}", told)
 
 
 def _values(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> dict[str, Any]:

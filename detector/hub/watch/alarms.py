@@ -55,6 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "knocking": Kind("critical", calm_s=600.0),
     "camera_silent": Kind(after_s=300.0),
     "backlog": Kind(),
+    "clips_stuck": Kind(after_s=120.0),
     "dropped": Kind("critical", is_loss=True),
     "dropped_clips": Kind(is_loss=True),
     "dead": Kind(is_loss=True),

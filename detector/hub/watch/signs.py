@@ -118,6 +118,11 @@ def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[
     limit_s = 60 * config.backlog_min * (LESS_BACKLOG if ("backlog", *place, "") in standing else 1)
     if oldest_s > limit_s and backlog:
         yield Sign("backlog", *place, since=now - oldest_s, facts={"backlog": round(backlog), "oldest_s": oldest_s})
+    stuck = told.get("clips_stuck")
+    stuck, clips = stuck if isinstance(stuck, dict) else {}, _number(told.get("clips"))
+    if (stuck_s := _number(stuck.get("s"))) > 60 * config.backlog_min and clips:
+        facts = {"n": round(clips), "oldest_s": stuck_s, "way": str(stuck.get("way"))[:20]}
+        yield Sign("clips_stuck", *place, since=now - stuck_s, facts=facts)
     free, total = told.get("disk_free"), _number(told.get("disk_total"))
     least = config.disk_percent / 100 * total * _more("edge_disk", *place, standing)
     if total and isinstance(free, int | float) and _number(free) < least:
