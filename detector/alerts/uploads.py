@@ -331,8 +331,16 @@ def _clocks_apart(date: str, now: float) -> str:
 
 
 def _is_of_hub(answer: httpx.Response) -> bool:
-    """Whether the hub said so, one before side files by a page of its own."""
-    return answer.headers.get("Content-Type", "") == "application/json" or "labelwatch" in answer.text
+    """Whether the hub said so: by a reason in JSON and nothing else, one before side files by a page of its own.
+
+    Proxies that answer in JSON call it by other names.
+    """
+    if answer.headers.get("Content-Type", "") != "application/json":
+        return "labelwatch" in answer.text
+    try:
+        return not answer.content or set(answer.json()) <= {"reason"}
+    except (ValueError, TypeError):
+        return False
 
 
 def _offset(answer: httpx.Response) -> int:

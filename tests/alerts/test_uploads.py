@@ -38,6 +38,7 @@ class Hub:
         self.asked: list[str] = []
         self.script: list[int] = []
         self.between: list[int] = []
+        self.kind_between, self.body_between = "text/html", b""
         self.passes: int | None = None
         self.take_at_most: int | None = None
         self.knows_sides = True
@@ -51,15 +52,19 @@ class Hub:
             def log_message(self, *args: object) -> None:
                 pass
 
-            def answer(self, status: int, offset: int | None = None, kind: str = "application/json") -> None:
+            def answer(
+                self, status: int, offset: int | None = None, kind: str = "application/json", body: bytes = b""
+            ) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 if offset is not None:
                     self.send_header("Upload-Offset", str(offset))
                 if self.headers.get("Content-Length") and status >= 400:
                     self.send_header("Connection", "close")
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
             def claim(self) -> dict[str, Any] | None:
                 incident, segment, *rest = self.path.removeprefix("/api/clips/").split("/")
@@ -69,7 +74,7 @@ class Hub:
                     hub.between.insert(0, 413)
                 if hub.between:
                     self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                    self.answer(hub.between.pop(0), kind="text/html")
+                    self.answer(hub.between.pop(0), kind=hub.kind_between, body=hub.body_between)
                     return None
                 if hub.script:
                     self.answer(hub.script.pop(0))
@@ -339,6 +344,19 @@ def test_what_a_proxy_finds_too_large_goes_in_pieces_that_it_lets_pass(
     tried = len([asked for asked in hub.asked if asked.startswith("PUT i1")])
     assert tried == 2 + 4, "of the first clip whole and half are refused"
     assert len([asked for asked in hub.asked if asked.startswith("PUT i2")]) == 4, "what passes is known by then"
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"message": "Request size limit exceeded"}', b"[1]", b"7", b"null", b"{", b'"reason"']
+)
+def test_a_proxy_that_speaks_json_is_not_taken_for_the_hub(
+    body: bytes, tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
+) -> None:
+    hub.passes, hub.kind_between, hub.body_between = 600_000, "application/json", body
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert outbox.counts()["dead"] == 0 and len(hub.whole) == 1
 
 
 def test_for_how_long_no_clip_got_through_is_told_and_why(
