@@ -15,10 +15,11 @@
     parcels taken out of sight                                      1
     three times or more a shift out of sight                        1
 
-Up to 3 points inform, 4 warn, 8 are critical. So a sweep or a patch warns by itself, and context alone only informs:
-it takes two people squatting out of hours, or squatting beside the parcels before going out of sight with some, to
-warn. The points are judgement, not measurement; what a rule itself says of a finding (`Signal.severity`), or what was
-said of the sweep that it carries on, is the least.
+Up to 3 points inform, 4 warn, 8 are critical. So a sweep, a patch or a camera that sees nothing warns by itself, and
+context warns out of hours; within the shifts it only informs, unless much of it comes together, as where somebody
+squats beside the parcels before going out of sight with some. The points are judgement, not measurement; what a rule
+itself says of a finding (`Signal.severity`: going out of sight with a parcel, or often, is a warning), or what was said
+of the sweep that it carries on, is the least.
 """
 
 from __future__ import annotations
