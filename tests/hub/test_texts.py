@@ -131,6 +131,12 @@ def test_a_legal_hold_has_one_name_where_it_is_set_told_and_kept(texts: dict[str
     assert [key for key in (*asked, *told) if name not in texts[key].replace("Legal", "legal")] == []
 
 
+@pytest.mark.parametrize(("texts", "name"), [(ZH, "录像"), (EN, "footage")])
+def test_what_is_kept_or_deleted_is_called_footage_since_alerts_stay(texts: dict[str, str], name: str) -> None:
+    told = ("case_kept", "case_not_kept", "hold_by", "retention_why")
+    assert [key for key in told if name not in texts[key].lower()] == []
+
+
 def test_ages() -> None:
     assert Phrases("en").ago(None) == "never"
     assert Phrases("en").ago(0.4) == "just now"

@@ -73,7 +73,7 @@ EN: dict[str, str] = {
     "kept_false_alarm": "False alarm",
     "kept_note": "Notes nobody judged",
     "kept_no_alert": "Films of walk tests, clips whose alert never came (after they came)",
-    "kept_unjudged": "Alerts nobody judged, legal holds, open cases",
+    "kept_unjudged": "Alerts nobody judged, legal holds, cases not closed",
     "days_long": "{n} day|{n} days",
     "footage_gone": "The footage was deleted on {day} ({why}); the record stays.",
 }
