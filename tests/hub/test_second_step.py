@@ -175,6 +175,30 @@ def test_whoever_knows_the_password_cannot_try_all_codes(site: Site, phone: Phon
     assert phone.enter(site.visitor(), phone.password(site.visitor()), phone.code()).status_code == 303
 
 
+def test_after_too_many_wrong_codes_the_page_says_for_how_long_no_other_is_taken(site: Site, phone: Phone) -> None:
+    for _ in range(2):
+        visitor = site.visitor()
+        token = phone.password(visitor)
+        for _ in range(CODE_TRIES):
+            phone.enter(visitor, token, "000000")
+    refused = phone.enter(site.visitor(), phone.password(site.visitor()), phone.code())
+    assert refused.status_code == 429 and "请等五分钟再试" in refused.text
+    site.clock.at += 4 * 60
+    assert phone.enter(site.visitor(), phone.password(site.visitor()), phone.code()).status_code == 429
+    site.clock.at += 60
+    assert phone.enter(site.visitor(), phone.password(site.visitor()), phone.code()).status_code == 303
+
+
+def test_who_sets_it_up_and_types_wrong_codes_is_told_how_long_to_wait(site: Site) -> None:
+    client = site.somebody(Role.REVIEWER)
+    client.post("/account/second-step", data={"password": PASSWORD})
+    for _ in range(10):
+        answer = client.post("/account/second-step/confirm", data={"code": "000000"})
+        assert answer.status_code == 400
+    answer = client.post("/account/second-step/confirm", data={"code": "000000"})
+    assert answer.status_code == 429 and "请等五分钟再试" in answer.text
+
+
 def test_it_is_set_up_by_who_knows_the_password_and_has_the_secret_on_the_phone(site: Site) -> None:
     client = site.somebody(Role.REVIEWER)
     assert client.post("/account/second-step", data={"password": "wrong"}).status_code == 400

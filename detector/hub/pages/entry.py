@@ -82,7 +82,7 @@ def enter_code(view: Anybody, fields: Form) -> Response:
         found = view.parts.gate.enter_code(token, fields.get("code", ""), view.address, view.now, _browser(view))
     except TooManyTries:
         logger.warning("login refused: too many wrong codes, from %s", view.address)
-        return view.page("login_code.html", 429, wrong="login_wait", next=wanted, token=token)
+        return view.page("login_code.html", 429, wrong="code_wait", next=wanted, token=token)
     except LoginOver:
         return _login(view, 401, wrong="code_over", wanted=wanted)
     if found is None:
@@ -163,6 +163,8 @@ def set_second_step(view: Newcomer, fields: Form) -> Response:
     """Ask for codes from now on, and show the recovery codes."""
     try:
         codes = view.parts.gate.set_second_step(_settled(view), fields.get("code", ""), view.now)
+    except TooManyTries:
+        return _account(view, step_wrong="code_wait", status=429)
     except LoginOver:
         return _account(view, step_wrong="step_over")
     return _account(view, step_wrong="" if codes else "code_wrong", codes=codes)
@@ -240,7 +242,9 @@ def _settled(view: View) -> Session:
     return view.session
 
 
-def _account(view: View, wrong: str = "", *, step_wrong: str = "", codes: list[str] | None = None) -> Response:
+def _account(
+    view: View, wrong: str = "", *, step_wrong: str = "", status: int = 400, codes: list[str] | None = None
+) -> Response:
     gate, people, session = view.parts.gate, view.parts.people, view.session
     offered = gate.offered(session, view.now) if session else None
     picture = None
@@ -249,7 +253,7 @@ def _account(view: View, wrong: str = "", *, step_wrong: str = "", codes: list[s
         read = second_step.address(offered, view.user, host)
         picture = Markup(segno.make(read, error="m").svg_inline(scale=5, border=2))  # noqa: S704  (drawn just now)
     return view.page(
-        "account.html", 400 if wrong or step_wrong else 200, wrong=wrong, shortest=SHORTEST_PASSWORD,
+        "account.html", status if wrong or step_wrong else 200, wrong=wrong, shortest=SHORTEST_PASSWORD,
         tokens=people.tokens(view.scope, view.user), step_wrong=step_wrong, codes=codes, offered=offered,
         picture=picture, second_step=people.step_secret(view.user) is not None,
         codes_left=people.recovery_codes_left(view.user),

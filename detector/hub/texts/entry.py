@@ -143,6 +143,7 @@ ZH: dict[str, str] = {
     "code_text": "打开手机上的验证器，输入现在显示的 6 位数字。",
     "code_hint": "手机丢了：输入一个恢复码。恢复码也没有：请老板在“人员”里取消；管理员和只看的账号，管理员也可以。",
     "code_wrong": "验证码不对，或已经用过；等下一个再试",
+    "code_wait": "验证码错得太多，请等五分钟再试",
     "code_over": "验证码来得太晚或错得太多，请重新登录",
     "code_back": "重新输入密码",
     "action_second_step_set": "开启登录第二步",
@@ -400,6 +401,7 @@ EN: dict[str, str] = {
     "code_hint": "Phone lost: type a recovery code. Those as well: ask an owner, under People; an admin can drop it "
     "for admins and viewers.",
     "code_wrong": "The code is wrong, or was used before; wait for the next one",
+    "code_wait": "Too many wrong codes: wait five minutes, then try again",
     "code_over": "The code came too late or was wrong too often: log in again",
     "code_back": "Enter the password again",
     "action_second_step_set": "set up the second step",
