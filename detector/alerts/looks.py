@@ -1,7 +1,7 @@
 """What a camera's pipeline saw of late: sights enter one by one, the side file of a segment leaves (`media.sides`).
 
 A look is written as JSON when it comes, in half a millisecond where a hundred things are seen, so that closing a
-segment of ten minutes doesn't hold up the camera (`tests/bench/looks.py`).
+segment of ten minutes doesn't hold up the camera.
 """
 
 from __future__ import annotations

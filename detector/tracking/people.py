@@ -93,7 +93,7 @@ class PeopleTracker:
         track but starts none (the idea of ByteTrack, Zhang et al. 2022). What overlaps nothing may still be the same
         person who moved far between two frames: near centres of like size count as well.
 
-        Someone unseen for longer than `stitch_s` is forgotten, also when nothing was looked at meanwhile: whoever
+        Someone unseen for longer than `STITCH_S` is forgotten, also when nothing was looked at meanwhile: whoever
         stands there after a camera was away is somebody new.
 
         Returns:

@@ -2,7 +2,7 @@
 
 A program sends `Authorization: Bearer lw_…`; tokens are made on the page of people. What may be seen, and where, is
 the same as in the pages. `/api/openapi.json` describes it all. Lists come in pages: `next` is the `cursor` of the next
-one; whoever keeps a copy of the incidents follows them by `changed_since`. Every answer to a GET carries an ETag; with
+one; whoever keeps a copy of the incidents follows them by `changed_since`. Each of these answers carries an ETag; with
 `If-None-Match` it is 304 while nothing has changed. Of clips and pictures HEAD tells what GET would, without it.
 """
 

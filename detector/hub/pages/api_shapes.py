@@ -146,7 +146,7 @@ class Judging(BaseModel):
 
 
 class CaseTold(BaseModel):
-    """Incidents that belong together, and what they come to."""
+    """Incidents that belong together."""
 
     number: int
     title: str

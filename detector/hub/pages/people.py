@@ -151,7 +151,7 @@ def end_own_sessions(view: Somebody, fields: Form) -> Response:
 
 
 def sessions_of(view: View, name: str) -> dict[str, Any]:
-    """What `sessions.html` needs to list the sessions of a user."""
+    """What `people_parts.html` needs to list the sessions of a user."""
     current = view.session.handle if view.session else ""
     return {"sessions": view.parts.people.sessions(name, view.now), "current": current, "device": device}
 
