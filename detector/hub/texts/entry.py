@@ -47,7 +47,7 @@ ZH: dict[str, str] = {
     "made_password_how": "请当面或打电话告诉本人，{n} 天内有效，第一次登录要改成自己的密码。",
     "made_token_how": "放在请求头里发送：Authorization: Bearer 令牌。系统只保存它的摘要，丢了只能重做一个。",
     "tokens": "API 令牌",
-    "tokens_text": "给程序用：只能访问 /api/，不能打开网页，权限不超过制作它的人。",
+    "tokens_text": "给程序用：只能访问 /api/ 和 /metrics，不能打开网页，权限不超过制作它的人。",
     "token_name": "名称",
     "token_make": "新建令牌",
     "token_days": "有效天数",
@@ -300,7 +300,7 @@ EN: dict[str, str] = {
     "made_token_how": "Send it in a header: Authorization: Bearer TOKEN. "
     "Only its hash is kept; when lost, make another.",
     "tokens": "API tokens",
-    "tokens_text": "For programs: they open /api/ and no page, and may do no more than whoever made them.",
+    "tokens_text": "For programs: they open /api/ and /metrics, no page, and may do no more than whoever made them.",
     "token_name": "Name",
     "token_make": "Make a token",
     "token_days": "Days it is good for",
