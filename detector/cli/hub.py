@@ -46,7 +46,7 @@ def add_verbs(verb: Verb) -> None:
     )
     certs.add_argument("--language", **LANGUAGE)
 
-    backup = verb("backup", run_backup, "everything a hub keeps, running or not, to a folder of backups")
+    backup = verb("backup", run_backup, "database and data folder of a hub, running or not, to a folder of backups")
     backup.add_argument("config", **HUB_CONFIG)
     backup.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="on another disk; made when missing")
     backup.add_argument("--keep", type=positive, metavar="N", help="delete all but the newest N backups")

@@ -1,4 +1,4 @@
-"""Everything a hub keeps goes into a folder of backups while the hub runs, and comes back into an empty one.
+"""Database and data folder of a hub go into a folder of backups while it runs, and come back into an empty one.
 
     BACKUPS/2026-11-25T164012Z.json     what this backup is: the database, every file with its SHA-256, mode and size
     BACKUPS/files/ab/abcdef…            the contents by SHA-256, each once, shared by all backups
