@@ -19,8 +19,8 @@ def due_again(told_s: float, now_s: float, lively_s: float = LIVELY_S) -> bool:
 class Cadence:
     """How often what lasts is told again, so that it is one incident for as long as one lasts.
 
-    With the settings as they come that is five times in the first half hour after being told at two minutes, and ten in
-    a whole shift.
+    With the settings as they come that is eight times in the first half hour after being told at two minutes, and
+    twelve in a shift of eight hours.
 
     Attributes:
         within_s: Told no later than this after the last time, signals are joined.

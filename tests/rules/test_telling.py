@@ -37,6 +37,15 @@ def test_a_finding_is_told_again_only_when_it_has_grown(first_s: float, second_s
         assert due_again(first_s, second_s)
 
 
+def test_what_lasts_all_shift_is_told_often_at_first_and_then_ever_more_seldom() -> None:
+    cadence, told = Cadence(), [120.0]
+    for at in range(120, 8 * 3600):
+        if cadence.is_due(told[-1], at):
+            told.append(at)
+    assert len([at for at in told[1:] if at <= 120 + 1800]) == 8
+    assert len(told[1:]) == 12
+
+
 def staying(cadence: Cadence, until: float) -> Case:
     rule = Lingering(ZoneMap([WHOLE_FRAME]), LingeringRule(), Policies(SHIFTS), cadence)
     lying = [parcel(1, (690, 470, 750, 510))]
