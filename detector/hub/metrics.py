@@ -34,7 +34,7 @@ BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
 KINDS = frozenset(kind.value for kind in IncidentKind)
 SEVERITIES = frozenset(severity.value for severity in Severity)
 QUEUE = ("waiting", "sending", "held")
-ENDLESS = ("/events", "/review/events")  # streams that last as long as their page is open
+ENDLESS = ("/events", "/review/events", "/api/events")  # streams that last as long as somebody listens
 NO_ROUTE = "none"
 CAMERA_FIGURES = (
     ("due_fps", "due_fps", "Frames a second that were due to be looked at"),

@@ -113,7 +113,7 @@ def test_labels_stay_bounded_whatever_is_asked_for(site: Site) -> None:
 
 def test_streams_are_no_pages_that_took_long(site: Site) -> None:
     site.live.close()  # no stream is taken any more, so that each of these ends
-    for address in ("/", "/events", "/review/events"):
+    for address in ("/", "/events", "/review/events", "/api/events"):
         site.client.get(address)
     found = figures(scraper(site).get("/metrics").text)
     routes = re.findall('labelwatch_page_seconds_count{route="([^"]+)"}', str(list(found)))
