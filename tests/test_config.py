@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from detector.cli import main
 from detector.config import Camera, EdgeConfig, HubConfig, check_edge, check_file, load_edge, load_hub, secret
@@ -650,18 +652,25 @@ def test_the_example_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
     assert checked(SITE, capsys) == []
 
 
-def keys_of(schema: Any) -> Iterator[str]:
-    """Every key of a JSON schema, however deep."""
-    if isinstance(schema, dict):
-        if isinstance(schema.get("properties"), dict):
-            yield from schema["properties"]
-        for value in schema.values():
-            yield from keys_of(value)
+def keys_of(kind: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """Every key of a configuration, after those that it lies within."""
+    for name, field in kind.model_fields.items():
+        yield (name,)
+        inside = [field.annotation]
+        for one in inside:
+            inside += get_args(one)
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                yield from ((name, *more) for more in keys_of(one))
 
 
-def test_the_example_shows_every_key() -> None:
-    text = SITE.read_text(encoding="utf-8")
-    assert {key for key in keys_of(EdgeConfig.model_json_schema()) if f"{key}:" not in text} == set()
+@pytest.mark.parametrize(("kind", "example"), [(EdgeConfig, "site.yaml"), (HubConfig, "hub.yaml")])
+def test_the_example_shows_every_key_in_its_section(kind: type[BaseModel], example: str) -> None:
+    text = (REPOSITORY / "configs" / example).read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^(\w+):(.*(?:\n(?!\w).*)*)", text, re.MULTILINE))
+    # Of the broker of other systems it says that its keys are those of the other.
+    keys = [key for key in keys_of(kind) if key[:2] != ("integrations", "broker") or len(key) == 2]
+    where = {key: text if len(key) == 1 else sections[key[0]] for key in keys}
+    assert [key for key in keys if not re.search(rf"\b{key[-1]}:", where[key])] == []
 
 
 def test_the_hubs_example_gives_the_defaults_but_for_what_it_names() -> None:
