@@ -76,7 +76,9 @@ class AlarmsConfig(Settings):
     """When the hub raises an alarm about the system itself (`hub/watch/signs.py`)."""
 
     edge_silent_min: float = Field(5.0, ge=1, description="an edge that says nothing for so long, minutes")
-    backlog_min: float = Field(15.0, ge=1, description="alerts older than this at an edge that is online, minutes")
+    backlog_min: float = Field(
+        15.0, ge=1, description="alerts older than this at an edge that is online, or no clip got through, minutes"
+    )
     hub_down_min: float = Field(5.0, ge=1, description="the hub itself was away for longer than this, minutes")
     disk_percent: float = Field(5.0, gt=0, lt=50, description="less than this is free on a disk, percent")
     clock_s: float = Field(2.0, gt=0, description="an edge's clock is off by more than this, seconds")
