@@ -6,8 +6,10 @@ import html
 import json
 import re
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -15,6 +17,7 @@ from argon2 import PasswordHasher
 from detector.hub.access.auth import SESSION_S, Gate
 from detector.hub.access.people import LONGEST_SESSION_S, People
 from detector.hub.access.tries import TokenBucket, TooManyTries
+from detector.hub.server import PAGES_AT_ONCE
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
 
@@ -182,6 +185,56 @@ def test_a_user_is_guarded_against_guessing_from_many_addresses(sqlite_store: St
         assert gate.log_in("owner", "x", f"10.0.0.{n}", NOON) is None
     with pytest.raises(TooManyTries):
         gate.log_in("owner", "x", "10.0.0.99", NOON)
+
+
+def test_failing_in_somebody_s_name_from_everywhere_keeps_them_out_of_no_place_they_came_in_from(site: Any) -> None:
+    gate, at, (user, password) = site.gate, site.clock.now(), site.login.values()
+    token = gate.log_in(user, password, "10.0.1.1", at)
+    for n in range(30):
+        assert gate.log_in(user, "x", f"10.0.0.{n}", at) is None
+    with pytest.raises(TooManyTries):
+        gate.log_in(user, password, "10.0.1.2", at)
+    assert gate.log_in(user, password, "10.0.1.1", at)
+    assert gate.change_password(gate.session(token, at), password, "correct horse battery", at)
+
+
+def test_who_guesses_where_somebody_came_in_from_is_slowed_down_all_the_same(site: Any) -> None:
+    gate, at, (user, password) = site.gate, site.clock.now(), site.login.values()
+    assert gate.log_in(user, password, "10.0.1.1", at)
+    for _ in range(10):
+        assert gate.log_in(user, "x", "10.0.1.1", at) is None
+    with pytest.raises(TooManyTries):
+        gate.log_in(user, password, "10.0.1.1", at)
+
+
+class SlowHasher(PasswordHasher):
+    """Takes until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.go_on = threading.Event()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  (the library's words)
+        assert self.go_on.wait(60)
+        return super().verify(hash, password)
+
+
+def test_however_many_try_to_log_in_most_threads_go_on_making_pages(sqlite_store: Store) -> None:
+    hasher = SlowHasher()
+    gate = Gate(People(sqlite_store.database), hasher)
+
+    def is_sent_away(n: int) -> bool:
+        try:
+            return gate.log_in(f"u{n}", "x", f"10.0.0.{n}", NOON) is not None
+        except TooManyTries:
+            return True
+
+    with ThreadPoolExecutor(PAGES_AT_ONCE) as threads:
+        tries = [threads.submit(is_sent_away, n) for n in range(PAGES_AT_ONCE)]
+        done, waiting = wait(tries, timeout=3)  # no turn is waited for any longer than 5
+        hasher.go_on.set()
+    assert len(done) >= PAGES_AT_ONCE / 2
+    assert all(one.result() for one in done) and not any(one.result() for one in waiting)
 
 
 def test_a_clock_that_was_put_back_locks_nobody_out() -> None:

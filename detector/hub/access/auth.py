@@ -38,10 +38,13 @@ TOKEN_DAYS = 90
 LONGEST_TOKEN_DAYS = 3660
 TOKEN_PREFIX = "lw_"  # noqa: S105  (so that a leaked one is known for what it is)
 HASHES_AT_ONCE = 2  # 64 MiB and 0.4 s each with argon2's own defaults
+MOST_HASHING = 4  # with those that wait for their turn: each holds one of the few threads that make pages
+TURN_S = 5.0
 SHORTEST_PASSWORD = 10
 CODE_S = 300.0  # so long is left for a code after the password, and for the first one after the QR code
 CODE_TRIES = 5
 MOST_WAITING = 1000  # logins that wait for a code
+MOST_PLACES = 1000  # that people came in from
 FIRST_USER = "owner"
 FIRST_LOGIN = "first-login.json"
 
@@ -103,9 +106,13 @@ class Gate:
         self._seal = seal
         self._hasher = hasher or PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
+        self._in_line = threading.BoundedSemaphore(MOST_HASHING)
         self._by_address = TokenBucket(size=10, every_s=6.0)
-        # Wider than by address, so that a stranger can hardly keep the owner out by failing in the owner's name.
+        # Wider than by address, and not asked where they came in from before, so that a stranger can hardly keep the
+        # owner out by failing in the owner's name, be it from many addresses.
         self._by_user = TokenBucket(size=30, every_s=6.0)
+        self._by_session = TokenBucket(size=30, every_s=6.0)
+        self._came_in: OrderedDict[tuple[str, str], None] = OrderedDict()  # users and networks, since the start
         self._unknown_tokens = TokenBucket(size=10, every_s=6.0)
         self._made_by = TokenBucket(size=20, every_s=30.0)
         # Of wrong codes: of a million, three are right at a time, so that 300 a day are found out in years.
@@ -147,15 +154,18 @@ class Gate:
         """
         user = as_name(user[:200])
         network = network_of(address)
-        if not self._by_address.take(network, at) or not self._by_user.take(user, at):
+        with self._lock:
+            is_known = (user, network) in self._came_in
+        if not self._by_address.take(network, at) or not (is_known or self._by_user.take(user, at)):
             self._note("login_refused", user, address, at)
             raise TooManyTries
-        hashed = self._hash_of(user, password, at)
+        hashed = self._hash_of(user, password, at, in_line_s=TURN_S if is_known else 0.0)
         if hashed is None:
             self._note("login_failed", user, address, at)
             return None
         self._by_address.give_back(network, at)
-        self._by_user.give_back(user, at)
+        if not is_known:
+            self._by_user.give_back(user, at)
         if self.people.step_secret(user) is not None:
             token = secrets.token_urlsafe(32)
             with self._lock:
@@ -358,10 +368,18 @@ class Gate:
         opened = self.people.open_session(
             _digest(token), user, password_hash, at, at + SESSION_S, address=address, browser=browser
         )
-        return token if opened else None
+        if not opened:
+            return None
+        place = user, network_of(address)
+        with self._lock:
+            self._came_in[place] = None
+            self._came_in.move_to_end(place)
+            if len(self._came_in) > MOST_PLACES:
+                self._came_in.popitem(last=False)
+        return token
 
     def _is_password(self, session: Session, password: str, at: float) -> bool:
-        if not self._by_user.take(session.user, at):
+        if not self._by_session.take(session.sha256, at):
             raise TooManyTries
         return self._hash_of(session.user, password, at) is not None
 
@@ -391,12 +409,12 @@ class Gate:
         else:
             self._unrecorded += 1
 
-    def _hash_of(self, user: str, password: str, at: float) -> str | None:
+    def _hash_of(self, user: str, password: str, at: float, *, in_line_s: float = TURN_S) -> str | None:
         """The hash that a user's password fits; `None` where it fits none."""
         if len(password) > 1000:
             return None
         known = self.people.password_hash(user, at)
-        with self._one_of_few():
+        with self._one_of_few(in_line_s):
             try:
                 return known if self._hasher.verify(known or self._nobody, password) else None
             except (VerificationError, InvalidHashError):
@@ -407,13 +425,19 @@ class Gate:
             return self._hasher.hash(password)
 
     @contextmanager
-    def _one_of_few(self) -> Iterator[None]:
-        if not self._hashing.acquire(timeout=5):
+    def _one_of_few(self, in_line_s: float = TURN_S) -> Iterator[None]:
+        """Hash when it is one's turn; where the line is full, wait so long for a place in it."""
+        if not self._in_line.acquire(timeout=in_line_s):
             raise TooManyTries
         try:
-            yield
+            if not self._hashing.acquire(timeout=TURN_S):
+                raise TooManyTries
+            try:
+                yield
+            finally:
+                self._hashing.release()
         finally:
-            self._hashing.release()
+            self._in_line.release()
 
     def _take_making(self, by: Principal, at: float) -> None:
         if not self._made_by.take(by.user, at):
