@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from weakref import WeakValueDictionary
@@ -25,6 +26,7 @@ from detector.hub.storage.tail import Tail
 HEARTBEAT_S = 15.0
 TOLD_PER_S = 20  # so often at most, however much happens, all pages together are told of changes
 STREAMS_AT_ONCE = 200
+OF_ONE = 50  # of one user or token, so that nobody takes them all
 RELOAD = "event: reload\ndata: {}\n\n"
 REST = ": still here\n\n"
 # For pages, which hear no comments: a line that died without a word, as under a phone that slept, is known by silence.
@@ -40,12 +42,12 @@ class Live:
         self._pokes: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._tails: WeakValueDictionary[Scope, Tail] = WeakValueDictionary()  # of the scopes of open streams
         self._turn = object()
+        self._by: Counter[str] = Counter()
         self._closed = False
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more streams are taken."""
-        return self._closed or len(self._pokes) >= STREAMS_AT_ONCE
+    def is_full(self, user: str) -> bool:
+        """Whether no more streams are taken, or none of this user or token."""
+        return self._closed or len(self._pokes) >= STREAMS_AT_ONCE or self._by[user] >= OF_ONE
 
     def poke(self) -> None:
         """Something has changed; from any thread."""
@@ -66,6 +68,7 @@ class Live:
         scope: Scope = EVERYWHERE,
         aside: Callable[[], str] = lambda: "",
         heartbeat: str = REST,
+        user: str = "",
     ) -> AsyncIterator[str]:
         """Events of changes after number `after`, then as they come.
 
@@ -77,10 +80,12 @@ class Live:
             scope: Incidents outside it are not told of.
             aside: Asked after each poke and heartbeat, in the event loop, for unnumbered events to add; empty for none.
             heartbeat: What is sent where nothing happens.
+            user: Whose it is.
         """
         changes = self._tail(scope)
         poked = asyncio.Event()
         loop = self._pokes[poked] = asyncio.get_running_loop()
+        self._by[user] += 1
         asked_at = loop.time()
         try:
             yield ": hello\nretry: 2000\n\n"
@@ -108,6 +113,7 @@ class Live:
                     yield heartbeat
         finally:
             del self._pokes[poked]
+            self._by -= Counter([user])
 
     def _tail(self, scope: Scope) -> Tail:
         """The one that all streams of a scope share."""

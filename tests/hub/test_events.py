@@ -122,8 +122,23 @@ def test_streams_are_limited(sqlite_store: Store, monkeypatch: pytest.MonkeyPatc
         live = Live(sqlite_store)
         stream = live.stream(0, lambda: True)
         await anext(stream)
-        assert live.is_full
+        assert live.is_full("li")
         await stream.aclose()  # type: ignore[attr-defined]
-        assert not live.is_full
+        assert not live.is_full("li")
+
+    asyncio.run(scene())
+
+
+def test_nobody_takes_all_streams(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.events.OF_ONE", 2)
+
+    async def scene() -> None:
+        live = Live(sqlite_store)
+        streams = [live.stream(0, lambda: True, user="li") for _ in range(2)]
+        for stream in streams:
+            await anext(stream)
+        assert live.is_full("li") and not live.is_full("wang")
+        await streams[0].aclose()  # type: ignore[attr-defined]
+        assert not live.is_full("li")
 
     asyncio.run(scene())

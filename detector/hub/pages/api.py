@@ -205,7 +205,7 @@ def events(view: Look, changed_since: Since = NOW) -> Response:
         return parts.gate.is_open(view.session, now) if token is None else parts.gate.is_good(token, view.acting, now)
 
     async def numbered() -> AsyncIterator[str]:
-        async for event in parts.live.stream(after, is_welcome, view.scope):
+        async for event in parts.live.stream(after, is_welcome, view.scope, user=view.user):
             yield re.sub(r"^id: (\d+)", lambda found: f"id: {parts.cursors.written(int(found[1]))}", event)
 
     return event_stream(view, numbered())

@@ -184,6 +184,7 @@ def events(view: Somebody, after: str = "") -> Response:
         lambda: parts.gate.is_open(view.session, parts.clock.now()),
         view.scope,
         heartbeat=HERE,
+        user=view.user,
     )
     return event_stream(view, stream)
 

@@ -115,6 +115,7 @@ def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0,
         view.scope,
         watching,
         HERE,
+        user,
     )
 
     async def until_closed() -> Any:

@@ -384,7 +384,7 @@ Form = Annotated[dict[str, str], Depends(form)]
 
 def event_stream(view: View, events: AsyncIterator[str]) -> Response:
     """Server-sent events as they come; 503 while too many are listening already."""
-    if view.parts.live.is_full:
+    if view.parts.live.is_full(view.user):
         return Response(status_code=503, headers={"Retry-After": "5"})
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
