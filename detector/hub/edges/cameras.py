@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -16,6 +17,7 @@ from detector.names import natural
 
 SILENT_S = 20.0  # age of the last frame when it was reported
 MOST_OF_AN_EDGE = 200  # whose pictures and zones the hub takes, too
+MOST_REPORTED = 256  # of one edge; a report that names more is odd
 QUIET_S = 120.0  # age of the report itself
 TROUBLES = frozenset(
     {"unreachable", "refused", "no_answer", "broke_off", "no_picture", "no_video", "too_large"}
@@ -142,12 +144,12 @@ def counter(edge: Edge, name: str) -> int:
 
 
 def reported(health: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
-    """Name and fields of every camera that an edge's health report tells of."""
+    """Name and fields of every camera that an edge's health report tells of; of very many, the first."""
     found = (health or {}).get("cameras")
     unnamed = found if isinstance(found, list) else []
     pairs = found.items() if isinstance(found, dict) else [(None, item) for item in unnamed]
-    named = [(key or item.get("camera") or item.get("name"), item) for key, item in pairs if isinstance(item, dict)]
-    return [(str(name), item) for name, item in named if name]
+    named = ((key or item.get("camera") or item.get("name"), item) for key, item in pairs if isinstance(item, dict))
+    return list(islice(((str(name), item) for name, item in named if name), MOST_REPORTED))
 
 
 def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> CameraState:

@@ -53,7 +53,6 @@ UNNOTICED_S = 80.0
 FLAPPING_S = 15.0  # a gap that begins so soon after the last one goes on with it
 REPORTS = 30
 KEPT_S = 400 * DAY_S
-MOST_CAMERAS = 256  # of one edge; a report that names more is odd
 # So many lines an hour tell, each by itself, that a box runs by another configuration; what changes beyond that is told
 # together. A box that names another one in every report must not fill the audit log.
 MOST_CHANGES = 5
@@ -420,7 +419,7 @@ class Health:
 def _cameras(site: str, edge: str, fields: Mapping[str, Any], at: float) -> list[CameraState]:
     """The cameras that a report tells of."""
     told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
-    return [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
+    return [camera for camera in told if is_name(camera.name)]
 
 
 def _named(place: Place) -> dict[str, Any]:
