@@ -431,6 +431,16 @@ def test_a_place_of_somebody_that_no_box_has_told_of_is_marked(site: Site) -> No
     assert page.count("还没有设备报告过") == 1 and "还没有设备报告过 shangai。" in page
 
 
+@pytest.mark.parametrize("zone", ["bulk", None, 5, [], {}, {"name": 5}, {"name": {}}])
+def test_a_box_that_tells_of_odd_zones_closes_no_page_to_who_looks_after_people_and_boxes(
+    site: Site, zone: object
+) -> None:
+    odd = {"zones": [zone], "file_zones": [], "coverage": None}
+    site.parts.zones.set_layout("shanghai", "box1", {"cameras": {"cam3": odd}, "at_unix": NOON}, NOON)
+    assert site.client.get("/people").status_code == 200
+    assert site.client.post("/edges/codes", data={"site": "shanghai", "edge": "box2"}).status_code == 200
+
+
 BAD_FORMS: list[dict[str, str]] = [
     {},
     {"name": "x"},

@@ -56,7 +56,9 @@ class Known:
 
 
 def _drawn(fields: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    """Cameras and zones that an edge's layout tells of."""
+    """Cameras and zones that an edge's layout tells of, as far as it is understood."""
     for camera, said in fields["cameras"].items():
         yield (camera,)
-        yield from ((camera, str(zone["name"])) for zone in said.get("zones") or ())
+        for zone in said.get("zones") or ():
+            if isinstance(zone, dict) and isinstance(name := zone.get("name"), str):
+                yield camera, name
