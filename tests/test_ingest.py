@@ -444,6 +444,34 @@ def test_what_comes_from_the_future_waits_at_its_edge_unless_its_clock_is_known_
         assert ingest.stop(10.0)
 
 
+def test_on_a_disk_that_is_nearly_full_an_edge_that_brought_much_waits_and_others_go_on(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.edges.ingest.SHORT_A_DAY", 10_000)
+    full = [False]
+    ingest = Ingest(
+        store, Broker(port=broker.port), SystemClock(), lambda _ids: None, keys=keys, key=HUB,
+        is_short=lambda: full[0],
+    )  # fmt: skip
+    ingest.start()
+    two = {"site": "north", "edge": "box-2"}
+    try:
+        with closing(Sender(broker.port)) as sender:
+            assert soon(lambda: ingest.connected)
+            sender.say(ONE.alerts, alert("while there was room", snapshot="a" * 20_000))
+            assert soon(lambda: sender.acked == ["while there was room"])
+            full[0] = True
+            sender.say(ONE.alerts, alert("another"))
+            sender.say(TWO.alerts, alert("of another edge", **two))
+            assert soon(lambda: sender.acked[1:] == ["of another edge"])
+            assert [why[:29] for _, why in store.refusals] == ["the hub's disk is nearly full"]
+            full[0] = False
+            sender.say(ONE.alerts, alert("another"))
+            assert soon(lambda: sender.acked[2:] == ["another"])
+    finally:
+        assert ingest.stop(10.0)
+
+
 def test_what_came_while_the_hub_was_away_is_taken_in_later(
     broker: Mosquitto, start: Callable[..., Ingest], store: MemoryStore
 ) -> None:

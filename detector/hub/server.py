@@ -162,6 +162,7 @@ class Hub:
             together=self.store.database.writing,
             watch=parts.health, keys=parts.keys, key=parts.key,
             heard=Heard(lambda: [edge.health for edge in self.store.edges() if edge.health]),
+            is_short=parts.clips.is_nearly_full,
         )  # fmt: skip
         app = create_app(parts)
         self._notifier = Notifier()

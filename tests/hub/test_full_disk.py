@@ -70,6 +70,15 @@ def test_clips_are_left_to_the_edges_while_the_disk_is_nearly_full(
     assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code == 201
 
 
+def test_what_a_replay_found_is_to_be_brought_later_while_the_disk_is_nearly_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, retention={"reserve_gb": 5})
+    assert site.client.post("/api/replays/shanghai/box1", content=b"{}").status_code == 401
+    monkeypatch.setattr(clips_module.shutil, "disk_usage", lambda _: Usage(10**12, 10**12, 10**6))
+    assert site.client.post("/api/replays/shanghai/box1", content=b"{}").status_code == 503
+
+
 class Short(Site):
     """A hub whose disk has no room above its reserve, with two boxes."""
 

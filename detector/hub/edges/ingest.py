@@ -39,6 +39,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 from detector.names import is_name
+from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
 MOST_WISHES = 100
 AHEAD_S = 300.0  # an alert that is further ahead of the hub's clock, and of what is known of its edge's, is not taken
+SHORT_A_DAY = 64 * 2**20  # bytes of alerts that an edge may bring in a day while the disk is short
 OTHERS = ("…", "and others")
 
 
@@ -90,6 +92,7 @@ class Ingest:
         keys: Knows the keys of edges.
         key: The hub's: all that it says to edges is signed with it.
         heard: Tells new words of edges from old ones that are said again.
+        is_short: Whether the disk is so full that no edge may bring as many alerts as it likes: they wait with it.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Ingest:
         keys: EdgeKeys,
         key: Ed25519PrivateKey,
         heard: Heard | None = None,
+        is_short: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -123,6 +127,8 @@ class Ingest:
         self._together = together
         self._key = key
         self._heard = heard or Heard()
+        self._is_short = is_short
+        self._brought: dict[tuple[str, str], tuple[float, int]] = {}  # since when, and how many bytes
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._background = Background("ingest", self._run)
         self._ready = threading.Event()
@@ -349,7 +355,19 @@ class Ingest:
             if not sent_at <= at + AHEAD_S + ahead_s:
                 self._early[fields["site"], fields["edge"]].append(fields["id"])
                 raise WireError("from the future: it waits at its edge")
+        if not self._has_room((fields["site"], fields["edge"]), len(payload), at):
+            raise WireError("the hub's disk is nearly full, and this edge brought much today: it waits at its edge")
         return fields
+
+    def _has_room(self, edge: tuple[str, str], size: int, at: float) -> bool:
+        """Whether so many bytes of an edge may be kept: one that is mad, or a thief's, leaves room for the others."""
+        since, brought = self._brought.get(edge, (at, 0))
+        if not 0.0 <= at - since < DAY_S:
+            since, brought = at, 0
+        if brought + size > SHORT_A_DAY and self._is_short():
+            return False
+        self._brought[edge] = since, brought + size
+        return True
 
     def _note_status(self, site: str, edge: str, fields: Mapping[str, Any], at: float, *, retained: bool) -> None:
         state, said_at = fields.get("state"), float(fields["at_unix"])

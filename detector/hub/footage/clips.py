@@ -185,6 +185,10 @@ class ClipFolder:
         now = self._clock.now()
         return {box: size for box, (at, size) in self._waits.copy().items() if 0.0 <= now - at < WAITS_S}
 
+    def is_nearly_full(self) -> bool:
+        """Whether the disk is so full that what is no clip has hardly room either."""
+        return shutil.disk_usage(self._folder).free < self._least_free_bytes // 2
+
     async def _no_room(self, claim: dict[str, Any], part: _Part) -> str:
         """Why a clip isn't taken now, or none."""
         free = shutil.disk_usage(self._folder).free

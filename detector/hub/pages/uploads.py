@@ -45,6 +45,8 @@ async def take_replay(request: Request, site: str, edge: str) -> Response:
     parts: Parts = request.app.state.parts
     if parts.replays.room.locked():
         return JSONResponse({"reason": "others are publishing just now"}, 503, {"Retry-After": "5"})
+    if parts.clips.is_nearly_full():
+        return JSONResponse({"reason": "the hub's disk is nearly full"}, 503, {"Retry-After": "60"})
     async with parts.replays.room:
         return await _replay_taken(request, parts, site, edge)
 
