@@ -133,11 +133,10 @@ def test_an_update_keeps_to_the_shift_that_the_incident_began_in(few: Store, env
     assert (few.alerts_in("2026-11-01 day"), few.alerts_in("2026-11-01 night")) == (1, 0)
 
 
-def test_doubles_late_ones_and_other_edges_spend_nothing(few: Store, envelope: Build) -> None:
+def test_doubles_and_late_ones_spend_nothing(few: Store, envelope: Build) -> None:
     first = envelope(5, incident="a", severity="warning")
     few.add_alerts([first, first], NOON)
     few.add_alerts([first, envelope(4, incident="a", severity="critical")], NOON)
-    few.add_alerts([envelope(9, incident="a", severity="critical", edge="box2")], NOON)
     assert few.alerts_in("2026-11-01 day") == 1
 
 

@@ -91,8 +91,22 @@ def test_updates_in_one_batch_end_with_the_newest(store: Store, envelope: Build)
 
 def test_an_edge_cannot_change_anothers_incident(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(1)], NOON)
-    assert store.add_alerts([envelope(9, edge="box2", severity="info")], NOON)
+    with pytest.raises(WireError):
+        store.add_alerts([envelope(9, edge="box2", severity="info")], NOON)
     assert (found := store.incident("inc-1")) and (found.edge, found.severity) == ("box1", "critical")
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("thief", ["box0", "box9"])
+def test_what_another_edge_told_by_the_same_id_does_not_pass_for_an_alert(
+    store: Store, envelope: Build, thief: str, together: bool
+) -> None:
+    false = {**envelope(1, edge=thief, incident="inc-2"), "id": "box1-0001-1"}
+    batches = [[false, envelope(1)]] if together else [[false], [envelope(1)]]
+    with pytest.raises(WireError):
+        for batch in batches:
+            store.add_alerts(batch, NOON)
+    assert store.incident("inc-1") is None
 
 
 def test_the_newest_picture_is_shown(store: Store, envelope: Build) -> None:

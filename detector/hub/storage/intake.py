@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, select, update
 
+from detector.errors import WireError
 from detector.hub.storage.arrivals import AlertRow, a_name, a_whole, alert_row, clean, other_zones, title_of
 from detector.hub.storage.budget import ALERT, DOUBLE, Budget
 from detector.hub.storage.changes import note_changes
@@ -55,7 +56,8 @@ class Intake:
             Ids that were not known before.
 
         Raises:
-            WireError: One holds what no database takes (a number out of range, say); none of them is stored.
+            WireError: One holds what no database takes (a number out of range, say), or goes by an id of another
+                edge's; none of them is stored.
         """
         words = [fields for fields in fields_list if "after" not in fields]
         rows = [alert_row(fields, received_at) for fields in fields_list if "after" in fields]
@@ -103,10 +105,12 @@ class Intake:
 
     def _add_rows(self, connection: Connection, rows: list[AlertRow]) -> list[str]:
         one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
-        added = (
-            self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(alerts.c.id, alerts.c.number)
-        )
-        numbers = {row.id: row.number for row in connection.execute(added, [row.alert for row in rows])}
+        c = alerts.c
+        columns = (c.id, c.number, c.site, c.edge)
+        insert = self._insert(alerts).on_conflict_do_nothing(index_elements=["id"]).returning(*columns)
+        added = {row.id: row for row in connection.execute(insert, [row.alert for row in rows])}
+        _check_whose(connection, rows, {row.id: (row.site, row.edge) for row in added.values()})
+        numbers = {name: row.number for name, row in added.items()}
         new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
         if not new:
             return []
@@ -160,6 +164,8 @@ class Intake:
         given_way: dict[str, str] = {}
         for state in (row.incident for row in new):
             before = standing.get(state["id"])
+            if before is not None and not _same_edge(before, state) and not is_replay(state["record"]):
+                raise WireError("its incident is another edge's")
             if before is not None and not (_same_edge(before, state) and _takes_over(state, before)):
                 continue
             of_live = self.budget.shift(state["started_at"])
@@ -236,6 +242,16 @@ class Intake:
 
 
 _LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as")
+
+
+def _check_whose(connection: Connection, rows: Iterable[AlertRow], added: Mapping[str, tuple[str, str]]) -> None:
+    """What another edge told by an alert's id doesn't stand for it: that edge would have it confirmed away."""
+    c = alerts.c
+    known = {row.alert["id"] for row in rows} - added.keys()
+    found = connection.execute(select(c.id, c.site, c.edge).where(c.id.in_(known))) if known else ()
+    whose = {**added, **{row.id: (row.site, row.edge) for row in found}}
+    if any(whose[row.alert["id"]] != (row.alert["site"], row.alert["edge"]) for row in rows):
+        raise WireError("its id is that of another edge's alert")
 
 
 def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
