@@ -251,6 +251,14 @@ def test_too_much_of_one_thing_is_answered_soon_and_with_no_failure(request_of: 
     assert time.process_time() - began < 20
 
 
+def test_a_stranger_who_names_a_page_that_lies_deep_does_not_keep_the_hub_busy(hub: Hub) -> None:
+    form = b"POST /preferences HTTP/1.1\r\nHost: hub\r\nOrigin: http://hub\r\nContent-Length: 0\r\n"
+    began = time.process_time()
+    said = asked(hub, form + b"Referer: http://hub/" + b"a/" * 30_000 + b"\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 303") and b"location: /\r\n" in said
+    assert time.process_time() - began < 5
+
+
 @pytest.mark.parametrize("origin", ["http://[", "http://hub]", "http://[::1", "//[", "null", "http://hub@evil", "\xff"])
 def test_an_origin_that_is_no_address_is_another_site(origin: str, hub: Hub) -> None:
     said = asked(hub, b"POST /login HTTP/1.1\r\nHost: hub\r\nOrigin: " + origin.encode("latin-1") + b"\r\n\r\n")

@@ -40,6 +40,7 @@ router = APIRouter()
 YEAR_S = round(365 * DAY_S)
 LONGEST_BROWSER = 300
 LONGEST_NAME = 64  # as `People.add` takes them
+DEEPEST = 20  # no page of ours lies deeper, and each step up asks every route
 
 
 @router.get("/login")
@@ -204,6 +205,8 @@ def to_be_asked_for(request: Request, page: str) -> str:
         return any(route.matches(asked)[0] is Match.FULL for route in request.app.router.routes)
 
     path = unquote(urlsplit(page).path)
+    if path.count("/") > DEEPEST:
+        return "/"
     if is_there(path):
         return page
     while path.strip("/") and not is_there(path):
