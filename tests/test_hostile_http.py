@@ -166,6 +166,17 @@ def test_one_address_has_no_more_than_its_share(hub: Hub, monkeypatch: pytest.Mo
             assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_where_too_many_are_here_who_asks_comes_before_who_says_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "MOST_AT_ALL", 3)
+    with ExitStack() as crowd:
+        silent = [crowd.enter_context(call(hub)) for _ in range(3)]
+        assert is_served(hub)
+        silent[0].settimeout(patience.HEAD_S / 2)  # sooner than by its own silence
+        assert rest(silent[0]) == b""
+
+
 BODY_WITHOUT_END = {
     "by its length": b"Content-Length: 1000000000000\r\n\r\n",
     "in chunks": b"Transfer-Encoding: chunked\r\n\r\n" + b"20000\r\n" + b"a" * 0x20000 + b"\r\n",

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 HEAD_S = 10.0  # from the connection, or the first byte of a further request, to the end of its headers
 BODY_IDLE_S = 60.0  # between two pieces of a body; edges may be on bad lines, and go on where they were
 MOST_FROM_ONE = 200  # connections from one address; a proxy on this machine stands for everybody
+# Of everybody together: below the 1024 files that a program may open where nobody says otherwise, of which who takes in
+# alerts, and the database, need some.
+MOST_AT_ALL = 600
 
 
 class Patient(H11Protocol):
@@ -27,6 +30,7 @@ class Patient(H11Protocol):
         super().__init__(*args, **kwargs)
         self._giving_up: asyncio.TimerHandle | None = None
         self._waits_for_body = False
+        self._came_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a visitor in, unless they are here too often already."""
@@ -36,6 +40,10 @@ class Patient(H11Protocol):
             logger.warning("more than %d connections from %s: refused", MOST_FROM_ONE, host)
             transport.abort()
             return
+        self._came_at = self.loop.time()
+        if len(self.connections) > MOST_AT_ALL:
+            asks_nothing = (one for one in self.connections if isinstance(one, Patient) and one._asks_nothing)
+            min(asks_nothing, key=lambda one: one._came_at, default=self).transport.abort()
         self._give_up_in(HEAD_S)
 
     def data_received(self, data: bytes) -> None:
@@ -60,6 +68,12 @@ class Patient(H11Protocol):
         """They have left."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    @property
+    def _asks_nothing(self) -> bool:
+        """Whether they are here without a question: those who come make it soon."""
+        is_asked = self.cycle is not None and not self.cycle.response_complete
+        return not is_asked and not self.transport.is_closing()
 
     def _give_up_in(self, seconds: float) -> None:
         self._stop_waiting()

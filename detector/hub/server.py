@@ -52,6 +52,7 @@ START_S = 30.0
 # So many pages are in the making at once; more would make none of them sooner, but each would have its turn with the
 # interpreter and with the database before the thread that takes in alerts.
 PAGES_AT_ONCE = 8
+BACKLOG = 200  # connections that wait to be let in; so many come at once, before any is looked at
 # What the system says of a port that can't be had tells nobody what to do.
 WHY_NO_PORT = {
     errno.EADDRINUSE: "another program has this port: stop that one, or take another port (`port`, or --port)",
@@ -171,7 +172,7 @@ class Hub:
                 app, http=Patient, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
                 timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
                 ssl_keyfile=self.certificate.key if self.certificate else None,
-                callback_notify=self._alive, timeout_notify=5,
+                callback_notify=self._alive, timeout_notify=5, backlog=BACKLOG,
             )
         )  # fmt: skip
         self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
@@ -278,7 +279,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        server = socket.create_server((host, port), family=family, backlog=200)
+        server = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         why = WHY_NO_PORT.get(error.errno or 0, error.strerror)
         raise LabelwatchError(f"can't listen on {host}:{port}: {why}") from error
