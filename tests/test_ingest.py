@@ -463,7 +463,7 @@ def test_on_a_disk_that_is_nearly_full_an_edge_that_brought_much_waits_and_other
             full[0] = True
             sender.say(ONE.alerts, alert("another"))
             sender.say(TWO.alerts, alert("of another edge", **two))
-            assert soon(lambda: sender.acked[1:] == ["of another edge"])
+            assert soon(lambda: sender.acked[1:] == ["of another edge"] and sender.early == ["another"])
             assert [why[:29] for _, why in store.refusals] == ["the hub's disk is nearly full"]
             full[0] = False
             sender.say(ONE.alerts, alert("another"))

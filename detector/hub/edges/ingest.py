@@ -22,7 +22,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -353,11 +353,14 @@ class Ingest:
             # A clock that is known to be wrong costs no alert its minute: there is an alarm about that.
             ahead_s = self._watch.ahead_s(fields["site"], fields["edge"]) if self._watch else 0.0
             if not sent_at <= at + AHEAD_S + ahead_s:
-                self._early[fields["site"], fields["edge"]].append(fields["id"])
-                raise WireError("from the future: it waits at its edge")
+                self._postpone(fields, "from the future: it waits at its edge")
         if not self._has_room((fields["site"], fields["edge"]), len(payload), at):
-            raise WireError("the hub's disk is nearly full, and this edge brought much today: it waits at its edge")
+            self._postpone(fields, "the hub's disk is nearly full, and this edge brought much today: it waits there")
         return fields
+
+    def _postpone(self, fields: Mapping[str, Any], why: str) -> NoReturn:
+        self._early[fields["site"], fields["edge"]].append(fields["id"])
+        raise WireError(why)
 
     def _has_room(self, edge: tuple[str, str], size: int, at: float) -> bool:
         """Whether so many bytes of an edge may be kept: one that is mad, or a thief's, leaves room for the others."""
