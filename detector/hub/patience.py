@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,6 +24,34 @@ MOST_FROM_ONE = 200  # connections from one address; a proxy on this machine sta
 MOST_AT_ALL = 600
 
 
+class Door(socket.socket):
+    """A socket that listens, and lets nobody in who is here too often already.
+
+    It counts before anything is said: uvicorn hears of a visitor only once TLS has come about, which may be never.
+    """
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__(fileno=listening.detach())
+        self._here: dict[str, list[socket.socket]] = {}
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next visitor."""
+        while True:
+            connection, address = super().accept()
+            host = str(address[0])
+            here = [one for one in self._here.pop(host, ()) if one.fileno() >= 0]
+            if _is_here(host):
+                return connection, address
+            is_let_in = len(here) < MOST_FROM_ONE
+            self._here[host] = [*here, connection] if is_let_in else here
+            if len(self._here) > MOST_AT_ALL:  # whoever came first of these is the likeliest to have left
+                self._here.pop(next(iter(self._here)))
+            if is_let_in:
+                return connection, address
+            connection.close()
+            logger.warning("more than %d connections from %s: refused", MOST_FROM_ONE, host)
+
+
 class Patient(H11Protocol):
     """HTTP with an end to waiting."""
 
@@ -33,13 +62,8 @@ class Patient(H11Protocol):
         self._came_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a visitor in, unless they are here too often already."""
+        """Take a visitor in; where too many are here, whoever has said nothing for longest has to leave."""
         super().connection_made(transport)
-        host = self.client[0] if self.client else ""
-        if not _is_here(host) and sum(1 for other in self.connections if _host(other) == host) > MOST_FROM_ONE:
-            logger.warning("more than %d connections from %s: refused", MOST_FROM_ONE, host)
-            transport.abort()
-            return
         self._came_at = self.loop.time()
         if len(self.connections) > MOST_AT_ALL:
             asks_nothing = (one for one in self.connections if isinstance(one, Patient) and one._asks_nothing)

@@ -39,7 +39,7 @@ from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
-from detector.hub.patience import Patient
+from detector.hub.patience import Door, Patient
 from detector.hub.storage.lock import DataLock
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.retention import Janitor
@@ -286,7 +286,7 @@ def _listening(host: str, port: int) -> socket.socket:
     # For connections, which inherit it: asyncio sets it only where a socket was made with its protocol named. Without,
     # the second piece of an answer waits for the first to be acknowledged, 40 ms.
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return server
+    return Door(server)
 
 
 def _reachable(host: str) -> str:
