@@ -20,13 +20,17 @@ class Fact:
     Attributes:
         largest: Of two findings that state it, the larger counts: they tell of different people, or different times.
         goes_with: Name of a fact of which the larger counts: what is told of it is of the same finding.
-        adds: Of a finding and the one before it, which tell of different acts, the sum counts.
+        doubt: Two doubts are one only where both are.
+        adds: Of two sweeps, which tell of different acts, the sum counts.
+        of_parcels: It counts parcels: of that sum, those in both once.
         rare: It is nought almost always, and says nothing then.
     """
 
     largest: bool = False
     goes_with: str | None = None
+    doubt: bool = False
     adds: bool = False
+    of_parcels: bool = False
     rare: bool = False
 
 
@@ -36,10 +40,10 @@ PLAIN = Fact()  # as is what a newer edge tells, which is not in the table
 FACTS: Mapping[str, Fact] = {
     # Whoever it was
     "people": Fact(largest=True),  # how many it took at least
-    "parcels": PLAIN,  # how many they photographed, or stayed beside
+    "parcels": Fact(adds=True, of_parcels=True),  # how many they photographed, or stayed beside
     "shift": PLAIN,  # its name; `None` outside all shifts
     "out_of_hours": Fact(largest=True),
-    "unsure": Fact(rare=True),  # whether it is told as a doubt; two doubts are one only where both are
+    "unsure": Fact(doubt=True, rare=True),  # whether it is told as a doubt
     # Sweeps
     "photos": Fact(adds=True),
     "untold": Fact(adds=True, rare=True),  # photos gone unseen, at most

@@ -357,6 +357,9 @@ class Sight:
     first: bool
 
 
+ActKey = tuple[int, float, ActKind]
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """One thing a person did with a device: kind, span, who, how sure, and at which parcels."""
@@ -367,6 +370,11 @@ class Act:
     ended_at: float
     score: float
     parcels: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> ActKey:
+        """What it is known by, however often it is told."""
+        return self.track, self.started_at, self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,32 +14,28 @@ two, even when a later finding would fit both: it goes to the one with which it 
 A rule tells a finding from its beginning, so what it says replaces what it said. But where it counts only acts that
 began more than `join_s` after the last it told, it has forgotten those: while the incident is open, both count.
 
-An incident speaks when it is new, when a signal adds to it, and when it ends.
+An incident speaks when it is new, when a signal adds to it, and when it ends. What it then says of its findings is
+`merging`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field, replace
-from functools import reduce
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import ceil, inf, isfinite
 from typing import Any
 
-from detector.alerts.severity import GRAVITY, severity
+from detector.alerts.merging import added, begun, grown, joined, parcels_of, photos_in
 from detector.config import Incidents
-from detector.facts import FACTS, PLAIN, count, holds, names, number
+from detector.facts import count, holds
 from detector.values import NOTHING, Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
 
 SAME_S = 0.001  # findings that begin within this have the same id
 LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
-
-# Of these one incident may hold several of one zone, by turns: who stayed, and who stayed later.
-SEVERAL = (IncidentKind.LINGERING, IncidentKind.BLIND_CORNER, IncidentKind.TAMPER)
 
 
 @dataclass(slots=True)
@@ -199,7 +195,7 @@ def belongs(finding: Signal, signal: Signal, join_s: float) -> bool:
 
 def share_acts(some: Iterable[Act], others: Iterable[Act]) -> bool:
     """Whether an act is among both."""
-    return bool({_key(act) for act in some} & {_key(act) for act in others})
+    return bool({act.key for act in some} & {act.key for act in others})
 
 
 def untold(signal: Signal, ended: Incident) -> Signal | None:
@@ -212,19 +208,19 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     """
     if not signal.acts:
         return _gone_on(signal, ended)
-    told = {_key(act) for act in ended.acts}
+    told = {act.key for act in ended.acts}
     since = min((act.started_at for act in ended.acts), default=ended.started_at)
-    acts = tuple(act for act in signal.acts if act.started_at >= since and _key(act) not in told)
+    acts = tuple(act for act in signal.acts if act.started_at >= since and act.key not in told)
     if not any(act.kind in (ActKind.PHOTO, ActKind.SCAN) for act in acts):  # what went on beside them is no news
         return None
     if len(acts) == len(signal.acts):
         return signal
     exposed = signal.labels_exposed
-    own = min(exposed.best, len(_parcels(acts)))
+    own = min(exposed.best, len(parcels_of(acts)))
     earlier = exposed.best - own
     facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
     if "photos" in facts:
-        facts["photos"] = min(count(facts, "photos"), _photos(acts))
+        facts["photos"] = min(count(facts, "photos"), photos_in(acts))
     share = len(acts) / len(signal.acts)
     if "untold" in facts:
         facts["untold"] = ceil(share * count(facts, "untold"))
@@ -260,173 +256,3 @@ def is_anew(finding: Signal, signal: Signal, window_s: float) -> bool:
     """Whether all acts that a signal counts began more than `window_s` after those of the finding that it goes on."""
     over = max((act.ended_at for act in finding.acts), default=signal.started_at)
     return bool(signal.acts) and signal.started_at - over > window_s
-
-
-def joined(finding: Signal, signal: Signal, earlier: Signal | None = None) -> Signal:
-    """A finding's state after a signal of the same kind and zone: its newest facts, all its people, its best score.
-
-    Once it was sure it stays so.
-
-    Args:
-        finding: As it was.
-        signal: What is said of it now.
-        earlier: What it was before it was told anew, if it was.
-    """
-    others = bool(finding.tracks) and not {*finding.tracks} & {*signal.tracks}
-    told = signal
-    if others or signal.kind in SEVERAL:
-        told = replace(signal, facts=united([finding.facts, signal.facts]))
-    told = added(earlier, told) if earlier else told
-    doubtful = all(holds(each.facts, "unsure") for each in (finding, signal))
-    return replace(
-        told,
-        started_at=min(finding.started_at, signal.started_at),
-        at=max(finding.at, signal.at),
-        score=max(finding.score, signal.score),
-        tracks=_sorted({*finding.tracks, *signal.tracks}),
-        facts={**told.facts, "unsure": doubtful} if "unsure" in told.facts else told.facts,
-    )
-
-
-def added(earlier: Signal, signal: Signal) -> Signal:
-    """A signal with what was counted earlier, no parcel twice; how it was done is told of where more photos were."""
-    again = len(_parcels(earlier.acts) & _parcels(signal.acts))
-
-    def together(a: int, b: int) -> int:
-        return max(a, b, a + b - again)
-
-    old, new = earlier.labels_exposed, signal.labels_exposed
-    facts = united(sorted((earlier.facts, signal.facts), key=lambda told: count(told, "photos")))
-    sums = {
-        name: count(earlier.facts, name) + count(signal.facts, name)
-        for name, fact in FACTS.items()
-        if fact.adds and name in facts
-    }
-    if "parcels" in facts:
-        sums["parcels"] = together(count(earlier.facts, "parcels"), count(signal.facts, "parcels"))
-    if "unsure" in facts:
-        sums["unsure"] = holds(earlier.facts, "unsure") and holds(signal.facts, "unsure")
-    return replace(
-        signal,
-        acts=(*earlier.acts, *signal.acts),
-        labels_exposed=CountRange(
-            together(old.low, new.low), together(old.best, new.best), together(old.high, new.high)
-        ),
-        facts=facts | sums,
-    )
-
-
-def united(facts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Facts of several findings: of one that several state, the last one's, or that of the one where more counts."""
-    together: dict[str, Any] = {}
-    for more in facts:
-        together |= {name: value for name, value in more.items() if not _stays(name, together, more)}
-    return together
-
-
-def _stays(name: str, facts: Mapping[str, Any], more: Mapping[str, Any]) -> bool:
-    """Whether a fact is told as it was, whatever another finding states, since that one is of less."""
-    fact = FACTS.get(name, PLAIN)
-    measure = name if fact.largest else fact.goes_with
-    return measure is not None and name in facts and _size(facts, measure) > _size(more, measure)
-
-
-def _size(facts: Mapping[str, Any], name: str) -> float:
-    value = facts.get(name)
-    return float(value) if isinstance(value, bool) else number(facts, name) or 0.0
-
-
-def incident_id(site: str, signal: Signal) -> str:
-    """Id of the incident that a signal begins: equal for equal timestamps, however often they are replayed."""
-    first = f"{site}|{signal.camera}|{signal.kind.value}|{signal.zone or ''}|{signal.started_at:.3f}"
-    return hashlib.sha256(first.encode()).hexdigest()[:24]
-
-
-def begun(site: str, signal: Signal) -> Incident:
-    """A new incident from its first signal."""
-    incident = Incident(
-        incident_id(site, signal), signal.camera, signal.kind, signal.severity, signal.score, signal.zone,
-        signal.started_at, signal.at, signal.tracks, signal.acts, signal.labels_exposed, signal.facts, signal.boxes,
-        signal.private, (signal.kind,),
-    )  # fmt: skip
-    return _weighed(incident)
-
-
-def grown(incident: Incident, signal: Signal, findings: Iterable[Signal]) -> Incident:
-    """The incident with one more signal; severity and counts never fall.
-
-    Kind and zone are those of the gravest finding, of several sweeps that with the most photos, of others the latest;
-    the score is the best of that kind. Boxes, and the picture drawn from them, show something
-    happening: those of a signal that only says an act is over would show somebody walking away.
-
-    Args:
-        incident: As it was.
-        signal: What is new.
-        findings: All findings of the incident as they are now.
-    """
-    by_gravity = sorted(findings, key=lambda f: (GRAVITY.index(f.kind), -count(f.facts, "photos"), -f.at))
-    gravest = by_gravity[0]
-    photographed = [finding for finding in reversed(by_gravity) if finding.kind is IncidentKind.LABEL_PHOTOGRAPHY]
-    sweep = reduce(added, photographed) if photographed else None  # each zone counts its own
-    acts = {_key(act): act for act in (*incident.acts, *signal.acts)}
-    happening = not acts or len(acts) > len(incident.acts)
-    exposed = [each.labels_exposed for each in (incident, signal, sweep) if each]
-    told = [finding.facts for finding in reversed(by_gravity)]
-    return _weighed(
-        replace(
-            incident,
-            kind=gravest.kind,
-            zone=gravest.zone,
-            score=max(finding.score for finding in by_gravity if finding.kind is gravest.kind),
-            severity=max(incident.severity, signal.severity, key=lambda severity: severity.rank),
-            started_at=min(incident.started_at, signal.started_at),
-            ended_at=max(incident.ended_at, signal.at),
-            tracks=_sorted({*incident.tracks, *signal.tracks}),
-            acts=tuple(sorted(acts.values(), key=_start)),
-            labels_exposed=CountRange(*(max(counts) for counts in zip(*map(astuple, exposed), strict=True))),
-            facts=united([*told, sweep.facts] if sweep else told) | _ever(incident, signal, gravest.zone),
-            boxes=signal.boxes if happening else incident.boxes,
-            private=signal.private if happening else incident.private,
-            findings=tuple(dict.fromkeys(finding.kind for finding in by_gravity)),
-        )
-    )
-
-
-def _ever(incident: Incident, signal: Signal, zone: str | None) -> dict[str, Any]:
-    """Facts that hold once they were told: how many people it took at least, and where it was but for `zone`."""
-    facts: dict[str, Any] = {}
-    if most := max(count(each.facts, "people") for each in (incident, signal)):
-        facts["people"] = most
-    zones = {z for each in (incident, signal) for z in (each.zone, *names(each.facts, "other_zones"))}
-    if others := sorted(z for z in zones if z and z != zone):
-        facts["other_zones"] = others
-    return facts
-
-
-def _weighed(incident: Incident) -> Incident:
-    """With its severity raised to what its harm comes to."""
-    # Among the acts may be photos that are fine there, which the facts don't count.
-    known = number(incident.facts, "photos") is not None
-    photos = count(incident.facts, "photos") if known else _photos(incident.acts)
-    harm = severity(incident.findings, photos, incident.labels_exposed, incident.facts)
-    return replace(incident, severity=harm) if harm.rank > incident.severity.rank else incident
-
-
-def _photos(acts: Iterable[Act]) -> int:
-    return sum(act.kind is ActKind.PHOTO for act in acts)
-
-
-def _parcels(acts: Iterable[Act]) -> set[int]:
-    return {parcel for act in acts for parcel in act.parcels}
-
-
-def _sorted(tracks: set[int]) -> tuple[int, ...]:
-    return tuple(sorted(tracks))
-
-
-def _key(act: Act) -> tuple[int, float, ActKind]:
-    return act.track, act.started_at, act.kind
-
-
-def _start(act: Act) -> tuple[float, int]:
-    return act.started_at, act.track

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from detector.alerts.incidents import begun
+from detector.alerts.merging import begun
 from detector.alerts.sink import AlertSink
 from detector.rules.silence import Silence
 from detector.rules.telling import due_again

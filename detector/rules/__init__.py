@@ -16,7 +16,7 @@ of time: a rule is made anew after one, and whatever it learned in days is hande
 4. Findings of a new kind: `IncidentKind` in `values.py`; how grave it is in `alerts/severity.py`, and for the order of
    the review desk in `hub/storage/harm.py`; its name and sentence in `sentences.py` (`KIND_NAMES`, `clauses`), advice
    in `hub/texts/basic.py`, topic in `hub/integrations/onvif.py`. Where one incident may hold several of them by turns,
-   `SEVERAL` in `alerts/incidents.py`, or the last one's facts replace those before.
+   `SEVERAL` in `alerts/merging.py`, or the last one's facts replace those before.
 5. Facts of a new name: in the table of `facts.py`, and `fact_NAME` in `hub/texts/basic.py`.
 6. What people are to know of it: `README.md` and `README.zh-CN.md`.
 

@@ -11,8 +11,6 @@ from detector.values import Act, ActKind, Box
 
 QUICK_S, MOVES_ON_S = 2.0, 12.0
 
-Key = tuple[int, ActKind, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Noted:
@@ -58,11 +56,6 @@ class Noted:
         """Whether its parcel going now would say that it was work."""
         watched = self.may_count and not self.moved_on and self.target is not None
         return watched and is_quick(self.act) and at - self.act.ended_at <= MOVES_ON_S
-
-
-def key_of(act: Act) -> Key:
-    """What an act is known by, however often it is told."""
-    return act.track, act.kind, act.started_at
 
 
 def is_quick(act: Act) -> bool:

@@ -30,14 +30,14 @@ from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.brief import BriefSlots
 from detector.rules.exposure import Exposed, exposed
-from detector.rules.noted import Key, Noted, is_quick, key_of
+from detector.rules.noted import Noted, is_quick
 from detector.rules.policy import Policies
 from detector.rules.posture import LOITERING, NEW, Posture
 from detector.rules.returning import Returning
 from detector.rules.seriality import SweepWeights, chance, load_weights
 from detector.rules.sweep_facts import facts, labels, pictured, set_aside, untold_photos
 from detector.rules.zones import ZoneMap
-from detector.values import Act, ActKind, Box, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import Act, ActKey, ActKind, Box, IncidentKind, Parcel, Scene, Severity, Signal
 
 FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
 LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
@@ -75,8 +75,8 @@ class SweepRule:
         self._weights = weights or load_weights()
         self._postures: dict[int, Posture] = {}
         self._returning = Returning()
-        self._noted: dict[str, dict[Key, Noted]] = {}  # by the name of the zone in which they count
-        self._quick: set[Key] = set()
+        self._noted: dict[str, dict[ActKey, Noted]] = {}  # by the name of the zone in which they count
+        self._quick: set[ActKey] = set()
         self._brief = BriefSlots()
         self._together: dict[str, tuple[float, int]] = {}
 
@@ -102,7 +102,7 @@ class SweepRule:
 
     def _note(self, act: Act, scene: Scene) -> Iterator[str]:
         """Remember an act; yields the name of the zone in which it counts, if it may."""
-        key = key_of(act)
+        key = act.key
         counts_in = self._counts_in(key)
         known = self._noted[counts_in][key] if counts_in else None
         zone = known.zone if known else self._zone_of(act, scene)
@@ -120,11 +120,11 @@ class SweepRule:
         else:
             self._prune(counts_in, scene.at)
 
-    def _counts_in(self, key: Key) -> str | None:
+    def _counts_in(self, key: ActKey) -> str | None:
         """Name of the zone in which an act counts; `None` where it isn't known."""
         return next((zone for zone, acts in self._noted.items() if key in acts), None)
 
-    def _gather(self, newest: Key, who: int, at: float) -> tuple[str | None, list[str]]:
+    def _gather(self, newest: ActKey, who: int, at: float) -> tuple[str | None, list[str]]:
         """Have what somebody did of late, a `newest` act the last, count in one zone.
 
         Returns:

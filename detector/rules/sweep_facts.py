@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from detector.rules.exposure import united
-from detector.rules.noted import Noted, key_of
+from detector.rules.noted import Noted
 from detector.rules.overlooked import Shot, overlooked
 from detector.values import Act, ActKind, Box, CountRange, Scene
 
@@ -34,8 +34,8 @@ def set_aside(counted: Sequence[Noted], noted: Iterable[Noted]) -> list[Noted]:
 
 def untold_photos(counted: Sequence[Noted], noted: Iterable[Noted]) -> tuple[int, int]:
     """How many photos more there may be of those who sweep, probably and at most; arguments as of `set_aside`."""
-    known = {key_of(n.act) for n in counted}
-    others = [n for n in noted if n.act.kind in ELSE and key_of(n.act) not in known]
+    known = {n.act.key for n in counted}
+    others = [n for n in noted if n.act.kind in ELSE and n.act.key not in known]
     likely = most = 0
     for who in {n.who for n in counted}:
         more = overlooked(

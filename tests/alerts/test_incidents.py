@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.alerts.incidents import IncidentBook, incident_id
+from detector.alerts.incidents import IncidentBook
+from detector.alerts.merging import incident_id
 from detector.config import Incidents
 from detector.sentences import sentence
 from detector.values import Act, ActKind, CountRange, IncidentKind, IncidentUpdate, Phase, Severity, Signal

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.alerts.incidents import begun
+from detector.alerts.merging import begun
 from detector.alerts.snapshot import snapshot_jpeg
 from detector.media.pictures import Bgr
 from detector.media.pixelation import blurred
