@@ -17,7 +17,7 @@ from sqlalchemy import delete, event
 
 from detector.hub.access.audit import Audit
 from detector.hub.storage.rights import Role, Scope
-from detector.hub.storage.schema import edges
+from detector.hub.storage.schema import alerts, edges
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarms import Sign
@@ -82,6 +82,10 @@ class Watchtower:
             )
             for gap in reversed(found)
         ]
+
+    def late(self, scope: Scope = Scope()) -> dict[tuple[str, str], int]:  # noqa: B008
+        """Of each edge, how many alerts of the last day came late."""
+        return self.health.gaps.with_late(NOON - 86400, NOON - 86400, NOON + 86400, scope)[1]
 
 
 @pytest.fixture
@@ -298,15 +302,13 @@ def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Wat
     tower.store.add_alerts([*late, in_time, other], tower.clock.now())
     gap = tower.health.gaps.within(NOON, tower.clock.at)[0]
     assert (gap.what, gap.late, gap.lasted_s(tower.clock.at)) == ("edge", 5, 1200.0)
-    assert len(tower.health.gaps.late(NOON, tower.clock.at)) == 6
-    assert tower.health.gaps.late(NOON, tower.clock.at, Scope.of(["suzhou"])) == []
-    assert len(tower.health.gaps.late(NOON, tower.clock.at, Scope.of(["shanghai/cam3"]))) == 6
+    assert tower.late() == {("shanghai", "box1"): 5, ("shanghai", "box2"): 1}
+    assert tower.late(Scope.of(["suzhou"])) == {}
+    assert tower.late(Scope.of(["shanghai/cam3"])) == tower.late()
     assert tower.health.gaps.notes(NOON, tower.clock.at)[0].late == 5
 
 
-def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(site: Site) -> None:
     site.store.set_edge_status("shanghai", "box1", "online", NOON)
     health = site.parts.health
     health.begin()
@@ -327,11 +329,26 @@ def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(
     week, day = NOON - 7 * 86400, NOON - 86400
     found, late = health.gaps.with_late(week, day, NOON + 1)
     assert found == health.gaps.within(week, NOON + 1) and [gap.late for gap in found] == [3] * 4
-    assert late == health.gaps.late(day, NOON + 1) and len(late) == 6
+    assert late == {("shanghai", "box1"): 6}
     assert "过去 24 小时中断 2 次，迟到告警 6 条" in page
-    # Of more than are told, the latest are.
-    monkeypatch.setattr("detector.hub.watch.gaps.MOST_LATE", 4)
-    assert health.gaps.with_late(week, day, NOON + 1)[1] == late[-4:]
+
+
+def test_however_many_alerts_came_late_each_is_counted_once(tower: Watchtower) -> None:
+    tower.say("offline")
+    made = [NOON + 0.1 * n for n in range(12_000)]
+    rows = [
+        {
+            "id": f"a{n}", "site": "shanghai", "edge": "box1", "epoch": "e", "seq": n, "incident": f"i{n}",
+            "phase": "new", "sent_at": at, "received_at": NOON + 7200, "envelope": {},
+        }
+        for n, at in enumerate(made)
+    ]  # fmt: skip
+    with tower.store.database.writing() as connection:
+        connection.execute(alerts.insert(), rows)
+    tower.clock.at = NOON + 7200
+    tower.say("online")
+    assert tower.late() == {("shanghai", "box1"): 12_000}
+    assert [gap.late for gap in tower.health.gaps.within(NOON, NOON + 7201)] == [12_000]
 
 
 def test_a_gap_that_lasts_is_told_however_many_came_after_it(tower: Watchtower) -> None:
@@ -348,7 +365,7 @@ def test_a_gap_that_lasts_is_told_however_many_came_after_it(tower: Watchtower) 
 def test_a_slow_clock_makes_no_alert_late(tower: Watchtower) -> None:
     tower.report(ahead_s=-300.0)
     tower.store.add_alerts([make_envelope(1, started_at_unix=NOON - 301)], NOON)
-    assert tower.health.gaps.late(NOON - 3600, NOON + 3600) == []
+    assert tower.late() == {}
 
 
 @pytest.mark.parametrize("offset", [0.0, -75.0, 3600.0])

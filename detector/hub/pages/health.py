@@ -146,7 +146,7 @@ def _page(view: View) -> dict[str, Any]:
                 for camera in sorted(cameras, key=lambda one: (one.is_fine, natural(one.name)))
                 if (camera.site, camera.edge) == (edge.site, edge.edge)
             ],
-            sum((one.site, one.edge) == (edge.site, edge.edge) for one in late),
+            late[edge.site, edge.edge],
             refused.get((edge.site, edge.edge), 0),
             overload(camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)),
             _acknowledged(view, edge),
@@ -168,11 +168,11 @@ def _page(view: View) -> dict[str, Any]:
         ),
         "open": open_gaps,
         "gaps_24h": len(recent),
-        "late_24h": len(late),
+        "late_24h": late.total(),
         "day_words": _day_in_words(
             view,
             len(recent),
-            len(late),
+            late.total(),
             [watched_since.get(place) for place in [("", "", ""), *((edge.site, edge.edge, "") for edge in edges)]],
         ),
         "hub": hub,

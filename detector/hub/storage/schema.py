@@ -69,7 +69,7 @@ alerts = _numbered(
     Index("alerts_by_incident", "incident", "sent_at", "seq"),
     # Which numbers of an edge came, where it says that it dropped some.
     Index("alerts_by_number", "site", "edge", "epoch", "seq"),
-    # Those that came late, for the page that tells of gaps: `health.LATE` is this condition, word by word.
+    # Those that came late, for the page that tells of gaps: `gaps.LATE` is this condition, word by word.
     Index("alerts_late", "sent_at", **_where("received_at - sent_at > 60")),
 )
 

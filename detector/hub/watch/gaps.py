@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -18,11 +18,11 @@ from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals, watched
 
+MINUTE_S = 60.0
 LATE_S = 60.0
 LATE_CARD_S = 600.0
 NOTED_S = 60.0
 LATE = text("alerts.received_at - alerts.sent_at > 60")  # as the index `alerts_late` has it
-MOST_LATE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class Gap:
 
 
 class Late(NamedTuple):
-    """An alert that came late; times are the hub's, Unix seconds."""
+    """How many alerts that an edge made within half a minute of a time, Unix seconds by the hub's clock, came late."""
 
     site: str
     edge: str
-    sent_at: float
-    received_at: float
+    at: float
+    n: int
 
 
 class Gaps:
@@ -68,15 +68,18 @@ class Gaps:
         The hub's and the broker's are everybody's, those of edges go with their site.
         """
         found = self._gaps(since, until, scope, limit)
-        return _with_late(found, self.late(_first_made(found), until, scope)) if found else []
+        return _with_late(found, self._late(_first_made(found), until, scope)) if found else []
 
     def with_late(
         self, since: float, late_since: float, until: float, scope: Scope = EVERYWHERE
-    ) -> tuple[list[Gap], list[Late]]:
-        """What `within` tells from `since` on and `late` from `late_since` on, with one question for late alerts."""
+    ) -> tuple[list[Gap], Counter[tuple[str, str]]]:
+        """What `within` tells from `since` on; of each edge, how many alerts made from `late_since` on came late."""
         found = self._gaps(since, until, scope)
-        late = self.late(min(late_since, _first_made(found)), until, scope)
-        return _with_late(found, late), [one for one in late if one.sent_at >= late_since]
+        late = self._late(min(late_since, _first_made(found)), until, scope)
+        of_edges: Counter[tuple[str, str]] = Counter()
+        for one in late:
+            of_edges[one.site, one.edge] += one.n if one.at >= late_since else 0
+        return _with_late(found, late), of_edges
 
     def _gaps(self, since: float, until: float, scope: Scope, limit: int = 500) -> list[Gap]:
         c = gaps.c
@@ -98,23 +101,26 @@ class Gaps:
             if gap.late or gap.lasted_s(now) >= NOTED_S or gap.ended_at is None
         ]
 
-    def late(self, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Late]:
-        """Alerts made in a span that came more than a minute after, by the hub's clock; the latest ten thousand."""
+    def _late(self, since: float, until: float, scope: Scope) -> list[Late]:
+        """Alerts made in a span that came more than a minute after, by the hub's clock, in order of time.
+
+        An outage may hold tens of thousands: the database counts them by the minute.
+        """
         offset = func.coalesce(edges.c.clock_offset_s, 0.0)
         sent_at = alerts.c.sent_at - offset
+        minute = func.round(sent_at / MINUTE_S).label("minute")
         query = (
-            select(alerts.c.site, alerts.c.edge, sent_at.label("sent_at"), alerts.c.received_at)
+            select(alerts.c.site, alerts.c.edge, minute, func.count())
             .outerjoin(edges, (edges.c.site == alerts.c.site) & (edges.c.edge == alerts.c.edge))
-            .where(LATE, alerts.c.received_at - sent_at > LATE_S)
+            .where(LATE, alerts.c.received_at - sent_at > LATE_S, sent_at >= since, sent_at < until)
             .where(alerts.c.sent_at >= since - 3600, alerts.c.sent_at < until + 3600)  # clocks may be that far off
-            .order_by(alerts.c.sent_at.desc())
-            .limit(MOST_LATE)
+            .group_by(alerts.c.site, alerts.c.edge, "minute")
+            .order_by("minute")
         )
         if scope.places is not None:
             query = query.join(incidents, incidents.c.id == alerts.c.incident)
             query = query.where(*scope.clauses(incidents.c.site, incidents.c.camera))
-        found = [Late(*row) for row in self._database.read(query)]
-        return sorted((one for one in found if since <= one.sent_at < until), key=lambda one: one.sent_at)
+        return [Late(site, edge, MINUTE_S * at, n) for site, edge, at, n in self._database.read(query)]
 
     def came_late(self, ids: Sequence[str]) -> dict[str, float]:
         """Which of these incidents were first heard of long after they were told, and when, by the hub's clock."""
@@ -156,16 +162,21 @@ def _first_made(found: list[Gap]) -> float:
 
 def _with_late(found: list[Gap], late: list[Late]) -> list[Gap]:
     """Gaps with how many of these alerts came late for each."""
-    made: defaultdict[tuple[str, str], list[float]] = defaultdict(list)  # of each edge, and of all under ("", "")
+    made: defaultdict[tuple[str, str], list[Late]] = defaultdict(list)  # by each edge, and by all under ("", "")
     for one in late:
-        made[one.site, one.edge].append(one.sent_at)
-        made["", ""].append(one.sent_at)
+        made[one.site, one.edge].append(one)
+        made["", ""].append(one)
     return [replace(gap, late=_late_in(made[gap.site, gap.edge], gap)) for gap in found]
 
 
-def _late_in(made_at: list[float], gap: Gap) -> int:
-    """How many of the late alerts made at these times, in order, were made in a gap or just before it."""
+def _late_in(made: list[Late], gap: Gap) -> int:
+    """How many of the late alerts, in order, were made in a gap or just before it."""
     if gap.what == "camera":  # no alert waits for a camera
         return 0
-    until = inf if gap.ended_at is None else gap.ended_at
-    return bisect_right(made_at, until) - bisect_left(made_at, gap.began_at - LATE_S)
+    first = bisect_left(made, gap.began_at - LATE_S, key=_at)
+    last = bisect_right(made, inf if gap.ended_at is None else gap.ended_at, key=_at)
+    return sum(one.n for one in made[first:last])
+
+
+def _at(late: Late) -> float:
+    return late.at
