@@ -24,6 +24,7 @@ from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.pictures import Pictures
 from detector.hub.edges.rotation import Rotations
+from detector.hub.edges.thresholds import Thresholds
 from detector.hub.edges.zones import Zones
 from detector.hub.events import Live
 from detector.hub.evidence.cases import Cases
@@ -75,6 +76,7 @@ class Parts:
     metrics: Metrics
     notices: Notices
     sender: NoticeSender
+    thresholds: Thresholds
     zones: Zones
     pictures: Pictures
     censuses: Censuses
@@ -179,7 +181,7 @@ def assemble(
         reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,
         retention=kept, replays=ReplayIntake(store, keys, key, kept, audit, clock, live.poke),
         metrics=Metrics(store, health, clock, alarms, link),
-        notices=notices, sender=sender, zones=Zones(store.database),
+        notices=notices, sender=sender, thresholds=Thresholds(store.database), zones=Zones(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
         pauses=pauses, links=links, integrations=link,

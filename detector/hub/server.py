@@ -156,7 +156,7 @@ class Hub:
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),
             edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
             commands=lambda: [
-                *self.store.threshold_commands(), *parts.zones.commands(), *parts.rotations.commands(),
+                *parts.thresholds.commands(), *parts.zones.commands(), *parts.rotations.commands(),
             ],
             others={"key": self._take_new_key},
             views={"picture": views.picture, "layout": views.layout, "census": views.census},

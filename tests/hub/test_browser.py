@@ -28,6 +28,7 @@ from detector.hub.access.people import People
 from detector.hub.desk.reviews import REASONS
 from detector.hub.edges.census import Censuses
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.edges.thresholds import Thresholds
 from detector.hub.server import Hub
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Role
 from detector.hub.storage.stored import VERDICTS
@@ -1405,13 +1406,13 @@ def test_a_threshold_is_applied_and_the_page_learns_that_the_edge_took_it(scene:
     assert page.locator(".scores circle.true").count() == 20
     page.locator("button[value=apply]").tap()
     page.wait_for_selector("#edges .waiting")
-    (change,) = scene.hub.store.thresholds()
+    (change,) = Thresholds(scene.hub.store.database).all_changes()
     assert (change.least_score, change.user) == (0.41, "owner")
     scene.hub.store.set_health("shanghai", "box1", {"tuned": {"version": 1, "refused": None}}, time.time())
     page.wait_for_selector("#edges .taken")
     page.locator("button[value=back]").tap()
     page.wait_for_selector("#edges .waiting")
-    assert scene.hub.store.thresholds()[0].least_score is None
+    assert Thresholds(scene.hub.store.database).all_changes()[0].least_score is None
 
 
 def test_pages_work_without_scripts(scene: Scene) -> None:

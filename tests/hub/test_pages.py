@@ -279,7 +279,7 @@ def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -
         HOSTILE, HOSTILE, {"cameras": [{"camera": HOSTILE, "title": HOSTILE, "reason": HOSTILE}]}, NOON
     )  # fmt: skip
     site.store.add_alerts([envelope(2, **{**names, "incident": HOSTILE * 2, "severity": "info"})], NOON)
-    site.store.set_threshold(
+    site.parts.thresholds.set(
         HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.5, expected=None, user=HOSTILE, at=NOON, evidence={"spared": 1, "lost": 0}
     )
     for page in (

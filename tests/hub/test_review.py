@@ -17,6 +17,7 @@ from sqlalchemy import select
 from detector.clock import iso
 from detector.hub.desk.presence import LEASE_S, MOST_DESKS, Presence
 from detector.hub.desk.reviews import RECORD_DAYS, Reviews, Share, spread
+from detector.hub.edges.thresholds import Thresholds
 from detector.hub.footage.training_set import Claim, claim
 from detector.hub.pages.review import review_events
 from detector.hub.pages.view import View
@@ -220,7 +221,7 @@ def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store
     assert found.share == Share(false=3, judged=5)  # what is unclear is no judgement; the oldest is too old
     assert [one.id for one in found.latest] == ["i7", "i1", "i2", "i3", "i4", "i5", "i6", "now"]
     place = ("shanghai", "box1", "cam3", "label_photography")
-    store.set_threshold(*place, 0.6, expected=None, user="owner", at=NOON - 5 * DAY_S, evidence={})
+    Thresholds(store.database).set(*place, 0.6, expected=None, user="owner", at=NOON - 5 * DAY_S, evidence={})
     found = reviews.record(now, NOON)
     assert found.changed_at == NOON - 5 * DAY_S
     assert (found.before, found.after) == (Share(2, 3), Share(1, 2))

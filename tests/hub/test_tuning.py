@@ -24,9 +24,10 @@ from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubConfig, Incidents
+from detector.hub.edges.thresholds import Thresholds, configured_score
 from detector.hub.pages.tuning import FEW
 from detector.hub.storage.rights import Role
-from detector.hub.storage.store import Store, configured_score
+from detector.hub.storage.store import Store
 from detector.hub.storage.tuning import MOST_LOST, SURE, Judged, advise, fewest_true, upper_bound
 from detector.mqtt.broker import EmbeddedBroker
 from detector.tuned import Tuned
@@ -158,13 +159,13 @@ def test_judged_incidents_are_found_newest_first_and_old_ones_left_out(store: St
 
 def set_score(store: Store, score: float | None, expected: float | None, **changes: Any) -> bool:
     place = dict(zip(("site", "edge", "camera", "kind"), PLACE, strict=True)) | changes
-    return store.set_threshold(
+    return Thresholds(store.database).set(
         *place.values(), least_score=score, expected=expected, user="owner", at=NOON, evidence={"spared": 5, "lost": 0}
     )
 
 
 def state(store: Store) -> list[tuple[str, int, Any]]:
-    commands = ((topic, json.loads(payload)) for topic, payload in store.threshold_commands())
+    commands = ((topic, json.loads(payload)) for topic, payload in Thresholds(store.database).commands())
     return [(topic, fields["version"], fields["state"]) for topic, fields in commands]
 
 
@@ -178,7 +179,11 @@ def test_changes_add_up_to_one_growing_state_for_each_edge(store: Store) -> None
     ]
     assert set_score(store, None, 0.6)
     assert state(store)[0][1:] == (3, {"cam1": {"lingering": 0.3}})
-    history = [change for change in store.thresholds() if (change.edge, change.camera) == ("box1", "cam3")]
+    history = [
+        change
+        for change in Thresholds(store.database).all_changes()
+        if (change.edge, change.camera) == ("box1", "cam3")
+    ]
     assert [(change.version, change.before, change.least_score, change.user) for change in history] == [
         (3, 0.6, None, "owner"),
         (1, None, 0.6, "owner"),
@@ -189,7 +194,7 @@ def test_whoever_is_late_changes_nothing(store: Store) -> None:
     assert set_score(store, 0.6, None)
     assert not set_score(store, 0.7, None)
     assert not set_score(store, 0.6, 0.6)
-    assert [c.least_score for c in store.thresholds()] == [0.6]
+    assert [c.least_score for c in Thresholds(store.database).all_changes()] == [0.6]
 
 
 def test_of_many_at_once_one_wins(store: Store) -> None:
@@ -199,18 +204,18 @@ def test_of_many_at_once_one_wins(store: Store) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert won.count(True) == 1 and len(store.thresholds()) == 1
+    assert won.count(True) == 1 and len(Thresholds(store.database).all_changes()) == 1
 
 
 def test_a_hub_brought_back_from_a_backup_still_gets_a_word_in(store: Store) -> None:
     store.set_health("shanghai", "box1", {"tuned": {"version": 41, "refused": None}}, NOON)
     assert set_score(store, 0.6, None)
-    assert store.thresholds()[0].version == 42
+    assert Thresholds(store.database).all_changes()[0].version == 42
     for odd in ({"tuned": 5}, {"tuned": {"version": "x"}}, {"tuned": {"version": True}}, {"tuned": {"version": 2**70}}):
         store.set_health("shanghai", "box2", odd, NOON)
-        before = len(store.thresholds())
+        before = len(Thresholds(store.database).all_changes())
         assert set_score(store, before / 100, None if before == 1 else (before - 1) / 100, edge="box2")
-    assert store.thresholds()[0].version == 4
+    assert Thresholds(store.database).all_changes()[0].version == 4
 
 
 # The page
@@ -236,13 +241,13 @@ def test_a_proposal_is_shown_applied_and_taken_back(site: Any, envelope: Build) 
     apply = form_of(page, "apply")
     assert site.client.post("/tuning", data=apply).headers["location"].startswith("/tuning?site=shanghai&")
     site.client.post("/tuning", data=apply)  # twice is once
-    (change,) = site.store.thresholds()
+    (change,) = site.parts.thresholds.all_changes()
     assert (change.least_score, change.before, change.user, change.at) == (0.41, None, "owner", NOON)
     assert change.evidence["spared"] == 5 and change.evidence["lost"] == 0
     page = site.client.get("/tuning")
     assert "现在的门槛：0.41" in text_of(page) and "第 1 版还没送到" in text_of(page)
     site.client.post("/tuning", data=form_of(page, "back"))
-    assert [c.least_score for c in site.store.thresholds()] == [None, 0.41]
+    assert [c.least_score for c in site.parts.thresholds.all_changes()] == [None, 0.41]
     assert "按边缘设备配置" in text_of(site.client.get("/tuning"))
 
 
@@ -256,7 +261,7 @@ def test_nothing_but_the_proposal_can_be_applied(site: Any, envelope: Build) -> 
     site.store.add_verdict("t1", "owner", "unclear", "", NOON)
     site.store.add_verdict("t2", "owner", "unclear", "", NOON)
     assert site.client.post("/tuning", data=good).status_code == 303  # two true ones fewer: no longer safe
-    assert site.store.thresholds() == []
+    assert site.parts.thresholds.all_changes() == []
 
 
 def test_no_score_is_set_without_its_line_in_the_audit_log(site: Any, envelope: Build) -> None:
@@ -264,7 +269,7 @@ def test_no_score_is_set_without_its_line_in_the_audit_log(site: Any, envelope: 
     good = form_of(site.client.get("/tuning"), "apply")
     refuse_audit(site.store)
     assert site.client.post("/tuning", data=good).status_code == 500
-    assert site.store.thresholds() == []
+    assert site.parts.thresholds.all_changes() == []
 
 
 def test_strangers_and_other_sites_set_nothing(site: Any, envelope: Build) -> None:
@@ -273,7 +278,7 @@ def test_strangers_and_other_sites_set_nothing(site: Any, envelope: Build) -> No
     assert site.visitor().post("/tuning", data=good).headers["location"].startswith("/login")
     assert site.visitor().get("/tuning").status_code == 303
     assert site.client.post("/tuning", data=good, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert site.store.thresholds() == []
+    assert site.parts.thresholds.all_changes() == []
 
 
 @pytest.mark.parametrize(

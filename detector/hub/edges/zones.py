@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from detector import wire
 from detector.config import Zone, ZoneKind
 from detector.config.covered import Covered, newly_covered
 from detector.errors import LabelwatchError, WireError
 from detector.geometry import crosses_itself
+from detector.hub.edges.commanded import Change, Commanded
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import layouts, zone_changes, zone_proposals
-from detector.hub.storage.versions import next_version
 from detector.names import is_name
 
 KINDS: tuple[str, ...] = get_args(ZoneKind)
@@ -43,23 +43,24 @@ class BadZones(LabelwatchError):  # noqa: N818  (a word to whoever drew, not a f
         self.values = values
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneChange(Change):
     """All zones of a camera as somebody set them; `None` are those of the edge's own configuration."""
 
-    site: str
-    edge: str
-    version: int
     camera: str
     zones: list[dict[str, Any]] | None
     before: list[dict[str, Any]] | None
-    user: str
-    at: float
 
     @property
     def place(self) -> Place:
         """Of which camera."""
         return self.site, self.edge, self.camera
+
+    def put_into(self, state: dict[str, Any]) -> None:
+        """Make the change in a state (`wire.ZoneState`)."""
+        state.pop(self.camera, None)
+        if self.zones is not None:
+            state[self.camera] = self.zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,11 @@ class Drawn:
     lost: tuple[str, ...]
 
 
-class Zones:
-    """Changes, proposals and layouts in a database. Any thread may call it; what writes has committed on return."""
+class Zones(Commanded[ZoneChange]):
+    """Changes, proposals and layouts in a database."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database, zone_changes, ZoneChange, "zoned", lambda topics: topics.zones)
 
     # What edges say
 
@@ -136,12 +137,11 @@ class Zones:
     def changes(self, place: Place) -> list[ZoneChange]:
         """Every change of a camera's zones, latest first."""
         with self._database.reading() as connection:
-            return _changes(connection, _is_place(zone_changes, place))
+            return self._changes(connection, *_is_place(zone_changes, place))
 
     def latest(self) -> dict[Place, ZoneChange]:
         """The latest change of every camera whose zones were ever set."""
-        with self._database.reading() as connection:
-            return {change.place: change for change in reversed(_changes(connection))}
+        return {change.place: change for change in reversed(self.all_changes())}
 
     def set_zones(
         self, place: Place, zones: Sequence[Mapping[str, Any]] | None, *, expected: int, user: str, at: float
@@ -161,33 +161,12 @@ class Zones:
         site, edge, camera = place
         with self._database.writing() as connection:
             one_at_a_time(connection)
-            of_edge = _changes(connection, (zone_changes.c.site == site, zone_changes.c.edge == edge))
-            of_camera = [one for one in of_edge if one.camera == camera]
-            before = of_camera[0].zones if of_camera else None
-            wanted = None if zones is None else [dict(zone) for zone in zones]
-            if (of_camera[0].version if of_camera else 0) != expected:
+            former = self._changes(connection, *_is_place(zone_changes, place))
+            if (former[0].version if former else 0) != expected:
                 return None
-            version = next_version(connection, site, edge, "zoned", of_edge[0].version if of_edge else 0)
-            change = ZoneChange(site, edge, version, camera, wanted, before, user, at)
-            connection.execute(zone_changes.insert(), {name: getattr(change, name) for name in ZoneChange.__slots__})
-            return change
-
-    def commands(self) -> list[tuple[str, bytes]]:
-        """For every edge whose zones were ever set: topic and payload of the command that says how they stand."""
-        with self._database.reading() as connection:
-            every = _changes(connection)
-        last: dict[tuple[str, str], ZoneChange] = {}
-        states: dict[tuple[str, str], dict[str, Any]] = {}
-        for change in reversed(every):
-            edge = change.site, change.edge
-            last[edge], state = change, states.setdefault(edge, {})
-            state.pop(change.camera, None)
-            if change.zones is not None:
-                state[change.camera] = change.zones
-        return [
-            (wire.Topics(*edge).zones, wire.command_payload(one.version, states[edge], user=one.user, at=one.at))
-            for edge, one in last.items()
-        ]
+            before = former[0].zones if former else None
+            wanted = None if zones is None else [dict(zone) for zone in zones]
+            return self._add(connection, site, edge, camera=camera, zones=wanted, before=before, user=user, at=at)
 
     # Proposals
 
@@ -363,9 +342,3 @@ def understood(zones: Iterable[object]) -> list[Zone]:
 
 def _is_place(table: Any, place: Place) -> tuple[ColumnElement[bool], ...]:
     return table.c.site == place[0], table.c.edge == place[1], table.c.camera == place[2]
-
-
-def _changes(connection: Connection, where: Iterable[ColumnElement[bool]] = ()) -> list[ZoneChange]:
-    columns = [zone_changes.c[name] for name in ZoneChange.__slots__]
-    query = select(*columns).where(*where).order_by(zone_changes.c.number.desc())
-    return [ZoneChange(**row._mapping) for row in connection.execute(query)]

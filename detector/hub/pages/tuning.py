@@ -14,13 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.desk.charts import dots
+from detector.hub.edges.thresholds import Threshold, configured_score
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
-from detector.hub.storage.store import configured_score
-from detector.hub.storage.stored import Edge, Threshold
 from detector.hub.storage.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
-from detector.hub.storage.versions import version_in_force
 from detector.names import natural
 from detector.values import DAY_S, IncidentKind
 
@@ -131,7 +129,7 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
     if fields.get("now") != view.written(found.now):
         return RedirectResponse(shown, 303)
     with view.store.database.writing():
-        is_set = view.store.set_threshold(
+        is_set = view.parts.thresholds.set(
             *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
         )
         if is_set:
@@ -144,7 +142,7 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
 
 def _changes(view: View) -> list[Threshold]:
     """Every change of what the visitor sees, latest first."""
-    return [change for change in view.store.thresholds() if view.scope.sees(change.site, change.camera)]
+    return [change for change in view.parts.thresholds.all_changes() if view.scope.sees(change.site, change.camera)]
 
 
 def _tuning(view: View, place: Place) -> Tuning:
@@ -189,33 +187,19 @@ def _answers(view: View) -> list[dict[str, Any]]:
 
     `causes` says in the reader's language why it was refused, as far as this hub can tell; `reason` is the edge's own.
     """
-    changes = [change for change in view.store.thresholds() if view.scope.sees(change.site)]
-    wanted: dict[tuple[str, str], int] = {}
-    for change in changes:
-        wanted.setdefault((change.site, change.edge), change.version)
-    known: dict[tuple[str, str], Edge] = {(edge.site, edge.edge): edge for edge in view.edges}
+    newest: dict[tuple[str, str], Threshold] = {}
+    for change in view.parts.thresholds.all_changes():
+        if view.scope.sees(change.site):
+            newest.setdefault((change.site, change.edge), change)
+    known = {(edge.site, edge.edge): edge for edge in view.edges}
     answers = []
-    for (site, edge), version in sorted(wanted.items(), key=lambda edge: natural(*edge[0])):
-        heard = known.get((site, edge))
-        health = heard.health if heard else None
-        tuned = (health or {}).get("tuned")
-        told = tuned if isinstance(tuned, dict) else {}
-        reason = told.get("refused")
-        since = heard.health_at if heard and heard.health_at else 0.0
-        last = next(change for change in changes if (change.site, change.edge) == (site, edge))
-        state = "waiting"
-        if version_in_force(health, "tuned") == version:
-            state = "taken"
-        elif reason and since >= last.at:
-            state = "refused"
+    for (site, edge), change in sorted(newest.items(), key=lambda one: natural(*one[0])):
+        answer = view.parts.thresholds.answer(known.get((site, edge)), change, change)
+        causes = refusals(view.say, answer.causes)
         answers.append(
             {
-                "site": site,
-                "edge": edge,
-                "version": version,
-                "state": state,
-                "reason": str(reason or "")[:300],
-                "causes": refusals(view.say, told.get("refused_causes")),
+                "site": site, "edge": edge, "version": change.version, "state": answer.state,
+                "reason": answer.reason, "causes": causes,
             }
-        )
+        )  # fmt: skip
     return answers

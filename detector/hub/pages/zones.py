@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from detector import wire
 from detector.config import zones_as_yaml
 from detector.hub.edges.cameras import CameraState
+from detector.hub.edges.commanded import Answer
 from detector.hub.edges.zones import (
     KINDS,
     BadZones,
@@ -31,7 +32,6 @@ from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
-from detector.hub.storage.versions import version_in_force
 from detector.hub.texts import Phrases
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Standing:
     place: Place
     said: dict[str, Any]
     changes: list[ZoneChange]
-    answer: dict[str, Any] | None
+    answer: Answer | None
     causes: list[str]
 
     @property
@@ -87,7 +87,7 @@ class Standing:
     @property
     def is_pending(self) -> bool:
         """Whether what was set last isn't in force: it waits for the edge, or was refused."""
-        return self.answer is not None and self.answer["state"] != "taken"
+        return self.answer is not None and self.answer.state != "taken"
 
     @property
     def to_draw(self) -> Draft:
@@ -236,35 +236,19 @@ def in_words(say: Phrases, error: BadZones) -> str:
     return say(error.key, **values)
 
 
-def answer_of(health: dict[str, Any] | None, version: int) -> dict[str, Any]:
-    """Whether an edge took a version, by its health report: `taken`, `refused` for a `reason`, or `waiting`.
-
-    `causes` are the reason as codes, whatever it may be that the edge gives as such.
-    """
-    told = (health or {}).get("zoned")
-    told = told if isinstance(told, dict) else {}
-    if version_in_force(health, "zoned") >= version:
-        return {"state": "taken", "reason": "", "causes": []}
-    if told.get("refused") and told.get("refused_version") == version:
-        return {"state": "refused", "reason": str(told["refused"])[:500], "causes": told.get("refused_causes")}
-    return {"state": "waiting", "reason": "", "causes": []}
-
-
 def _standing(view: View, place: Place) -> Standing:
     camera = known(view, place)
     changes = view.parts.zones.changes(place)
-    health = next((e.health for e in view.edges if (e.site, e.edge) == place[:2]), None)
+    box = next((edge for edge in view.edges if (edge.site, edge.edge) == place[:2]), None)
     # Every change at an edge has a version of its own; a later one, of another camera, carries this one along.
     latest = [one for one in view.parts.zones.latest().values() if (one.site, one.edge) == place[:2]]
-    newest = max((one.version for one in latest), default=0)
-    answer = answer_of(health, changes[0].version) if changes else None
-    if answer and answer["state"] == "waiting" and newest > changes[0].version:
-        answer = answer_of(health, newest)
+    newest = max(latest, key=lambda change: change.version, default=None)
+    answer = view.parts.zones.answer(box, changes[0], newest) if changes and newest else None
     said = view.parts.zones.layouts(view.scope)
     causes = []
-    if answer and answer["state"] == "refused":
+    if answer and answer.state == "refused":
         titles = {change.camera: said.get(change.place, {}).get("title") or change.camera for change in latest}
-        causes = refusals(view.say, answer["causes"], lambda name: titles.get(name, name))
+        causes = refusals(view.say, answer.causes, lambda name: titles.get(name, name))
         causes += _covered(view.say, latest, said)
     return Standing(camera, place, said.get(place, {}), changes, answer, causes)
 

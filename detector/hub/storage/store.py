@@ -26,7 +26,6 @@ from sqlalchemy import (
     update,
 )
 
-from detector import wire
 from detector.hub.storage.arrivals import refusal_row
 from detector.hub.storage.budget import ALERT, DIGEST, Budget
 from detector.hub.storage.changes import note_changes
@@ -43,7 +42,6 @@ from detector.hub.storage.schema import (
     refusals,
     snapshots,
     streams,
-    thresholds,
     verdicts,
 )
 from detector.hub.storage.segments import Segments
@@ -54,14 +52,11 @@ from detector.hub.storage.stored import (
     Edge,
     Refusal,
     StoredIncident,
-    Threshold,
     Totals,
     Verdict,
-    told_number,
 )
 from detector.hub.storage.tuning import Judged
 from detector.hub.storage.verdicts import ask_over, settle, standing, verdicts_on
-from detector.hub.storage.versions import next_version
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
@@ -425,57 +420,6 @@ class Store:
         query = query.where(*(func.coalesce(column, "") == value for column, value in same))
         return [Judged(*row) for row in self.database.read(query.order_by(c.started_at.desc(), c.id.desc()))]
 
-    # Thresholds
-
-    def thresholds(self) -> list[Threshold]:
-        """Every change of a least score, latest first."""
-        with self._reading() as connection:
-            return _thresholds(connection)
-
-    def threshold_commands(self) -> list[tuple[str, bytes]]:
-        """For every edge whose thresholds were ever set: topic and payload of the command that says how they stand."""
-        latest: dict[tuple[str, str], Threshold] = {}
-        states: dict[tuple[str, str], wire.ThresholdState] = {}
-        for change in reversed(self.thresholds()):
-            edge = change.site, change.edge
-            latest[edge], scores = change, states.setdefault(edge, {}).setdefault(change.camera, {})
-            scores.pop(change.kind, None)
-            if change.least_score is not None:
-                scores[change.kind] = change.least_score
-        return [
-            (
-                wire.Topics(*edge).thresholds,
-                wire.command_payload(last.version, _filled(states[edge]), user=last.user, at=last.at),
-            )
-            for edge, last in latest.items()
-        ]
-
-    def set_threshold(
-        self,
-        site: str,
-        edge: str,
-        camera: str,
-        kind: str,
-        least_score: float | None,
-        *,
-        expected: float | None,
-        user: str,
-        at: float,
-        evidence: Mapping[str, Any],
-    ) -> bool:
-        """Change a least score; tells whether it was done, which it is not when it is no longer the `expected` one."""
-        with self._writing() as connection:
-            one_at_a_time(connection)
-            former = [one for one in _thresholds(connection) if (one.site, one.edge) == (site, edge)]
-            of_both = [one for one in former if (one.camera, one.kind) == (camera, kind)]
-            before = of_both[0].least_score if of_both else None
-            if before != expected or least_score == before:
-                return False
-            version = next_version(connection, site, edge, "tuned", former[0].version if former else 0)
-            change = Threshold(site, edge, version, camera, kind, least_score, before, user, at, dict(evidence))
-            connection.execute(thresholds.insert(), {name: getattr(change, name) for name in Threshold.__slots__})
-            return True
-
     # Clips
 
     def add_clip(self, clip: Clip) -> bool:
@@ -521,23 +465,6 @@ def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredInc
     """Those of these incidents that are known, newest first."""
     query = _incidents().where(incidents.c.id.in_(ids))
     return _read(connection, query.order_by(incidents.c.started_at.desc(), incidents.c.id.desc())) if ids else []
-
-
-def configured_score(health: Mapping[str, Any] | None, camera: str, kind: str) -> float:
-    """The least score that an edge's configuration asks for, 0..1; 0 when it tells of none."""
-    told: Any = (health or {}).get("tuned")
-    for name in ("configured", camera, kind):
-        told = told.get(name) if isinstance(told, dict) else None
-    return told_number(told, 0.0, 1.0) or 0.0
-
-
-def _filled(state: wire.ThresholdState) -> wire.ThresholdState:
-    return {camera: scores for camera, scores in state.items() if scores}
-
-
-def _thresholds(connection: Connection) -> list[Threshold]:
-    query = select(*(thresholds.c[name] for name in Threshold.__slots__)).order_by(thresholds.c.number.desc())
-    return [Threshold(**row._mapping) for row in connection.execute(query)]
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[StoredIncident]:

@@ -1,4 +1,4 @@
-"""What the hub's memory gives out: incidents, clips, verdicts, edges and thresholds, as values."""
+"""What the hub's memory gives out: incidents, clips, verdicts and edges, as values."""
 
 from __future__ import annotations
 
@@ -147,25 +147,6 @@ class Edge:
         """How many of those neither arrived nor wait at the edge, as far as its last report tells."""
         waiting = told_number((self.health or {}).get("backlog"), 0.0) or 0.0
         return max(0, round(self.missing - min(waiting, self.missing)))
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A change of the least score of one camera and kind; `None` leaves it to the edge's configuration.
-
-    `version` is that of the whole edge's state, and `evidence` what the verdicts said when it was made.
-    """
-
-    site: str
-    edge: str
-    version: int
-    camera: str
-    kind: str
-    least_score: float | None
-    before: float | None
-    user: str
-    at: float
-    evidence: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
