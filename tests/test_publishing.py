@@ -113,10 +113,10 @@ class Office:
         self.store = self.hub.store
         notices = self.hub._parts.notices
         with self.store.database.writing() as connection:
-            target = notices.add_target(
+            target = notices.targets.add(
                 connection, "phone", "webhook", "zh", address=self.phone.address, user="owner", at=0.0
             )  # fmt: skip
-            notices.add_rule(connection, Rule("info", KINDS, target=target, user="owner", per_hour=1000))
+            notices.targets.add_rule(connection, Rule("info", KINDS, target=target, user="owner", per_hour=1000))
 
     def shown(self) -> list[StoredIncident]:
         """What the feed lists."""

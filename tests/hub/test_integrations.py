@@ -400,8 +400,8 @@ def observer_of(store: Store) -> Observer:
 def test_a_switch_holds_back_notices_but_not_what_is_critical_and_the_state_is_the_truth(house: House) -> None:
     notices = house.parts.notices
     with house.store.database.writing() as connection:
-        number = notices.add_target(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
-        notices.add_rule(connection, Rule(target=number, user="x", at=NOON))
+        number = notices.targets.add(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
+        notices.targets.add_rule(connection, Rule(target=number, user="x", at=NOON))
     notices.raising.look_through(NOON)
     house.listener.say(f"{CAMERA}/notices/set", b"OFF")
     assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("notices") == "OFF")
@@ -430,8 +430,8 @@ def test_a_pause_ends_by_itself_and_another_cameras_goes_on(store: Store, tmp_pa
 
     pauses, notices = Pauses(store.database, Audit(store.database)), Notices(store.database, tmp_path, "UTC")
     with store.database.writing() as connection:
-        number = notices.add_target(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
-        notices.add_rule(connection, Rule(target=number, user="x", at=NOON))
+        number = notices.targets.add(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
+        notices.targets.add_rule(connection, Rule(target=number, user="x", at=NOON))
     notices.raising.look_through(NOON)
     assert pauses.begin("shanghai", "cam3", "x", NOON, 3600) and not pauses.begin("shanghai", "cam3", "x", NOON, 9e9)
     store.add_alerts([make_envelope(1, incident="a", severity="warning")], NOON)

@@ -430,11 +430,11 @@ def signed_desk(desk: Desk, web: Web) -> Target:
     """Its one target is a webhook of our own, which is really sent."""
     desk.sender._send = send
     with desk.store.database.writing() as connection:
-        number = desk.notices.add_target(
+        number = desk.notices.targets.add(
             connection, "warehouse", "signed", "en", address=signed_to(web), user="owner", at=NOON
         )
-        desk.notices.add_rule(connection, Rule(target=number, at=NOON, severity="info"))
-    found = desk.notices.target(number)
+        desk.notices.targets.add_rule(connection, Rule(target=number, at=NOON, severity="info"))
+    found = desk.notices.targets.find(number)
     assert found
     return found
 
@@ -479,7 +479,7 @@ def test_a_webhook_that_says_when_to_come_again_is_heeded(
     web.headers = {"Retry-After": formatdate(time.time() + 90, usegmt=True) if again == "http-date" else again}
     desk.alert()
     desk.step()
-    found = desk.notices.target(target.number)
+    found = desk.notices.targets.find(target.number)
     assert found and found.rests_until - desk.clock.now() == pytest.approx(rests_s, abs=20 if rests_s == 90 else 0.01)
     web.status = 200
     desk.step(rests_s + 30)
@@ -580,13 +580,13 @@ class Desk:
     def target(self, name: str = "owner", *, scope: Scope = EVERYWHERE, rule: bool = True, **changes: Any) -> Target:
         """A target with one rule."""
         with self.store.database.writing() as connection:
-            number = self.notices.add_target(
+            number = self.notices.targets.add(
                 connection, name, "webhook", changes.pop("language", "en"), address="json://h/x", scope=scope,
                 user="owner", at=self.clock.now(),
             )  # fmt: skip
             if rule:
-                self.notices.add_rule(connection, Rule(**{"target": number, "at": self.clock.now(), **changes}))
-        found = self.notices.target(number)
+                self.notices.targets.add_rule(connection, Rule(**{"target": number, "at": self.clock.now(), **changes}))
+        found = self.notices.targets.find(number)
         assert found
         return found
 
@@ -609,7 +609,7 @@ class Desk:
 
     def states(self) -> list[tuple[str, str]]:
         """State and reason of every notice, in order."""
-        log = self.notices.log([target.number for target in self.notices.targets()] or [1], limit=1000)
+        log = self.notices.log([target.number for target in self.notices.targets.all()] or [1], limit=1000)
         return [(notice.state, notice.reason) for notice in reversed(log)]
 
 
@@ -1034,17 +1034,17 @@ def test_somebody_is_told_of_no_place_that_the_maker_does_not_see(desk: Desk) ->
     desk.alert("unseen", camera="cam4")
     assert len(desk.step()) == 1
     with pytest.raises(NoticeError, match="notice_wrong_place"), desk.store.database.writing() as connection:
-        desk.notices.add_rule(connection, Rule(target=1, places=("shanghai/cam4",)))
+        desk.notices.targets.add_rule(connection, Rule(target=1, places=("shanghai/cam4",)))
 
 
 def test_who_sees_less_does_not_see_targets_that_tell_more(desk: Desk) -> None:
     desk.target("all of it")
     desk.target("one camera", scope=Scope.of(["shanghai/cam3"]))
     seen = {
-        name: [target.name for target in desk.notices.targets(Scope.of([name]))]
+        name: [target.name for target in desk.notices.targets.all(Scope.of([name]))]
         for name in ("shanghai", "shanghai/cam4")
     }
-    assert seen == {"shanghai": ["one camera"], "shanghai/cam4": []} and len(desk.notices.targets()) == 2
+    assert seen == {"shanghai": ["one camera"], "shanghai/cam4": []} and len(desk.notices.targets.all()) == 2
 
 
 def test_the_past_is_not_told(desk: Desk) -> None:
@@ -1076,10 +1076,10 @@ def test_a_service_that_is_away_is_tried_ever_more_seldom_and_then_told_all_in_o
     for n in range(5):
         desk.alert(f"b{n}")
     desk.step(10)
-    found = desk.notices.target(target.number)
+    found = desk.notices.targets.find(target.number)
     assert found and found.failures == 3 and desk.sent == []
     assert desk.step(120) == ["[Critical] 6 while notices could not be sent"]
-    found = desk.notices.target(target.number)
+    found = desk.notices.targets.find(target.number)
     assert found and found.failures == 0
 
 
@@ -1397,7 +1397,7 @@ def test_a_target_that_can_not_be_is_refused_with_the_reason(site: Any, changes:
 def test_a_rule_that_can_not_be_is_refused(site: Any, rule: dict[str, str]) -> None:
     add(site, "http://h/x")
     assert site.client.post("/notices/targets/1/rules", data=rule).status_code == 400
-    assert len(site.app.app.state.parts.notices.rules()) == 1
+    assert len(site.app.app.state.parts.notices.targets.rules()) == 1
 
 
 def test_a_rule_for_a_place_that_nothing_was_told_of_is_asked_about_first(site: Any) -> None:
@@ -1407,7 +1407,7 @@ def test_a_rule_for_a_place_that_nothing_was_told_of_is_asked_about_first(site: 
     rule = {"severity": "critical", "places": "shanghai/cam3/bulk、Suzho，shanghai/cam4, nanjing"}
     refused = site.client.post(rules, data=rule)
     said = html.unescape(refused.text)
-    assert refused.status_code == 400 and len(site.app.app.state.parts.notices.rules()) == 1
+    assert refused.status_code == 400 and len(site.app.app.state.parts.notices.targets.rules()) == 1
     for words in (
         "还没有设备报告过 Suzho。 是不是 suzhou？", "还没有设备报告过 shanghai/cam4。 是不是 shanghai/cam3？",
         "还没有设备报告过 nanjing。",
@@ -1415,7 +1415,7 @@ def test_a_rule_for_a_place_that_nothing_was_told_of_is_asked_about_first(site: 
         assert words in said, words
     assert "报告过 shanghai/cam3/bulk" not in said
     assert site.client.post(rules, data={**rule, "unheard": "on"}).status_code == 303
-    places = site.app.app.state.parts.notices.rules()[-1].places
+    places = site.app.app.state.parts.notices.targets.rules()[-1].places
     assert places == ("shanghai/cam3/bulk", "Suzho", "shanghai/cam4", "nanjing")
 
 
@@ -1511,7 +1511,7 @@ def test_with_another_key_a_sealed_address_is_asked_for_anew(desk: Desk, tmp_pat
     (tmp_path / "notices.key").unlink()
     others = Notices(desk.store.database, tmp_path, "UTC")
     with pytest.raises(NoticeError, match="notice_wrong_seal"):
-        others.address(target)
+        others.targets.address(target)
 
 
 def test_every_state_and_reason_has_words() -> None:

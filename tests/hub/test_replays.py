@@ -224,8 +224,8 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     store, clock = site.store, site.clock
     notices = site.parts.notices
     with store.database.writing() as connection:
-        target = notices.add_target(connection, "guard", "json", "zh", address="json://127.0.0.1/x", user="o", at=0.0)
-        notices.add_rule(connection, Rule("info", target=target, at=0.0))
+        target = notices.targets.add(connection, "guard", "json", "zh", address="json://127.0.0.1/x", user="o", at=0.0)
+        notices.targets.add_rule(connection, Rule("info", target=target, at=0.0))
     observer = Observer(store, site.parts.health, Pauses(store.database, site.parts.audit), Budget())
     notices.raising.look_through(NOON)
     observer.listen(NOON)

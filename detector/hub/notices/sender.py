@@ -117,7 +117,7 @@ class NoticeSender:
             logger.exception("a notice can't be sent")
 
     def _deliver(self, number: int, due: int) -> bool:
-        target = self.notices.target(number)
+        target = self.notices.targets.find(number)
         notice = self.notices.begin(due, self._clock.now())
         if notice is None:
             return True
@@ -143,7 +143,7 @@ class NoticeSender:
     def bring(self, target: Target, message: Message) -> Answer:
         """Send a message to a target now, and say what its service answered."""
         try:
-            address = self.notices.address(target)
+            address = self.notices.targets.address(target)
         except NoticeError as error:
             return Answer(False, f"nothing was sent: {error}", cause=str(error))
         return self._send(address, message, service=target.service)

@@ -16,11 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.edges.known import Known
-from detector.hub.notices.queue import MOST_PER_HOUR, Notice
+from detector.hub.notices.queue import Notice
 from detector.hub.notices.raising import alarm_number
 from detector.hub.notices.rules import KINDS, Rule
 from detector.hub.notices.services import SERVICES, NoticeError, address, takes_pictures
-from detector.hub.notices.targets import Target
+from detector.hub.notices.targets import MOST_PER_HOUR, Target
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.budget import RANKS
 from detector.hub.storage.rights import Right
@@ -62,7 +62,7 @@ def notices_log(
 @router.post("/notices/targets")
 def add_target(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
     """Add a target, with a rule for warnings and worse that may be changed."""
-    kept, service = view.parts.notices, fields.get("service", "")
+    targets, service = view.parts.notices.targets, fields.get("service", "")
     name = fields.get("name", "").strip()
     language = fields.get("language", "")
     if service not in SERVICES or language not in LANGUAGES:
@@ -71,13 +71,13 @@ def add_target(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
     try:
         found = address(service, fields) if where == "given" else ""
         with view.store.database.writing() as connection:
-            number = kept.add_target(
+            number = targets.add(
                 connection, name, service, language, address=found,
                 url_env=fields.get("url_env", "").strip() if where == "env" else "",
                 url_file=fields.get("url_file", "").strip() if where == "file" else "",
                 picture="picture" in fields, scope=view.scope, user=view.user, at=view.now,
             )  # fmt: skip
-            kept.add_rule(connection, replace(USUAL, target=number, user=view.user, at=view.now))
+            targets.add_rule(connection, replace(USUAL, target=number, user=view.user, at=view.now))
             view.parts.audit.add(connection, view.now, view.user, "notice_target_added", name, service=service)
     except NoticeError as error:
         shown = {key: value for key, value in fields.items() if key in SHOWN_AGAIN}
@@ -99,7 +99,7 @@ def remove_target(view: Annotated[View, CONFIGURE], number: Number) -> Response:
     """Take a target away."""
     target = _target(view, number)
     with view.store.database.writing() as connection:
-        view.parts.notices.remove_target(connection, target.number)
+        view.parts.notices.targets.remove(connection, target.number)
         view.parts.audit.add(connection, view.now, view.user, "notice_target_removed", target.name)
     return RedirectResponse("/notices", 303)
 
@@ -112,7 +112,7 @@ def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> 
         rule = replace(_rule(fields), target=target.number, user=view.user, at=view.now)
         known = Known.of(view.store.database, target.scope)
         with view.store.database.writing() as connection:
-            view.parts.notices.add_rule(connection, rule)
+            view.parts.notices.targets.add_rule(connection, rule)
             if "unheard" not in fields and (unheard := known.unheard(rule.places or ())):
                 raise Unheard([(place, known.meant(place)) for place in unheard])
             view.parts.audit.add(
@@ -130,18 +130,18 @@ def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> 
 @router.post("/notices/rules/{number}/remove")
 def remove_rule(view: Annotated[View, CONFIGURE], number: Number) -> Response:
     """Take a rule away."""
-    rule = next((rule for rule in view.parts.notices.rules() if rule.number == number), None)
+    rule = next((rule for rule in view.parts.notices.targets.rules() if rule.number == number), None)
     if rule is None:
         raise HTTPException(404)
     target = _target(view, rule.target)
     with view.store.database.writing() as connection:
-        view.parts.notices.remove_rule(connection, number)
+        view.parts.notices.targets.remove_rule(connection, number)
         view.parts.audit.add(connection, view.now, view.user, "notice_rule_removed", target.name, rule=number)
     return RedirectResponse("/notices", 303)
 
 
 def _target(view: View, number: int) -> Target:
-    target = view.parts.notices.target(number, view.scope)
+    target = view.parts.notices.targets.find(number, view.scope)
     if target is None:
         raise HTTPException(404)
     return target
@@ -173,13 +173,13 @@ def _span(fields: Mapping[str, str], name: str) -> str | None:
 
 def _page(view: View, status: int = 200, **more: Any) -> Response:
     kept = view.parts.notices
-    targets = kept.targets(view.scope)
-    rules = kept.rules()
+    targets = kept.targets.all(view.scope)
+    rules = kept.targets.rules()
     cameras = view.cameras
     pictures = {}
     for target in targets:
         with suppress(NoticeError):
-            pictures[target.number] = takes_pictures(kept.address(target))
+            pictures[target.number] = takes_pictures(kept.targets.address(target))
     values = {
         "targets": targets,
         "rules": {target.number: [rule for rule in rules if rule.target == target.number] for target in targets},
@@ -204,7 +204,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
 
 def _log(view: View, before: int | None = None) -> dict[str, Any]:
     kept = view.parts.notices
-    found: list[Notice] = kept.log([target.number for target in kept.targets(view.scope)], before, LOG_SIZE + 1)
+    found: list[Notice] = kept.log([target.number for target in kept.targets.all(view.scope)], before, LOG_SIZE + 1)
     shown = found[:LOG_SIZE]
     ids = [notice.incident for notice in shown if notice.what == "incident"]
     titles = {one.id: one.title for one in view.store.incidents(ids)}
