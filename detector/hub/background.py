@@ -5,8 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from sqlalchemy.exc import DBAPIError
+
+
+class Tended(Protocol):
+    """A part of the hub with such a thread."""
+
+    def start(self) -> object:
+        """Begin; returns at once."""
+
+    def stop(self) -> object:
+        """End; returns soon."""
 
 
 class Background:

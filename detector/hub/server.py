@@ -30,6 +30,7 @@ from detector.hub.access.guard import Guard
 from detector.hub.access.people import People
 from detector.hub.access.seal import Seal
 from detector.hub.access.second_step import KEY_FILE as STEP_KEY_FILE
+from detector.hub.background import Tended
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.ingest import Ingest
 from detector.hub.edges.views import Views
@@ -42,7 +43,7 @@ from detector.hub.parts import Parts, assemble
 from detector.hub.patience import Door, Patient
 from detector.hub.storage.lock import DataLock
 from detector.hub.upkeep.clock_ahead import bring_back
-from detector.hub.upkeep.retention import Janitor
+from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.salvage import open_store
 from detector.machine.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.machine.notify import Notifier
@@ -147,7 +148,7 @@ class Hub:
             raise StoreError(f"{config.data_dir} can't be written: {error.strerror}") from error
         if loss is not None:
             parts.alarms.note(loss, self._clock.now())
-        self._janitor = Janitor(
+        janitor = Janitor(
             parts.retention, self._clock, self.live.poke,
             parts.censuses.prune, parts.pictures.prune, parts.clips.tidy,
         )  # fmt: skip
@@ -164,6 +165,10 @@ class Hub:
             watch=parts.health, keys=parts.keys, key=parts.key,
             heard=Heard(lambda: [edge.health for edge in self.store.edges() if edge.health]),
             is_short=parts.clips.is_nearly_full,
+        )  # fmt: skip
+        # Begun in this order and ended in the other.
+        self._tended: tuple[Tended, ...] = (
+            parts.copies, janitor, parts.sender, parts.health, parts.watchman, parts.integrations, self._ingest,
         )  # fmt: skip
         app = create_app(parts)
         self._notifier = Notifier()
@@ -184,14 +189,9 @@ class Hub:
             LabelwatchError: The web server didn't start.
         """
         self._thread.start()
-        self._parts.health.start()
-        self._parts.watchman.start()
-        self._parts.sender.start()
-        self._janitor.start()
-        self._parts.copies.start()
+        for part in self._tended:
+            part.start()
         self._parts.anchors.start()
-        self._parts.integrations.start()
-        self._ingest.start()
         waiting_s = 0.0
         while not self._server.started:
             if not self._thread.is_alive() or waiting_s > START_S:
@@ -211,13 +211,8 @@ class Hub:
         self._notifier.tell("STOPPING=1")
         self.live.close()
         self._server.should_exit = True
-        self._ingest.stop()
-        self._parts.integrations.stop()
-        self._parts.watchman.stop()
-        self._parts.health.stop()
-        self._parts.sender.stop()
-        self._janitor.stop()
-        self._parts.copies.stop()
+        for part in reversed(self._tended):
+            part.stop()
         self._parts.packs.stop()
         if self._thread.is_alive():
             self._thread.join(GRACE_S + 2)

@@ -44,10 +44,8 @@ from sqlalchemy import (
     update,
 )
 
-from detector.clock import Clock
 from detector.config import KeptAs, RetentionConfig
 from detector.hub.access.audit import Audit
-from detector.hub.background import Background
 from detector.hub.evidence.cases import kept
 from detector.hub.footage.shares import Box, pressing
 from detector.hub.storage.budget import DOUBLE
@@ -73,7 +71,6 @@ logger = logging.getLogger(__name__)
 GB = 1e9
 BATCH = 200
 ANNOUNCED_AT_ONCE = 1000  # for so long others wait to write
-EVERY_S = 600.0
 # An edge keeps nothing for longer before it is here (`buffers`): what names an earlier time was told by a wrong clock.
 LONGEST_WAY_S = 62 * DAY_S
 NOTE: KeptAs = "note"
@@ -399,50 +396,6 @@ class Retention:
             with self._database.writing() as connection:
                 connection.execute(delete(doomed).where(doomed.c.file == file))
         return left == 0
-
-
-class Janitor:
-    """Lets go of what is kept no longer, now and then, in a thread of its own.
-
-    Args:
-        retention: Is run.
-        clock: Tells the time.
-        on_deleted: Called when footage was deleted.
-        prune: Each, given the time, forgets what else is kept for a while.
-    """
-
-    def __init__(
-        self,
-        retention: Retention,
-        clock: Clock,
-        on_deleted: Callable[[], None],
-        *prune: Callable[[float], None],
-    ) -> None:
-        self._retention = retention
-        self._clock = clock
-        self._on_deleted = on_deleted
-        self._prune = prune
-        self._background = Background("retention", self._run)
-
-    def start(self) -> None:
-        """Begin; returns at once."""
-        self._background.start()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End."""
-        self._background.stop(timeout_s)
-
-    def _run(self) -> None:
-        going_on = self._background.pause(1.0)
-        while going_on:
-            try:
-                if self._retention.run(self._clock.now()):
-                    self._on_deleted()
-                for prune in self._prune:
-                    prune(self._clock.now())
-            except Exception:
-                logger.exception("retention failed; it is tried again in %d minutes", EVERY_S // 60)
-            going_on = self._background.pause(EVERY_S)
 
 
 def _kept() -> ColumnElement[bool]:
