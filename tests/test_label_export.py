@@ -97,7 +97,7 @@ class Hub:
         return film
 
     def judge(self, name: str, verdict: str, note: str = "") -> None:
-        self.store.add_verdict(name, "guard", verdict, note, NOON)
+        self.store.verdicts.add(name, "guard", verdict, note, NOON)
 
     def run(self, *options: str) -> int:
         return main(["label-export", str(self.config), "--out", str(self.out), "--model", self.model, *options])

@@ -214,7 +214,7 @@ def test_what_live_had_found_is_confirmed_and_another_machine_adds_nothing(
             outbox.put(told_live(record))
         assert outbox.wait_drained(20)
         assert soon(lambda: len(office.phone.got) == len(records))
-        office.store.add_verdict(records[0]["id"], "li", "true", "", time.time())
+        office.store.verdicts.add(records[0]["id"], "li", "true", "", time.time())
         first = published(out, file, capsys)
     assert (first["sent"], first["confirmed"]) == (0, len(records))
     assert first["clips"] > 0, "live had kept none"

@@ -57,7 +57,7 @@ def fill(site: Site, incidents: int) -> None:
         site.store.add_alerts([alert(n, incidents) for n in numbers], NOON)
     print(f"{incidents} incidents stored, {incidents / (time.perf_counter() - began):.0f} a second")
     for n in range(1, incidents, max(1, incidents // 1000)):
-        site.store.add_verdict(f"i{n}", "owner", ("true", "false")[n % 7 > 0], "", NOON)
+        site.store.verdicts.add(f"i{n}", "owner", ("true", "false")[n % 7 > 0], "", NOON)
 
 
 def alert(n: int, incidents: int) -> dict[str, object]:

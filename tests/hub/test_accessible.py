@@ -82,7 +82,7 @@ def fill(scene: Scene) -> None:  # noqa: F811
     """Something of everything."""
     for n, severity in enumerate(("critical", "warning", "info")):
         scene.alert("inc" if n == 0 else f"inc{n}", severity=severity, started_at_unix=time.time() - 600 * n)
-    scene.hub.store.add_verdict("inc1", "owner", "false", "", time.time())
+    scene.hub.store.verdicts.add("inc1", "owner", "false", "", time.time())
     cameras = [{"camera": "cam3", "title": "东区 3 号机", "age_s": 1, "fps": 5}, {"camera": "cam4", "age_s": 900}]
     scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     keys, now = EdgeKeys(scene.hub.store.database), time.time()
@@ -104,7 +104,7 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     site.parts.keys.trust("0-3", "0-4", "0-5", NOON)
     site.store.add_alerts([{**envelope, "site": "0-3", "edge": "0-4"}], NOON)
     site.store.set_health("0-3", "0-4", {"cameras": [{"camera": "0-2", "title": "0-0", "age_s": 1, "fps": 5}]}, NOON)
-    site.store.add_verdict("inc", site.login["user"], "true", "", NOON)
+    site.store.verdicts.add("inc", site.login["user"], "true", "", NOON)
     lying(site.store, ("0-3", "0-4", "0-2"), NOON, "0-1")
     site.client.cookies.set("language", language)
     brought = {site.login["user"], "shanghai", "testclient"}  # user, first site, and where the login came from
@@ -116,7 +116,7 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
 def test_one_of_a_thing_is_said_in_the_singular(site: Site) -> None:
     one = {"low": 1, "best": 1, "high": 1}
     site.store.add_alerts([make_envelope(incident="inc", labels_exposed=one, acts=[], snapshot=make_jpeg())], NOON)
-    site.store.add_verdict("inc", site.login["user"], "true", "", NOON)
+    site.store.verdicts.add("inc", site.login["user"], "true", "", NOON)
     site.store.set_edge_status("shanghai", "box1", "online", NOON)
     site.parts.health.report("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}, "at_unix": NOON}, NOON)
     site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0, "fps": 5.0}}}, NOON)

@@ -165,7 +165,7 @@ def test_a_verdict_is_given_and_counts(owner: Program, town: Site) -> None:
 
 
 def test_somebody_elses_verdict_is_replaced_only_when_it_is_named(owner: Program, town: Site) -> None:
-    number = town.store.add_verdict("inc-1", "li", "true", "", NOON)
+    number = town.store.verdicts.add("inc-1", "li", "true", "", NOON)
     refused = owner.judge("inc-1", verdict="false")
     assert refused.status_code == 409
     assert refused.json()["reason"]["standing"] == {"number": number, "user": "li", "verdict": "true"}

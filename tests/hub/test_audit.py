@@ -547,10 +547,10 @@ def test_no_line_of_the_log_leaves_without_its_own(site: Site) -> None:
 )
 def test_nothing_is_judged_or_written_without_its_line(site: Site, path: str, sent: dict[str, Any]) -> None:
     site.store.add_alerts([make_envelope(1)], NOON)
-    site.store.add_verdict("inc-1", "owner", "false", "", NOON)
-    before = site.store.verdicts("inc-1")
+    site.store.verdicts.add("inc-1", "owner", "false", "", NOON)
+    before = site.store.verdicts.on("inc-1")
     refuse_audit(site.store)
     assert site.client.post(path, **sent).status_code == 500
-    assert site.store.verdicts("inc-1") == before and site.parts.reviews.notes("inc-1") == []
+    assert site.store.verdicts.on("inc-1") == before and site.parts.reviews.notes("inc-1") == []
     incident = site.store.incident("inc-1")
     assert incident and incident.verdict == "false"

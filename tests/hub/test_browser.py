@@ -505,7 +505,7 @@ def test_what_another_camera_tells_of_the_same_minute_appears_on_an_open_page_an
     scene.hub.live.poke()
     page.wait_for_selector(".elsewhere a:has-text('Back Gate')")
     assert page.input_value(".note") == "two men, one phone"
-    scene.hub.store.add_verdict("beside", "ben", "false", "", time.time())
+    scene.hub.store.verdicts.add("beside", "ben", "false", "", time.time())
     scene.hub.live.poke()
     page.wait_for_selector("[data-part=elsewhere]", state="detached")
 
@@ -662,7 +662,7 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     page.wait_for_selector(".stands .verdict.false")
     page.keyboard.press("w")
     page.wait_for_selector(".reasons [aria-pressed=true]")
-    assert [(v.verdict, v.reason) for v in scene.hub.store.verdicts("inc")] == [("false", "call")]
+    assert [(v.verdict, v.reason) for v in scene.hub.store.verdicts.on("inc")] == [("false", "call")]
     page.keyboard.press("u")
     page.wait_for_selector(".trail .withdrawn")
     assert scene.hub.store.incident("inc").verdict is None
@@ -836,7 +836,7 @@ def test_a_guard_judges_one_incident_after_another_by_keyboard_alone(scene: Scen
     assert "Gate 5" in aloud.partition("下一条：")[0] and "Gate 6" in aloud.partition("下一条：")[2]
     page.keyboard.press("w")
     page.wait_for_selector("#last [aria-pressed=true]")
-    verdicts = [scene.hub.store.verdicts(f"i{n}")[0] for n in range(6)]
+    verdicts = [scene.hub.store.verdicts.on(f"i{n}")[0] for n in range(6)]
     assert [v.verdict for v in verdicts] == [VERDICTS[n % 4] for n in range(6)]
     assert verdicts[5].reason == REASONS["authorised"][1]
     page.keyboard.press("u")
@@ -871,7 +871,7 @@ def test_a_note_that_was_written_and_not_sent_goes_along_with_the_verdict_at_the
         page.context.set_offline(False)
         notes = scene.hub._parts.reviews.notes(incident)
         assert [note.text for note in notes] == [written] * taken
-        assert bool(scene.hub.store.verdicts(incident)) is taken
+        assert bool(scene.hub.store.verdicts.on(incident)) is taken
     assert page.locator(".item").get_attribute("data-incident") == incident  # back at what was not taken
     assert page.input_value(".note") == "and again"
     end_sessions(scene)
@@ -899,11 +899,11 @@ def test_two_guards_see_each_other_and_the_later_one_is_asked(scene: Scene) -> N
     owner.wait_for_selector(".item[data-incident=one] .stands .verdict.false")
     owner.keyboard.press("1")
     owner.wait_for_selector(".item[data-incident=one] .contested")
-    assert [v.verdict for v in scene.hub.store.verdicts("one")] == ["false"]
+    assert [v.verdict for v in scene.hub.store.verdicts.on("one")] == ["false"]
     owner.keyboard.press("y")
     owner.wait_for_selector(".item[data-incident=two]")
     until(owner, "document.querySelector('#last .verdict.true') !== null")
-    assert [(v.user, v.verdict) for v in scene.hub.store.verdicts("one")] == [("owner", "true"), ("li", "false")]
+    assert [(v.user, v.verdict) for v in scene.hub.store.verdicts.on("one")] == [("owner", "true"), ("li", "false")]
     # Nor does a guard undo unasked what is no longer theirs.
     guard.keyboard.press("u")
     guard.wait_for_selector(".item[data-incident=one] .contested")
@@ -944,7 +944,7 @@ def test_a_desk_that_loses_the_hub_keeps_its_list_and_comes_back_to_what_was_not
     page.keyboard.press("1")
     page.wait_for_selector("#last .just[data-incident=i0]")
     page.wait_for_selector(".item[data-incident=i1]")
-    assert [v.verdict for v in scene.hub.store.verdicts("i0")] == ["true"]
+    assert [v.verdict for v in scene.hub.store.verdicts.on("i0")] == ["true"]
     page.wait_for_selector("#unopened", state="hidden")
     scene.complaints.clear()  # the browser says, rightly, that it was offline
 
@@ -1137,7 +1137,7 @@ def test_letters_and_digits_can_be_turned_off_and_stay_so(scene: Scene) -> None:
             page.keyboard.press(key)
         page.wait_for_timeout(300)
         assert page.locator("dialog[open]").count() == 0 and page.evaluate("document.activeElement === document.body")
-    assert scene.hub.store.verdicts("inc") == []
+    assert scene.hub.store.verdicts.on("inc") == []
     page.goto(scene.hub.url + "review")
     page.click("[data-help]")
     page.click("#letters")
@@ -1279,7 +1279,7 @@ def test_what_somebody_took_back_is_judged_anew_at_the_desk_that_judged_it(scene
     page.wait_for_selector("#last .just[data-incident=two]")
     page.wait_for_selector("#queue [data-incident=two]", state="detached")
     for incident in ("one", "two"):
-        scene.hub.store.withdraw_verdict(incident, "owner", time.time())
+        scene.hub.store.verdicts.withdraw(incident, "owner", time.time())
     scene.hub.live.poke()
     page.wait_for_selector("#queue [data-incident=two]")
     until(page, "document.getElementById('left').textContent.startsWith('还剩 3 条')")
@@ -1401,7 +1401,7 @@ def test_what_grows_worse_moves_from_the_digest_to_the_alerts(scene: Scene) -> N
 def test_a_threshold_is_applied_and_the_page_learns_that_the_edge_took_it(scene: Scene) -> None:
     for n, (score, verdict) in enumerate([(0.9, "true")] * 20 + [(0.4, "false")] * 5):
         scene.alert(f"i{n}", score=score, severity="warning")
-        scene.hub.store.add_verdict(f"i{n}", "owner", verdict, "", time.time())
+        scene.hub.store.verdicts.add(f"i{n}", "owner", verdict, "", time.time())
     page = scene.page("tuning", viewport=PHONE, has_touch=True)
     assert page.locator(".scores circle.true").count() == 20
     page.locator("button[value=apply]").tap()
@@ -1466,7 +1466,7 @@ def test_a_whole_day_is_on_the_screen_without_scrolling_sideways(scene: Scene) -
 def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scene, mp4: bytes) -> None:
     scene.alert("inc", camera_title="东区三号机 " * 12, facts={"a_rather_long_name_of_a_new_fact": "x" * 120})
     scene.alert("note", severity="info", zone="z" * 60)
-    scene.hub.store.add_verdict("inc", "owner", "true", "", time.time())
+    scene.hub.store.verdicts.add("inc", "owner", "true", "", time.time())
     set_score(scene.hub.store, 0.6, None)
     scene.upload("inc", 0, mp4, time.time() - 60)
     cameras = [{"camera": "c" * 60, "title": "很长的名字" * 10, "age_s": 1.0, "reason": "y" * 90}]

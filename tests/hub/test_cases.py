@@ -151,7 +151,7 @@ def test_cases_are_listed_page_by_page_and_by_state(office: Office) -> None:
 def test_what_cases_come_to_leaves_out_what_was_cleared(office: Office) -> None:
     one, two = office.incident("one"), office.incident("two", started_at_unix=NOON + 600)
     case, empty = office.case(one, two), office.case()
-    office.store.add_verdict("two", "li", "false", "", NOON)
+    office.store.verdicts.add("two", "li", "false", "", NOON)
     found = office.cases.sums([case.number, empty.number])
     assert found.keys() == {case.number}
     sum_ = found[case.number]
@@ -162,7 +162,7 @@ def test_what_cases_come_to_leaves_out_what_was_cleared(office: Office) -> None:
 
 def test_a_case_of_cleared_incidents_alone_comes_to_no_day(office: Office) -> None:
     case = office.case(office.incident("one"))
-    office.store.add_verdict("one", "li", "false", "", NOON)
+    office.store.verdicts.add("one", "li", "false", "", NOON)
     sum_ = office.cases.sums([case.number])[case.number]
     assert (sum_.incidents, sum_.first, sum_.last) == (0, None, None)
 
@@ -317,7 +317,7 @@ def test_a_guard_opens_a_case_from_an_incident_and_writes_what_happened(site: Si
 def test_the_list_shows_no_day_of_a_case_whose_incidents_were_all_cleared(site: Site, guard: Any) -> None:
     opened(guard, incidents="inc-1", title="夜班")
     assert "2026-11-01" in guard.get("/cases").text
-    site.store.add_verdict("inc-1", "owner", "false", "", NOON)
+    site.store.verdicts.add("inc-1", "owner", "false", "", NOON)
     answer = guard.get("/cases")
     assert answer.status_code == 200 and "2026-11-01" not in answer.text
 

@@ -70,8 +70,8 @@ def test_of_many_the_nearest_in_time_are_there(store: Store) -> None:
 
 def test_what_was_no_incident_is_left_out(store: Store) -> None:
     store.add_alerts([shown(), told(20, 5.0), told(21, 6.0)], NOON)
-    store.add_verdict("i20", "li", "false", "", NOON)
-    store.add_verdict("i21", "li", "true", "", NOON)
+    store.verdicts.add("i20", "li", "false", "", NOON)
+    store.verdicts.add("i21", "li", "true", "", NOON)
     incident = store.incident(SHOWN)
     assert incident is not None
     assert Overview(store.database).elsewhere(incident) == ["i21"]

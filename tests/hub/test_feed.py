@@ -49,7 +49,7 @@ def fill(store: Store) -> None:
         fields["after"]["camera"] = camera
         envelopes.append(fields)
     store.add_alerts(envelopes, NOON)
-    store.add_verdict("judged", "owner", "false", "", NOON)
+    store.verdicts.add("judged", "owner", "false", "", NOON)
 
 
 @pytest.fixture(scope="module")

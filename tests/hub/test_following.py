@@ -75,7 +75,7 @@ def test_verdicts_escalations_and_late_alerts_are_heard_of_once_each(site: Site,
     assert follower.news() == ["a"] and follower.copy["a"]["severity"] == "critical"
     add(site, 4, "late", started_at_unix=NOON - 30 * 86400)
     assert follower.news() == ["late"], "though it began long before all others"
-    site.store.withdraw_verdict("b", "token:owner-0", NOON)
+    site.store.verdicts.withdraw("b", "token:owner-0", NOON)
     assert site.client.put("/api/clips/a/0", content=mp4, headers=site.claim(mp4, "a")).status_code == 201
     assert follower.news() == ["b", "a"] and follower.copy == listed(owner)
 
@@ -170,7 +170,7 @@ def test_whatever_happens_the_copy_is_what_the_list_tells(site: Site, seed: int)
         site.store.add_alerts([one], NOON + seq)
         shown = [one.id for one in site.store.feed()]
         if chance.random() < 0.1:
-            site.store.add_verdict(chance.choice(shown), "li", chance.choice(["true", "false"]), "", NOON + seq)
+            site.store.verdicts.add(chance.choice(shown), "li", chance.choice(["true", "false"]), "", NOON + seq)
         for program, narrow, follower in chance.sample(followers, chance.choice([0, 0, 1])):
             assert follower.catch_up() == listed(program, **narrow), (seq, narrow)
     for program, narrow, follower in followers:
@@ -288,7 +288,7 @@ def test_a_memory_keeps_its_name_until_its_file_is_gone(tmp_path: Path) -> None:
 def test_after_an_update_all_that_was_there_before_is_followed_too(store: Store) -> None:
     for n in range(1, 6):
         store.add_alerts([make_envelope(n, incident=f"i{n}", started_at_unix=NOON + n)], NOON)
-    store.add_verdict("i4", "li", "true", "", NOON)
+    store.verdicts.add("i4", "li", "true", "", NOON)
     last = store.last_change()
     with store.database.writing() as connection:
         rows = connection.exec_driver_sql("SELECT number, incident FROM changes WHERE incident IN ('i3', 'i4')").all()

@@ -46,11 +46,11 @@ def test_a_verdict_on_a_full_disk_is_refused_in_words_and_changes_nothing(site: 
     ]
     refused = [answer for answer in answers if answer.status_code == 507]
     assert refused and "磁盘已满" in refused[0].text and "disk is full" in refused[0].text
-    kept = len(site.store.verdicts("inc-1"))
+    kept = len(site.store.verdicts.on("inc-1"))
     assert kept == len(answers) - len(refused)
     let_grow(site, pages=None)
     assert site.client.post("/incidents/inc-1/verdict", data={"verdict": "false"}).status_code != 507
-    assert len(site.store.verdicts("inc-1")) == kept + 1
+    assert len(site.store.verdicts.on("inc-1")) == kept + 1
 
 
 def test_pages_can_still_be_read_on_a_full_disk(site: Any) -> None:

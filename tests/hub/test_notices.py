@@ -625,7 +625,7 @@ def test_a_notice_says_how_often_the_like_has_happened_there(desk: Desk) -> None
     for incident, ago in days.items():
         desk.alert(incident, started_at_unix=NOON - ago * 86400.0 - 45)
         if incident == "i3":
-            desk.store.add_verdict("i3", "guard", "false", "", NOON)
+            desk.store.verdicts.add("i3", "guard", "false", "", NOON)
     desk.alert("elsewhere", camera="cam9")
     desk.step()
     said = {message.body.splitlines()[-1][-2:]: message.body for message in desk.sent}
@@ -648,7 +648,7 @@ def test_an_incident_is_told_once_with_everything_and_no_more(desk: Desk) -> Non
     ]
     assert message.picture == b"\xff\xd8\xffblurred" and message.severity == "critical"
     desk.alert(phase="update")
-    desk.store.add_verdict("inc-1", "guard", "unclear", "", NOON)
+    desk.store.verdicts.add("inc-1", "guard", "unclear", "", NOON)
     assert desk.step(60) == [] and desk.states() == [("sent", ""), ("sent", "")]
 
 
@@ -801,7 +801,7 @@ def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: De
     desk.alert("c", severity="critical")
     assert desk.step(60) == ["[Critical] 东区 3 号机 · Labels photographed"]
     assert desk.step(3000) == []
-    desk.store.add_verdict("w1", "guard", "false", "", NOON)
+    desk.store.verdicts.add("w1", "guard", "false", "", NOON)
     assert desk.step(600) == ["[Warning] 2 in quiet hours"]
     lines = desk.sent[-1].body.splitlines()
     assert len(lines) == 3 and lines[-1] == "https://hub.example/" and "w1" not in desk.sent[-1].body
@@ -815,7 +815,7 @@ def test_what_was_held_for_the_night_and_cleared_meanwhile_is_on_record_as_not_t
         desk.alert(f"w{n}", severity="warning")
     desk.step()
     for n in range(2):
-        desk.store.add_verdict(f"w{n}", "guard", "false", "", NOON)
+        desk.store.verdicts.add(f"w{n}", "guard", "false", "", NOON)
     assert desk.step(3700) == []
     assert desk.states() == [("dropped", "cleared")] * 3, "both, and the summary that had nothing to tell"
 
@@ -1051,7 +1051,7 @@ def test_the_past_is_not_told(desk: Desk) -> None:
     desk.alert("before")
     desk.clock.at += 1
     desk.target()
-    desk.store.add_verdict("before", "guard", "unclear", "", NOON)
+    desk.store.verdicts.add("before", "guard", "unclear", "", NOON)
     assert desk.step(10) == []
 
 
@@ -1059,7 +1059,7 @@ def test_judged_before_it_is_told_it_is_not_told(desk: Desk) -> None:
     desk.target()
     desk.alert()
     desk.notices.raising.look_through(NOON)
-    desk.store.add_verdict("inc-1", "guard", "authorised", "", NOON)
+    desk.store.verdicts.add("inc-1", "guard", "authorised", "", NOON)
     assert desk.step() == [] and desk.states() == [("dropped", "cleared")]
 
 

@@ -117,7 +117,7 @@ def test_the_same_case_made_at_the_same_time_is_the_same_file(
 def test_verdicts_notes_and_who_saw_what_come_along(office: Office) -> None:
     incident = office.incident()
     case = office.case(incident, people="戴红帽子的快递员")
-    office.store.add_verdict(incident.id, "li", "true", "拍了三张", NOON)
+    office.store.verdicts.add(incident.id, "li", "true", "拍了三张", NOON)
     office.archive.reviews.add_note(incident.id, "li", "报警了", NOON)
     office.audit.record(NOON, "li", "clip", incident.id, segment=0)
     office.audit.record(NOON, "li", "clip", "another-incident", segment=0)
@@ -306,7 +306,7 @@ def test_a_sheet_without_room_for_all_lists_the_worst_that_count_by_their_number
 
     incidents = [exposing(1, 900), exposing(2, 3, "info"), *(exposing(n, 10 * n) for n in range(3, 7))]
     incidents.append(exposing(7, 5, "critical"))
-    desk.store.add_verdict("i1", "wang", "authorised", "", NOON)
+    desk.store.verdicts.add("i1", "wang", "authorised", "", NOON)
     sheet = read(desk.pack(desk.case(*incidents)))[ZH].decode()
     assert re.findall(r'<td class="n">(\d)</td>.*?(相机\d)', sheet) == [(str(n), f"相机{n}") for n in (3, 4, 5, 6, 7)]
     assert re.findall(r"<figcaption>.*?(相机\d)", sheet) == ["相机4", "相机5", "相机6", "相机7"]
@@ -324,7 +324,7 @@ def test_the_sheet_is_no_place_for_what_somebody_slipped_in(desk: Office) -> Non
 
 def test_cleared_incidents_do_not_count_on_the_sheet(desk: Office) -> None:
     one, two = desk.incident("one"), desk.incident("two", started_at_unix=NOON + 600)
-    desk.store.add_verdict(two.id, "li", "false", "", NOON)
+    desk.store.verdicts.add(two.id, "li", "false", "", NOON)
     sheet = read(desk.pack(desk.case(one, two)))[ZH].decode()
     assert "拍照 3 次" in sheet and "另有 1 起判为误报或已授权，不计入。" in sheet
 

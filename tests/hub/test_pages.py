@@ -323,7 +323,7 @@ def test_health_with_numbers_that_are_none_breaks_no_page(site: Any) -> None:
 
 def test_pages_have_no_inline_script_or_style(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
-    site.store.add_verdict("inc-1", "owner", "true", "", NOON)
+    site.store.verdicts.add("inc-1", "owner", "true", "", NOON)
     for path in ("/", "/digest", "/incidents/inc-1", "/cameras", "/tuning", "/account", "/source"):
         page = site.client.get(path).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*src=)", page), path

@@ -88,7 +88,7 @@ def test_a_replay_is_known_by_place_kind_and_time(store: Store, changes: dict[st
 
 def test_what_live_found_stays_as_it_is(store: Store) -> None:
     store.add_alerts([make_envelope(severity="warning")], NOON)
-    store.add_verdict(BAR, "li", "true", "", NOON)
+    store.verdicts.add(BAR, "li", "true", "", NOON)
     before = store.incident(BAR)
     store.add_alerts([replayed(severity="critical")], NOON + 5)
     forged = replayed(run="run-2", edge="box1", severity="info")
@@ -109,8 +109,8 @@ def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) ->
     store.add_alerts([replayed()], NOON)
     (found,) = store.feed()
     assert (found.id, found.replayed_at, found.told) == (REPLAY, NOON, "alert")
-    store.add_verdict(REPLAY, "li", "unclear", "", NOON)
-    store.add_verdict(REPLAY, "li", "true", "", NOON + 1)
+    store.verdicts.add(REPLAY, "li", "unclear", "", NOON)
+    store.verdicts.add(REPLAY, "li", "true", "", NOON + 1)
     reviews.add_note(REPLAY, "li", "on all three days", NOON)
     number = cases.make("March", [found], user="li", at=NOON)
     cases.hold(REPLAY, "police", user="li", at=NOON)
@@ -119,7 +119,7 @@ def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) ->
     assert ids(store) == [BAR] and ids(store, replayed=True) == []
     shown = store.incident(REPLAY)
     assert shown and (shown.id, shown.verdict, shown.replayed_at) == (BAR, "true", None)
-    assert [verdict.verdict for verdict in store.verdicts(BAR)] == ["true", "unclear"]
+    assert [verdict.verdict for verdict in store.verdicts.on(BAR)] == ["true", "unclear"]
     assert [note.text for note in reviews.notes(BAR)] == ["on all three days"]
     case = cases.case(number)
     assert case and case.incidents == (BAR,)
@@ -133,16 +133,16 @@ def test_a_replay_of_what_is_yet_to_come_judges_nothing_that_comes(store: Store)
     foretold = replayed(kind="lingering", severity="critical")
     foretold["after"] |= {"findings": ["lingering", "label_photography"], "ended_at_unix": NOON + DAY_S}
     store.add_alerts([foretold], NOON)
-    store.add_verdict(REPLAY, "li", "false", "", NOON)
+    store.verdicts.add(REPLAY, "li", "false", "", NOON)
     store.add_alerts([make_envelope(2, started_at_unix=NOON + 3600)], NOON + 3640)
     assert set(ids(store)) == {BAR, REPLAY}
     (live,) = store.incidents([BAR])
-    assert live.verdict is None and store.verdicts(BAR) == []
+    assert live.verdict is None and store.verdicts.on(BAR) == []
 
 
 def test_a_verdict_on_less_is_none_on_more_that_live_tells(store: Store) -> None:
     store.add_alerts([replayed(kind="lingering", severity="info")], NOON)
-    store.add_verdict(REPLAY, "li", "false", "", NOON)
+    store.verdicts.add(REPLAY, "li", "false", "", NOON)
     sweep = make_envelope(2)
     sweep["after"] |= {"findings": ["label_photography", "lingering"]}
     store.add_alerts([sweep], NOON + 60)
@@ -153,7 +153,7 @@ def test_a_verdict_on_less_is_none_on_more_that_live_tells(store: Store) -> None
 @pytest.mark.parametrize("verdict", ["false", "authorised", "unclear"])
 def test_what_turns_out_graver_than_what_was_cleared_is_news(store: Store, verdict: str) -> None:
     store.add_alerts([make_envelope(severity="warning")], NOON)
-    store.add_verdict(BAR, "li", verdict, "", NOON)
+    store.verdicts.add(BAR, "li", verdict, "", NOON)
     store.add_alerts([replayed(2, name="alike", severity="warning")], NOON + 60)
     assert ids(store) == [BAR], "as grave as that is no news"
     store.add_alerts([replayed()], NOON + 61)
@@ -164,7 +164,7 @@ def test_a_graver_find_of_a_kind_that_live_told_nothing_of_is_news(store: Store)
     note, sweep = make_envelope(kind="lingering", severity="info"), replayed()
     sweep["after"] |= {"findings": ["label_photography", "lingering"]}
     store.add_alerts([note], NOON)
-    store.add_verdict(BAR, "li", "false", "", NOON)
+    store.verdicts.add(BAR, "li", "false", "", NOON)
     store.add_alerts([sweep], NOON + 60)
     assert set(ids(store)) == {BAR, REPLAY}
     store.add_alerts([make_envelope(2, phase="end", kind="lingering", severity="info")], NOON + 61)
@@ -271,7 +271,7 @@ def test_footage_of_a_replay_ages_from_when_it_came(store: Store, tmp_path: Path
     retention = Retention(store.database, tmp_path, RetentionConfig(reserve_gb=0), Audit(store.database))
     store.add_alerts([replayed(started_at_unix=NOON - 400 * DAY_S)], NOON)
     store.add_clip(clip_of(REPLAY, "office"))
-    store.add_verdict(REPLAY, "li", "false", "", NOON)
+    store.verdicts.add(REPLAY, "li", "false", "", NOON)
     retention.run(NOON + 1)
     assert retention.announced() == [] and store.clips(REPLAY)
     retention.run(NOON + 24 * DAY_S)
@@ -285,7 +285,7 @@ def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path)
     store.add_alerts([make_envelope(snapshot=b"\xff\xd8\xff")], NOON)
     store.add_alerts([replayed(severity="info")], NOON)
     store.add_clip(clip_of(REPLAY, "office"))
-    store.add_verdict(BAR, "li", "false", "", NOON)
+    store.verdicts.add(BAR, "li", "false", "", NOON)
     retention.run(NOON + 29 * DAY_S)
     assert store.clips_shown(BAR)
     retention.run(NOON + 31 * DAY_S)
@@ -296,7 +296,7 @@ def test_a_double_goes_with_what_it_is_a_double_of(store: Store, tmp_path: Path)
 
 def test_a_picture_that_a_replay_brings_of_what_was_deleted_goes_as_well(site: Site) -> None:
     site.store.add_alerts([make_envelope(phase="end", snapshot=b"\xff\xd8\xff")], NOON)
-    site.store.add_verdict(BAR, "li", "false", "", NOON)
+    site.store.verdicts.add(BAR, "li", "false", "", NOON)
     retention = site.parts.retention
     deleted_at = NOON + 100 * DAY_S
     assert [retention.run(deleted_at - ahead * DAY_S) for ahead in (8, 0)] == [0, 1]

@@ -55,7 +55,7 @@ class Keeper:
             self.judge(name, verdict)
 
     def judge(self, name: str, verdict: str) -> None:
-        self.store.add_verdict(name, "li", verdict, "", NOON)
+        self.store.verdicts.add(name, "li", verdict, "", NOON)
 
     def has_footage(self, name: str) -> bool:
         here = (self.folder / f"ab/{name}.mp4").exists()
@@ -220,7 +220,7 @@ def test_what_is_judged_false_again_is_announced_again(keeper: Keeper, meanwhile
     if meanwhile:
         keeper.judge("one", meanwhile)
     else:
-        keeper.store.withdraw_verdict("one", "li", NOON)
+        keeper.store.verdicts.withdraw("one", "li", NOON)
     keeper.pass_days(40)
     keeper.judge("one", "false")
     keeper.retention().run(END + 40 * DAY_S)
@@ -449,7 +449,7 @@ def test_judging_between_question_and_deletion_is_not_overlooked(keeper: Keeper)
     keeper.judge("two", "true")
     assert retention._delete(["two"], END + 60 * DAY_S, "age") == 0 and keeper.has_footage("two")
     keeper.add("three", "false")
-    keeper.store.withdraw_verdict("three", "li", NOON)
+    keeper.store.verdicts.withdraw("three", "li", NOON)
     assert retention._delete(["three"], END + 60 * DAY_S, "space") == 0 and keeper.has_footage("three")
 
 

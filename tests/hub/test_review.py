@@ -81,9 +81,9 @@ def test_the_queue_pages_through_everything_once(queue: Store) -> None:
 
 def test_what_is_judged_leaves_the_queue_and_comes_back_when_it_is_withdrawn(queue: Store) -> None:
     first = order(queue)[0]
-    queue.add_verdict(first, "guard", "false", "", NOON)
+    queue.verdicts.add(first, "guard", "false", "", NOON)
     assert first not in order(queue)
-    queue.withdraw_verdict(first, "guard", NOON)
+    queue.verdicts.withdraw(first, "guard", NOON)
     assert order(queue)[0] == first
 
 
@@ -139,16 +139,16 @@ def test_a_verdict_of_somebody_else_is_asked_before_it_goes(store: Store, envelo
     for n, (standing, who, over, asks) in enumerate(REPLACING, 1):
         incident = f"i{n}"
         store.add_alerts([envelope(n, incident=incident)], NOON)
-        number = store.add_verdict(incident, standing, "false", "", NOON) if standing else 0
-        before = store.verdicts(incident)
+        number = store.verdicts.add(incident, standing, "false", "", NOON) if standing else 0
+        before = store.verdicts.on(incident)
         known = number if isinstance(over, str) else over
         try:
             if undoes:
-                store.withdraw_verdict(incident, who, NOON + 1, over=known)
+                store.verdicts.withdraw(incident, who, NOON + 1, over=known)
             else:
-                store.add_verdict(incident, who, "true", "", NOON + 1, over=known)
+                store.verdicts.add(incident, who, "true", "", NOON + 1, over=known)
         except Contested as contested:
-            assert asks and contested.standing.user == standing and store.verdicts(incident) == before
+            assert asks and contested.standing.user == standing and store.verdicts.on(incident) == before
         else:
             found = store.incident(incident)
             assert not asks and found and found.verdict == (None if undoes else "true")
@@ -159,27 +159,27 @@ def test_of_guards_who_judge_at_the_same_instant_all_but_one_are_asked(store: St
 
     def judge(user: str) -> str:
         try:
-            store.add_verdict("inc-1", user, "true", "", NOON, over=0)
+            store.verdicts.add("inc-1", user, "true", "", NOON, over=0)
         except Contested as contested:
             return contested.standing.user
         return ""
 
     with ThreadPoolExecutor(6) as pool:
         told = list(pool.map(judge, [f"guard {n}" for n in range(6)]))
-    (verdict,) = store.verdicts("inc-1")
+    (verdict,) = store.verdicts.on("inc-1")
     assert sorted(told) == ["", *[verdict.user] * 5]
 
 
 def test_a_reason_is_given_to_ones_own_verdict_while_it_counts(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(1)], NOON)
-    first = store.add_verdict("inc-1", "li", "false", "", NOON)
+    first = store.verdicts.add("inc-1", "li", "false", "", NOON)
     before = store.last_change()
-    assert not store.set_reason("inc-1", first, "wang", "scan") and store.last_change() == before
-    assert store.set_reason("inc-1", first, "li", "scan") and store.last_change() > before
-    assert not store.set_reason("another", first, "li", "call")
-    store.withdraw_verdict("inc-1", "li", NOON)
-    assert not store.set_reason("inc-1", first, "li", "call")
-    assert store.verdicts("inc-1")[0].reason == "scan"
+    assert not store.verdicts.set_reason("inc-1", first, "wang", "scan") and store.last_change() == before
+    assert store.verdicts.set_reason("inc-1", first, "li", "scan") and store.last_change() > before
+    assert not store.verdicts.set_reason("another", first, "li", "call")
+    store.verdicts.withdraw("inc-1", "li", NOON)
+    assert not store.verdicts.set_reason("inc-1", first, "li", "call")
+    assert store.verdicts.on("inc-1")[0].reason == "scan"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store
     days_ago = [(9, "false"), (8, "true"), (7, "false"), (6, "unclear"), (2, "true"), (1, "false"), (40, "false")]
     for n, (days, verdict) in enumerate(days_ago, 1):
         store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON - days * DAY_S)], NOON)
-        store.add_verdict(f"i{n}", "li", verdict, "", NOON)
+        store.verdicts.add(f"i{n}", "li", verdict, "", NOON)
     store.add_alerts([envelope(20, incident="other kind", kind="lingering"), envelope(21, incident="now")], NOON)
     now = store.incident("now")
     assert now is not None
@@ -286,7 +286,7 @@ def test_the_desk_shows_the_worst_and_how_many_are_left(site: Any, envelope: Any
 
 def test_a_camera_where_nothing_waits_any_more_stays_chosen(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
-    site.store.add_verdict("inc-1", "li", "true", "", NOON)
+    site.store.verdicts.add("inc-1", "li", "true", "", NOON)
     page = site.client.get("/review", params={"camera": "cam3"}).text
     assert '<option value="cam3" selected>cam3</option>' in page and 'data-queue="/review/queue?camera=cam3"' in page
     assert 'value="cam3"' not in site.client.get("/review").text
@@ -331,7 +331,7 @@ def test_only_those_who_judge_come_to_the_desk_and_only_to_what_they_see(site: A
     for path in ("verdict", "undo", "notes", "reason"):
         answer = far.post(f"/incidents/inc-1/{path}", data={"verdict": "true", "text": "x", "reason": "sold"})
         assert answer.status_code == 404
-    assert site.store.verdicts("inc-1") == []
+    assert site.store.verdicts.on("inc-1") == []
 
 
 def test_the_later_of_two_guards_is_asked_and_may_replace_or_keep(site: Any, envelope: Any) -> None:
@@ -348,7 +348,7 @@ def test_the_later_of_two_guards_is_asked_and_may_replace_or_keep(site: Any, env
     assert card.status_code == 409 and card.headers["hx-redirect"] == "/incidents/inc-1?asked=true"
     assert "改为“属实”" in wang.get(card.headers["hx-redirect"]).text
     assert wang.post("/incidents/inc-1/undo", headers=SCRIPT).status_code == 409
-    assert [v.verdict for v in site.store.verdicts("inc-1")] == ["false"]
+    assert [v.verdict for v in site.store.verdicts.on("inc-1")] == ["false"]
     replaced = wang.post("/incidents/inc-1/verdict", data={"verdict": "true", "over": number}, headers=SCRIPT)
     assert replaced.status_code == 200 and site.store.incident("inc-1").verdict == "true"
     # Who agreed to replace that one hasn't agreed to replace this one.
@@ -398,11 +398,11 @@ def test_what_is_sent_once_more_since_its_answer_was_lost_is_kept_once(site: Any
         site.clock.sleep(wait_s)
         for what, fields in sent:
             assert site.client.post(f"/incidents/inc-1/{what}", data=fields, headers=SCRIPT).status_code == 200
-        kept.append((len(site.store.verdicts("inc-1")), len(site.parts.reviews.notes("inc-1"))))
+        kept.append((len(site.store.verdicts.on("inc-1")), len(site.parts.reviews.notes("inc-1"))))
     assert kept == [(1, 1), (1, 1), (2, 2)]
     site.client.post("/incidents/inc-1/verdict", data={"verdict": "false"}, headers=SCRIPT)
     site.client.post("/incidents/inc-1/verdict", data={"verdict": "true"}, headers=SCRIPT)
-    assert [one.verdict for one in site.store.verdicts("inc-1")] == ["true", "false", "true", "true"]
+    assert [one.verdict for one in site.store.verdicts.on("inc-1")] == ["true", "false", "true", "true"]
 
 
 def test_full_pixels_need_the_right_and_leave_a_line_that_some_may_read(site: Any, envelope: Any, mp4: bytes) -> None:

@@ -153,7 +153,7 @@ def test_of_what_can_be_read_whole_a_backup_brings_nothing_back(tmp_path: Path) 
     session = "INSERT INTO sessions (token_sha256, user, created_at, expires_at) VALUES ('stolen', 'owner', 1, 9e9)"
     with store.database.writing() as connection:
         connection.exec_driver_sql(session)
-    store.add_verdict("i0001", "owner", "false", "", NOON)
+    store.verdicts.add("i0001", "owner", "false", "", NOON)
     back_up(config, config.backups_dir, NOON + 100)
     retention = Retention(store.database, tmp_path / "clips", RetentionConfig(warn_days=0), Audit(store.database))
     with store.database.writing() as connection:
@@ -179,7 +179,7 @@ def test_what_was_deleted_since_the_backup_stays_deleted_where_its_own_table_is_
     assert config.backups_dir
     store, _ = open_store(config, NOON)
     for one in ("i0001", "i0150"):
-        store.add_verdict(one, "owner", "false", "", NOON)
+        store.verdicts.add(one, "owner", "false", "", NOON)
     back_up(config, config.backups_dir, NOON + 100)
     retention = Retention(store.database, tmp_path / "clips", RetentionConfig(warn_days=0), Audit(store.database))
     assert retention._delete(["i0001", "i0150"], NOON + 99 * 86400, "space") == 2

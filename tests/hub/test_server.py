@@ -211,7 +211,7 @@ def test_an_event_stream_honours_last_event_id(tmp_path: Path, envelope: Any) ->
                 lines = stream.iter_lines()
                 assert stream.headers["content-type"].startswith("text/event-stream")
                 assert next(line for line in lines if line.startswith("id:")) == "id: 4"
-                hub.store.add_verdict("inc-1", "owner", "true", "", time.time())
+                hub.store.verdicts.add("inc-1", "owner", "true", "", time.time())
                 hub.live.poke()
                 assert next(line for line in lines if line.startswith("id:")) == "id: 5"
             assert httpx.get(hub.url + "events").status_code == 401

@@ -147,14 +147,14 @@ def test_two_that_were_told_as_alerts_stay_two(store: Store) -> None:
 @pytest.mark.parametrize("verdict", ["false", "authorised", "unclear"])
 def test_what_was_judged_to_be_none_hides_nothing(store: Store, verdict: str) -> None:
     store.add_alerts([told()], NOON)
-    store.add_verdict(FIRST, "li", verdict, "", NOON)
+    store.verdicts.add(FIRST, "li", verdict, "", NOON)
     store.add_alerts([told(SECOND)], NOON + 1)
     assert set(ids(store)) == {FIRST, SECOND}
 
 
 def test_a_double_stays_one_when_both_were_judged_and_comes_up_only_when_it_grows_graver(store: Store) -> None:
     store.add_alerts([told(), told(SECOND)], NOON)
-    store.add_verdict(FIRST, "li", "false", "", NOON)
+    store.verdicts.add(FIRST, "li", "false", "", NOON)
     store.add_alerts([told(SECOND, 21, phase="end")], NOON + 1)
     assert ids(store) == [FIRST], "its last word is no news"
     store.add_alerts([told(SECOND, 22, severity="critical")], NOON + 2)
@@ -231,7 +231,7 @@ def test_a_replay_of_the_camera_that_is_not_shown_tells_nothing_new(store: Store
     for part in [again, [told(), told(SECOND)]] if is_first else [[told(), told(SECOND)], again]:
         store.add_alerts(part, NOON)
         if is_first and part is again:
-            store.add_verdict("across-again", "li", "true", "", NOON)
+            store.verdicts.add("across-again", "li", "true", "", NOON)
     assert ids(store) == [FIRST]
     assert {double.same_as for double in store.incidents([SECOND, "across-again"])} == {FIRST}
     assert set(doubles(store, FIRST)) == {SECOND, "across-again"}

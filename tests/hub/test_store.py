@@ -47,9 +47,9 @@ def test_an_envelope_is_stored_once(store: Store, envelope: Build) -> None:
 
 CHANGING: dict[str, Callable[[Store], object]] = {
     "clip": lambda store: store.add_clip(Clip("inc-1", 1, "shanghai", "box1", "cam3", NOON, 8.0, 1, "a", "a", NOON)),
-    "verdict": lambda store: store.add_verdict("inc-1", "li", "true", "", NOON),
-    "withdrawal": lambda store: store.withdraw_verdict("inc-1", "li", NOON),
-    "reason": lambda store: store.set_reason("inc-1", 1, "li", "photo"),
+    "verdict": lambda store: store.verdicts.add("inc-1", "li", "true", "", NOON),
+    "withdrawal": lambda store: store.verdicts.withdraw("inc-1", "li", NOON),
+    "reason": lambda store: store.verdicts.set_reason("inc-1", 1, "li", "photo"),
     "note": lambda store: Reviews(store.database).add_note("inc-1", "li", "hm", NOON),
     "deletion": lambda store: Retention(
         store.database, Path("/nowhere"), RetentionConfig(warn_days=0), Audit(store.database)
@@ -60,7 +60,7 @@ CHANGING: dict[str, Callable[[Store], object]] = {
 @pytest.mark.parametrize("what", CHANGING)
 def test_no_change_is_seen_before_one_of_a_lower_number(store: Store, envelope: Build, what: str) -> None:
     store.add_alerts([envelope(1)], NOON)
-    store.add_verdict("inc-1", "li", "false", "", NOON)
+    store.verdicts.add("inc-1", "li", "false", "", NOON)
     seen = store.last_change()
     with store.database.writing() as slow:  # as alerts that come in
         one_at_a_time(slow)
@@ -190,7 +190,7 @@ def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> Non
     )
     totals = store.totals(NOON - 60, NOON + 60)
     assert (totals.alerts, totals.digest, totals.labels_low, totals.labels_high) == (2, 1, 23, 36)
-    store.add_verdict("b", "owner", "false", "", NOON)
+    store.verdicts.add("b", "owner", "false", "", NOON)
     totals = store.totals(NOON - 60, NOON + 60)
     assert (totals.alerts, totals.labels_low, totals.labels_high) == (1, 3, 6)
     assert store.by_hour(NOON - 3600, NOON + 3600, lambda at: int(at >= NOON)) == {1: {"critical": 1}}
@@ -203,16 +203,16 @@ def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Bui
         found = store.incident("inc-1")
         return found.verdict if found else "?"
 
-    store.withdraw_verdict("inc-1", "owner", NOON)
+    store.verdicts.withdraw("inc-1", "owner", NOON)
     assert verdict() is None
-    store.add_verdict("inc-1", "owner", "unclear", "", NOON)
-    store.add_verdict("inc-1", "guard", "true", "seen on site", NOON + 1)
+    store.verdicts.add("inc-1", "owner", "unclear", "", NOON)
+    store.verdicts.add("inc-1", "guard", "true", "seen on site", NOON + 1)
     assert verdict() == "true"
-    store.withdraw_verdict("inc-1", "owner", NOON + 2)
+    store.verdicts.withdraw("inc-1", "owner", NOON + 2)
     assert verdict() == "unclear"
-    store.withdraw_verdict("inc-1", "owner", NOON + 3)
+    store.verdicts.withdraw("inc-1", "owner", NOON + 3)
     assert verdict() is None
-    history = store.verdicts("inc-1")
+    history = store.verdicts.on("inc-1")
     assert [(v.user, v.verdict, v.note, v.withdrawn_by) for v in history] == [
         ("guard", "true", "seen on site", "owner"),
         ("owner", "unclear", "", "owner"),
@@ -224,7 +224,7 @@ def test_changes_are_numbered_and_asked_for_by_number(store: Store, envelope: Bu
     store.add_alerts([envelope(1, incident="a"), envelope(2, incident="b")], NOON)
     start = store.last_change()
     store.add_alerts([envelope(3, incident="a")], NOON)
-    store.add_verdict("b", "owner", "true", "", NOON)
+    store.verdicts.add("b", "owner", "true", "", NOON)
     store.add_alerts([envelope(4, incident="a")], NOON)
     assert store.changed_since(start) == ([(4, "b"), (5, "a")], True)
     assert store.changed_since(0, limit=1) == ([(4, "b")], False)

@@ -252,7 +252,7 @@ def test_chinese_advice_has_no_space_between_its_sentences(site: Site, envelope:
 def test_no_chinese_page_has_a_space_between_two_sentences(site: Site, envelope: Build, mp4: bytes) -> None:
     for n in range(6):  # at the same hour of each day
         site.store.add_alerts([envelope(n + 1, incident=f"inc-{n}", started_at_unix=NOON - 86400 * n)], NOON)
-    site.store.add_verdict("inc-1", "owner", "false", "", NOON)
+    site.store.verdicts.add("inc-1", "owner", "false", "", NOON)
     site.store.add_alerts([envelope(9, incident="over", severity="warning")], NOON)
     site.client.put("/api/clips/inc-0/0", content=mp4, headers=site.claim(mp4, "inc-0"))
     site.client.post("/cases/add", data={"case": "new", "incidents": "inc-0 inc-1"})

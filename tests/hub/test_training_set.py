@@ -170,7 +170,7 @@ class Hub:
         if clip:
             self.store.add_clip(replace(clip_of(at, incident=name), site=changes.get("site", "shanghai")))
         if verdict:
-            self.store.add_verdict(name, "guard", verdict, "", at)
+            self.store.verdicts.add(name, "guard", verdict, "", at)
 
     def lessons(self, per_incident: int = 12, **wanted: Any) -> tuple[list[str], Counter[str]]:
         found, left_out = self.taught(per_incident, **wanted)
@@ -226,9 +226,9 @@ def test_verdicts_that_are_not_asked_for_are_left_out(hub: Hub) -> None:
 
 def test_a_verdict_that_was_withdrawn_counts_no_more(hub: Hub) -> None:
     hub.incident("a")
-    hub.store.add_verdict("a", "guard", "false", "scan", NOON)
+    hub.store.verdicts.add("a", "guard", "false", "scan", NOON)
     assert hub.taught(1)[0][0].claim == Claim("scan")
-    hub.store.withdraw_verdict("a", "guard", NOON)
+    hub.store.verdicts.withdraw("a", "guard", NOON)
     assert hub.taught(1)[0][0].claim == Claim("photo")
 
 

@@ -138,7 +138,7 @@ def tell(store: Store, envelope: Build, true: int = 20, false: int = 5) -> None:
     rows = [(f"t{n}", 0.9, "true") for n in range(true)] + [(f"f{n}", 0.4, "false") for n in range(false)]
     store.add_alerts([envelope(n + 1, incident=i, score=score) for n, (i, score, _) in enumerate(rows)], NOON)
     for incident, _, verdict in rows:
-        store.add_verdict(incident, "owner", verdict, "", NOON)
+        store.verdicts.add(incident, "owner", verdict, "", NOON)
 
 
 def test_judged_incidents_are_found_newest_first_and_old_ones_left_out(store: Store, envelope: Build) -> None:
@@ -152,9 +152,9 @@ def test_judged_incidents_are_found_newest_first_and_old_ones_left_out(store: St
         NOON,
     )
     for incident in ("a", "b", "old"):
-        store.add_verdict(incident, "owner", "true", "", NOON)
-    store.add_verdict("a", "owner", "false", "", NOON + 1)
-    assert store.judged(NOON - 60) == [Judged(*PLACE, "b", 0.7, "true"), Judged(*PLACE, "a", 0.5, "false")]
+        store.verdicts.add(incident, "owner", "true", "", NOON)
+    store.verdicts.add("a", "owner", "false", "", NOON + 1)
+    assert store.verdicts.judged(NOON - 60) == [Judged(*PLACE, "b", 0.7, "true"), Judged(*PLACE, "a", 0.5, "false")]
 
 
 def set_score(store: Store, score: float | None, expected: float | None, **changes: Any) -> bool:
@@ -258,8 +258,8 @@ def test_nothing_but_the_proposal_can_be_applied(site: Any, envelope: Build) -> 
         assert site.client.post("/tuning", data={**good, **bad}).status_code == 303
     assert site.client.post("/tuning", data={**good, "camera": "none"}).status_code == 404
     assert site.client.post("/tuning", data={}).status_code == 404
-    site.store.add_verdict("t1", "owner", "unclear", "", NOON)
-    site.store.add_verdict("t2", "owner", "unclear", "", NOON)
+    site.store.verdicts.add("t1", "owner", "unclear", "", NOON)
+    site.store.verdicts.add("t2", "owner", "unclear", "", NOON)
     assert site.client.post("/tuning", data=good).status_code == 303  # two true ones fewer: no longer safe
     assert site.parts.thresholds.all_changes() == []
 
@@ -330,7 +330,7 @@ def test_the_page_shows_the_few_places_where_a_change_helps_most_and_folds_the_o
         told = envelope(seq, incident=f"{name}-{n}", edge="box2")
         told["after"]["camera"] = told["camera"] = name
         site.store.add_alerts([told], NOON)
-        site.store.add_verdict(f"{name}-{n}", "owner", "false", "", NOON)
+        site.store.verdicts.add(f"{name}-{n}", "owner", "false", "", NOON)
     tell(site.store, envelope)  # all that a proposal needs, and fewer false ones than others have
     set_score(site.store, 0.6, None, edge="box2", camera="cam1")
     page = site.client.get("/tuning").text
@@ -365,14 +365,14 @@ def test_of_one_place_only_its_own_judged_incidents_are_read(store: Store, envel
     others = {"b": {"edge": "box2"}, "c": {"site": "suzhou"}, "d": {"kind": "lingering"}}
     store.add_alerts([envelope(n, incident=name, **others.get(name, {})) for n, name in enumerate("abcd", 1)], NOON)
     for name in "abcd":
-        store.add_verdict(name, "owner", "true", "", NOON)
-    assert [one.id for one in store.judged(0.0, place=PLACE)] == ["a"]
-    assert len(store.judged(0.0)) == 4
+        store.verdicts.add(name, "owner", "true", "", NOON)
+    assert [one.id for one in store.verdicts.judged(0.0, place=PLACE)] == ["a"]
+    assert len(store.verdicts.judged(0.0)) == 4
 
 
 def test_verdicts_on_what_no_edge_can_tune_are_passed_over(site: Any, envelope: Build) -> None:
     site.store.add_alerts([envelope(1, kind="unheard_of")], NOON)
-    site.store.add_verdict("inc-1", "owner", "true", "", NOON)
+    site.store.verdicts.add("inc-1", "owner", "true", "", NOON)
     assert "还没有判断过的告警" in text_of(site.client.get("/tuning"))
 
 

@@ -263,7 +263,7 @@ def test_it_shows_whether_a_guard_looked_at_the_alert(hall: Hall) -> None:
     hall.walk()
     name = hall.tell()
     assert "nobody judged it yet" in hall.page()
-    hall.site.store.add_verdict(name, "guard", "true", "", hall.site.clock.now())
+    hall.site.store.verdicts.add(name, "guard", "true", "", hall.site.clock.now())
     page = hall.page()
     assert "nobody judged it yet" not in page and 'class="verdict true"' in page
 

@@ -239,7 +239,7 @@ class Pack:
             "id": incident.id,
             "phase": incident.phase,
             "verdict": incident.verdict,
-            "verdicts": [asdict(verdict) for verdict in store.verdicts(incident.id)],
+            "verdicts": [asdict(verdict) for verdict in store.verdicts.on(incident.id)],
             "notes": [asdict(note) for note in self._archive.reviews.notes(incident.id)],
             "record": incident.record,
             "segments": segments,

@@ -200,7 +200,7 @@ def _lesson(store: Store, incident: StoredIncident, wanted: Wanted, zone: ZoneIn
     chosen = moments(photos, sights(store.envelopes(incident.id)), clips, per_incident)
     if not chosen:
         return "with acts outside of its clip"
-    standing = ((v.note, v.reason) for v in store.verdicts(incident.id) if v.withdrawn_at is None)
+    standing = ((v.note, v.reason) for v in store.verdicts.on(incident.id) if v.withdrawn_at is None)
     taught = claim(incident.verdict, *next(standing, ("", "")))
     place = incident.site, incident.edge
     split = split_of(*place, str(incident.record.get("camera")), incident.started_at, zone)

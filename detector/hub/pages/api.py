@@ -230,7 +230,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
                     number=one.number, user=one.user, at=iso(one.at), verdict=one.verdict, reason=one.reason,
                     note=one.note, withdrawn_by=one.withdrawn_by,
                 )
-                for one in view.store.verdicts(incident.id)
+                for one in view.store.verdicts.on(incident.id)
             ],
             confirmed_by=[one.id for one in view.store.confirmed_by(incident.id)],
             seen_by=[_side(view, one) for one in view.store.seen_by(incident.id, view.scope)],
@@ -290,7 +290,7 @@ def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
         raise HTTPException(422, "no such reason for this verdict, or a note that can't be kept")
     try:
         with view.store.database.writing():
-            number = view.store.add_verdict(
+            number = view.store.verdicts.add(
                 incident.id, view.user, judging.verdict, note, view.now, judging.reason, over=judging.over
             )
             view.did("verdict", incident.id, verdict=judging.verdict, reason=judging.reason)

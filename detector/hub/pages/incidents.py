@@ -125,10 +125,10 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
     incident = known(view, incident_id)
     try:
         with view.store.database.writing():
-            standing = _standing(view.store.verdicts(incident.id))
+            standing = _standing(view.store.verdicts.on(incident.id))
             told = standing and (standing.user, standing.verdict, standing.reason, standing.note)
             if not standing or told != (view.user, verdict, reason, note) or view.now - standing.at > AGAIN_S:
-                view.store.add_verdict(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
+                view.store.verdicts.add(incident.id, view.user, verdict, note, view.now, reason, over=_number(fields))
                 view.did("verdict", incident.id, verdict=verdict, reason=reason)
     except Contested as contested:
         return _ask(view, incident, contested.standing, verdict)
@@ -141,7 +141,7 @@ def undo(view: Judge, incident_id: str, fields: Form) -> Response:
     incident = known(view, incident_id)
     try:
         with view.store.database.writing():
-            view.store.withdraw_verdict(incident.id, view.user, view.now, over=_number(fields))
+            view.store.verdicts.withdraw(incident.id, view.user, view.now, over=_number(fields))
             if incident.verdict is not None:
                 view.did("undo", incident.id, verdict=incident.verdict)
     except Contested as contested:
@@ -153,11 +153,11 @@ def undo(view: Judge, incident_id: str, fields: Form) -> Response:
 def give_reason(view: Judge, incident_id: str, fields: Form) -> Response:
     """Say why one's own verdict, which still counts, was given."""
     incident, number, reason = known(view, incident_id), _number(fields), fields.get("reason", "")
-    standing = _standing(view.store.verdicts(incident.id))
+    standing = _standing(view.store.verdicts.on(incident.id))
     if standing is None or not is_reason(standing.verdict, reason):
         raise HTTPException(400)
     with view.store.database.writing():
-        if not view.store.set_reason(incident.id, number, view.user, reason):
+        if not view.store.verdicts.set_reason(incident.id, number, view.user, reason):
             raise HTTPException(404)
         view.did("reason", incident.id, reason=reason)
     return _judged(view, incident_id, fields)
@@ -229,7 +229,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     """
     beside = view.store.seen_by(incident.id, view.scope)
     on_film = next((one for one in beside if one.id == side), incident)
-    clips, verdicts = view.store.clips_shown(on_film.id), view.store.verdicts(incident.id)
+    clips, verdicts = view.store.clips_shown(on_film.id), view.store.verdicts.on(incident.id)
     standing = _standing(verdicts)
     line = timeline(clips, (on_film.started_at, on_film.ended_at), on_film.acts)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
@@ -338,7 +338,7 @@ def _shown(incident: StoredIncident, clips: list[Clip], confirming: list[StoredI
 def _trail(view: View, incident: StoredIncident) -> list[Deed]:
     """Who did what, latest first; who looked is told to those who may read the audit log."""
     deeds = [Deed(note.at, note.user, "note", text=note.text) for note in view.parts.reviews.notes(incident.id)]
-    for verdict in view.store.verdicts(incident.id):
+    for verdict in view.store.verdicts.on(incident.id):
         gone = verdict.withdrawn_at is not None
         deeds.append(
             Deed(verdict.at, verdict.user, "verdict", verdict.verdict, verdict.reason, verdict.note, withdrawn=gone)
@@ -358,7 +358,7 @@ def _judged(view: View, incident_id: str, fields: dict[str, str]) -> Response:
     if asks == "item":
         return view.page("verdict.html", **item_of(view, incident))
     if asks == "desk":
-        standing = _standing(view.store.verdicts(incident.id))
+        standing = _standing(view.store.verdicts.on(incident.id))
         return view.page("judged.html", incident=incident, standing=standing, reasons=REASONS)
     if view.wants_fragment:
         return view.page("cards.html", **cards_of(view, [incident]))

@@ -162,7 +162,7 @@ def _tunings(view: View, changes: list[Threshold], place: Place | None = None) -
     for change in changes:
         set_there[change.site, change.edge, change.camera, change.kind].append(change)
     judged: dict[Place, list[Judged]] = defaultdict(list)
-    for one in view.store.judged(view.now - JUDGED_S, view.scope, place):
+    for one in view.store.verdicts.judged(view.now - JUDGED_S, view.scope, place):
         if one.kind in KINDS:
             judged[one.site, one.edge, one.camera, one.kind].append(one)
     titles, healths = _titles(view), {(edge.site, edge.edge): edge.health for edge in view.edges}

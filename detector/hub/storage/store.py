@@ -23,7 +23,6 @@ from sqlalchemy import (
     true,
     tuple_,
     union_all,
-    update,
 )
 
 from detector.hub.storage.arrivals import refusal_row
@@ -42,7 +41,6 @@ from detector.hub.storage.schema import (
     refusals,
     snapshots,
     streams,
-    verdicts,
 )
 from detector.hub.storage.segments import Segments
 from detector.hub.storage.stored import (
@@ -53,10 +51,8 @@ from detector.hub.storage.stored import (
     Refusal,
     StoredIncident,
     Totals,
-    Verdict,
 )
-from detector.hub.storage.tuning import Judged
-from detector.hub.storage.verdicts import ask_over, settle, standing, verdicts_on
+from detector.hub.storage.verdicts import Verdicts
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
 from detector.names import natural
 
@@ -80,6 +76,7 @@ class Store:
         self.database = Database(url, upgrade=upgrade)
         self.intake = Intake(self.database, budget or Budget())
         self._reading, self._writing = self.database.reading, self.database.writing
+        self.verdicts = Verdicts(self.database)
         self._segments = Segments(self.database, clips)
 
     def close(self) -> None:
@@ -339,86 +336,6 @@ class Store:
             query = query.where(changes.c.number > number)
         rows = [dict(row._mapping) for row in self.database.read(query)]
         return [(row.pop("number"), bool(row.pop("is_wanted")), StoredIncident(**row)) for row in rows]
-
-    # Verdicts
-
-    def add_verdict(
-        self, incident: str, user: str, verdict: str, note: str, at: float, reason: str = "", *, over: int | None = None
-    ) -> int:
-        """Judge an incident; earlier verdicts stay on record.
-
-        Args:
-            incident: Its id.
-            user: Who judges.
-            verdict: One of `VERDICTS`.
-            note: In the judge's words, or empty.
-            at: When.
-            reason: One of `reviews.REASONS`, or empty.
-            over: The number of the verdict that this one may replace although it is somebody else's (0: none); `None`
-                asks nobody.
-
-        Returns:
-            The verdict's number.
-
-        Raises:
-            Contested: Another verdict of somebody else stands.
-        """
-        row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at, "reason": reason}
-        with self._writing() as connection:
-            one_at_a_time(connection)
-            ask_over(connection, incident, user, over)
-            number = connection.execute(verdicts.insert().returning(verdicts.c.number), row).scalar_one()
-            settle(connection, incident)
-            note_changes(connection, [incident])
-        return int(number)
-
-    def withdraw_verdict(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
-        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing.
-
-        Raises:
-            Contested: It is somebody else's, and not the one that `over` names (see `add_verdict`).
-        """
-        latest = select(func.max(verdicts.c.number)).where(*standing(incident)).scalar_subquery()
-        with self._writing() as connection:
-            one_at_a_time(connection)
-            ask_over(connection, incident, user, over)
-            withdrawal = update(verdicts).where(verdicts.c.number == latest)
-            connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
-            settle(connection, incident)
-            note_changes(connection, [incident])
-
-    def set_reason(self, incident: str, number: int, user: str, reason: str) -> bool:
-        """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
-        own = (verdicts.c.number == number, verdicts.c.user == user, *standing(incident))
-        with self._writing() as connection:
-            one_at_a_time(connection)
-            changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
-            found = connection.execute(changed).first() is not None
-            if found:
-                note_changes(connection, [incident])
-        return found
-
-    def verdicts(self, incident: str) -> list[Verdict]:
-        """Every verdict on an incident, latest first."""
-        with self._reading() as connection:
-            return verdicts_on(connection, incident)
-
-    def judged(
-        self, since: float, scope: Scope = EVERYWHERE, place: tuple[str, str, str, str] | None = None
-    ) -> list[Judged]:
-        """Judged incidents that live told of and that began at `since` or later, newest first.
-
-        With `place`, those of one site, edge, camera and kind.
-        """
-        c = incidents.c
-        where = (c.site, c.edge, c.camera, c.kind)
-        query = select(*where, c.id, c.score, c.verdict).where(
-            c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
-        )
-        # Through a function, as in `Wanted.clauses`: the index of judged ones holds all of these.
-        same = zip(where, place or (), strict=False)
-        query = query.where(*(func.coalesce(column, "") == value for column, value in same))
-        return [Judged(*row) for row in self.database.read(query.order_by(c.started_at.desc(), c.id.desc()))]
 
     # Clips
 

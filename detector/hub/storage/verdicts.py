@@ -1,39 +1,129 @@
-"""Verdicts on incidents: which of them counts, and who may replace it."""
+"""Verdicts on incidents: who judged what, which of them counts, and who may replace it."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from detector.hub.storage.changes import note_changes
+from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, verdicts
 from detector.hub.storage.stored import Contested, Verdict
+from detector.hub.storage.tuning import Judged
+from detector.hub.storage.wanted import Wanted
 
 
-def standing(incident: str) -> tuple[ColumnElement[bool], ...]:
+class Verdicts:
+    """Those in a database. Safe to use from any thread; what writes has committed on return."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, incident: str, user: str, verdict: str, note: str, at: float, reason: str = "", *, over: int | None = None
+    ) -> int:
+        """Judge an incident; earlier verdicts stay on record.
+
+        Args:
+            incident: Its id.
+            user: Who judges.
+            verdict: One of `VERDICTS`.
+            note: In the judge's words, or empty.
+            at: When.
+            reason: One of `reviews.REASONS`, or empty.
+            over: The number of the verdict that this one may replace although it is somebody else's (0: none); `None`
+                asks nobody.
+
+        Returns:
+            The verdict's number.
+
+        Raises:
+            Contested: Another verdict of somebody else stands.
+        """
+        row = {"incident": incident, "user": user, "verdict": verdict, "note": note, "at": at, "reason": reason}
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            _ask_over(connection, incident, user, over)
+            number = connection.execute(verdicts.insert().returning(verdicts.c.number), row).scalar_one()
+            settle(connection, incident)
+            note_changes(connection, [incident])
+        return int(number)
+
+    def withdraw(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
+        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing.
+
+        Raises:
+            Contested: It is somebody else's, and not the one that `over` names (see `add`).
+        """
+        latest = select(func.max(verdicts.c.number)).where(*_standing(incident)).scalar_subquery()
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            _ask_over(connection, incident, user, over)
+            withdrawal = update(verdicts).where(verdicts.c.number == latest)
+            connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
+            settle(connection, incident)
+            note_changes(connection, [incident])
+
+    def set_reason(self, incident: str, number: int, user: str, reason: str) -> bool:
+        """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
+        own = (verdicts.c.number == number, verdicts.c.user == user, *_standing(incident))
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            changed = update(verdicts).where(*own).values(reason=reason).returning(verdicts.c.number)
+            found = connection.execute(changed).first() is not None
+            if found:
+                note_changes(connection, [incident])
+        return found
+
+    def on(self, incident: str) -> list[Verdict]:
+        """Every verdict on an incident, latest first."""
+        with self._database.reading() as connection:
+            return _verdicts_on(connection, incident)
+
+    def judged(
+        self, since: float, scope: Scope = EVERYWHERE, place: tuple[str, str, str, str] | None = None
+    ) -> list[Judged]:
+        """Judged incidents that live told of and that began at `since` or later, newest first.
+
+        With `place`, those of one site, edge, camera and kind.
+        """
+        c = incidents.c
+        where = (c.site, c.edge, c.camera, c.kind)
+        query = select(*where, c.id, c.score, c.verdict).where(
+            c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
+        )
+        # Through a function, as in `Wanted.clauses`: the index of judged ones holds all of these.
+        same = zip(where, place or (), strict=False)
+        query = query.where(*(func.coalesce(column, "") == value for column, value in same))
+        return [Judged(*row) for row in self._database.read(query.order_by(c.started_at.desc(), c.id.desc()))]
+
+
+def settle(connection: Connection, incident: str) -> None:
+    """Have an incident be what the verdict that counts says, or judged by nobody."""
+    latest = select(verdicts.c.verdict).where(*_standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
+    connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
+
+
+def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:
     """Conditions on `verdicts`: those on an incident that nobody took back, of which the latest counts."""
     return verdicts.c.incident == incident, verdicts.c.withdrawn_at.is_(None)
 
 
-def verdicts_on(connection: Connection, incident: str) -> list[Verdict]:
+def _verdicts_on(connection: Connection, incident: str) -> list[Verdict]:
     """Every verdict on an incident, latest first."""
     columns = (verdicts.c[name] for name in Verdict.__slots__)
     query = select(*columns).where(verdicts.c.incident == incident).order_by(verdicts.c.number.desc())
     return [Verdict(**row._mapping) for row in connection.execute(query)]
 
 
-def ask_over(connection: Connection, incident: str, user: str, over: int | None) -> None:
-    """Make sure that somebody may replace the verdict that counts: see `Store.add_verdict`.
+def _ask_over(connection: Connection, incident: str, user: str, over: int | None) -> None:
+    """Make sure that somebody may replace the verdict that counts: see `Verdicts.add`.
 
     Raises:
         Contested: It is somebody else's, and not the one that `over` names.
     """
     if over is None:
         return
-    latest = next((one for one in verdicts_on(connection, incident) if one.withdrawn_at is None), None)
+    latest = next((one for one in _verdicts_on(connection, incident) if one.withdrawn_at is None), None)
     if latest is not None and latest.user != user and latest.number != over:
         raise Contested(latest)
-
-
-def settle(connection: Connection, incident: str) -> None:
-    """Have an incident be what the verdict that counts says, or judged by nobody."""
-    latest = select(verdicts.c.verdict).where(*standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
-    connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
