@@ -293,7 +293,7 @@ class Run:
             last = {incident(n // len(PHASES)): PHASES[n % len(PHASES)] for n in range(out.alerts)}
             if phases != last:
                 out.wrong.append(f"{sum(phases.get(i) != p for i, p in last.items())} incidents in a wrong phase")
-            (edge,) = store.edges()
+            (edge,) = store.edges.all()
             if edge.missing:
                 out.wrong.append(f"the hub says that it misses {edge.missing}")
             clips = ClipFolder(config.data_dir / "clips", store, SystemClock(), 0, lambda _: None)

@@ -261,8 +261,8 @@ def _hub(folder: Path) -> tuple[Check, list[bytes]]:
         if data[:1] < b"\x40":
             fields = changed(report, data[1:])
             health.report("shanghai", "box1", fields, 1.8e9)
-            store.set_health("shanghai", "box1", json.loads(json.dumps(fields)), 1.8e9)
-            store.edges()
+            store.edges.set_health("shanghai", "box1", json.loads(json.dumps(fields)), 1.8e9)
+            store.edges.all()
             return
         fields = changed({**seed, "id": f"a{count.n}", "seq": count.n}, data[1:])
         try:

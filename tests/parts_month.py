@@ -155,8 +155,8 @@ def month_offline(
     seen.overtook = [places[f"live{n:04}"] - before for n, before in enumerate(known)]
     seen.live_s = [stored_at[id_] - at for id_, at in put_at.items()]
     seen.feed = [(one.started_at, one.id) for one in store.feed(limit=50)]
-    store.set_health("north", "box-1", {}, clock.now())
-    (edge,) = store.edges()
+    store.edges.set_health("north", "box-1", {}, clock.now())
+    (edge,) = store.edges.all()
     seen.lost, seen.dropped = edge.missing, edge.dropped
     store.close()
     outbox.close()

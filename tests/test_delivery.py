@@ -190,8 +190,8 @@ def test_an_alert_and_its_clip_reach_a_real_hub(tmp_path: Path, kind: str) -> No
         outbox.put(make_fields("i1", phase="end"))
         link.publish_health({"cameras": {}})
         assert outbox.wait_drained(60.0)
-        assert soon(lambda: hub.store.edges()[0].health_at)
-        incident, clip, (edge,) = hub.store.incident("i1"), hub.store.clip("i1", 0), hub.store.edges()
+        assert soon(lambda: hub.store.edges.all()[0].health_at)
+        incident, clip, (edge,) = hub.store.incident("i1"), hub.store.clip("i1", 0), hub.store.edges.all()
         kept = Sides(hub.store.database).find("i1", 0)
     finally:
         assert link.stop(10.0)

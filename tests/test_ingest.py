@@ -51,6 +51,7 @@ class MemoryStore:
         self.broken = False
         self.failed = 0
         self.poison: set[str] = set()
+        self.edges = self
 
     def _write(self) -> None:
         if self.broken:
@@ -71,7 +72,7 @@ class MemoryStore:
         self._write()
         self.refusals.append((topic, reason))
 
-    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
+    def set_status(self, site: str, edge: str, state: str, at: float) -> None:
         self._write()
         self.states.append((site, edge, state, at))
 

@@ -173,7 +173,7 @@ def test_a_box_that_lost_its_outbox_and_its_numbers_goes_on_and_nothing_is_lost_
             assert soon(lambda box=box: box.outbox.counts()["backlog"] == 0)
             # Its reports, too: their numbers begin again with the clock, later than all before.
             box.link.publish_health({"cameras": {}, "life": life})
-            assert soon(lambda n=life: [(e.health or {}).get("life") for e in home.hub.store.edges()] == [n])
+            assert soon(lambda n=life: [(e.health or {}).get("life") for e in home.hub.store.edges.all()] == [n])
         for file in (*data.glob("outbox.db*"), data / "serial"):
             file.unlink()
     with home.hub.store.database.reading() as connection:

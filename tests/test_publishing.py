@@ -190,7 +190,7 @@ def test_a_replay_is_in_the_feed_once_while_live_goes_on_and_no_phone_rings(
         again = published(Path(afresh), file, capsys)
         assert (again["sent"], again["known"], again["clips"]) == (0, len(records), 0)
         assert len(office.shown()) == len(records)
-        assert soon(lambda: [(edge.state, edge.missing) for edge in office.store.edges()] == [("online", 0)])
+        assert soon(lambda: [(edge.state, edge.missing) for edge in office.store.edges.all()] == [("online", 0)])
         assert office.phone.got == []
         # Live tells the same after all: from now on that is what is shown, and this one does ring.
         outbox.put(told_live(records[0]))

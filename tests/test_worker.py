@@ -745,7 +745,7 @@ def test_recordings_are_played_delivered_and_summed_up(tmp_path: Path) -> None:
     assert not list(config.data_dir.glob(".*draft"))
     kept = {path.name: json.loads(path.read_text()) for path in (config.data_dir / "learned").iterdir()}
     assert kept == {f"{name}.json": {"ScriptedPipeline": {"calls": count}} for name, count in frames.items()}
-    edges = {e.edge: e for e in store.edges()}
+    edges = {e.edge: e for e in store.edges.all()}
     assert set(edges["box-1"].health["cameras"]) == {"dock", "gate"}  # type: ignore[index]
     assert edges["box-1"].health["cameras"]["dock"]["title"] == "东门"  # type: ignore[index]
     assert edges["box-1"].health.items() >= what_runs(config).items()  # type: ignore[union-attr]

@@ -95,7 +95,7 @@ class _Counted(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every figure."""
         now = self._clock.now()
-        known = [edge for edge in self._store.edges(self._scope) if is_name(edge.edge)]
+        known = [edge for edge in self._store.edges.all(self._scope) if is_name(edge.edge)]
         yield from self._of_incidents()
         yield from self._of_alerts(known)
         yield from self._of_edges(known, now)

@@ -155,7 +155,7 @@ class Hub:
         views = Views(parts.zones, parts.pictures, parts.censuses, parts.keys)
         self._ingest = Ingest(
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),
-            edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges()],
+            edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges.all()],
             commands=lambda: [
                 *parts.thresholds.commands(), *parts.zones.commands(), *parts.rotations.commands(),
             ],
@@ -163,7 +163,7 @@ class Hub:
             views={"picture": views.picture, "layout": views.layout, "census": views.census},
             together=self.store.database.writing,
             watch=parts.health, keys=parts.keys, key=parts.key,
-            heard=Heard(lambda: [edge.health for edge in self.store.edges() if edge.health]),
+            heard=Heard(lambda: [edge.health for edge in self.store.edges.all() if edge.health]),
             is_short=parts.clips.is_nearly_full,
         )  # fmt: skip
         # Begun in this order and ended in the other.

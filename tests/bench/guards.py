@@ -248,7 +248,7 @@ def main() -> None:
         share = (used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime) / ran_s
         print(f"the hub took {share:.0%} of a core")
         store = Store(f"sqlite:///{folder / 'data/hub.sqlite'}")
-        missing = sum(one.missing for one in store.edges())
+        missing = sum(one.missing for one in store.edges.all())
         arrived = sum(store.incident(f"edge{n}-{k + 1}") is not None for n in range(EDGES) for k in range(sent[n]))
         store.close()
         print(f"{sum(sent)} alerts sent, {arrived} stored, {missing} missing")

@@ -84,7 +84,7 @@ def fill(scene: Scene) -> None:  # noqa: F811
         scene.alert("inc" if n == 0 else f"inc{n}", severity=severity, started_at_unix=time.time() - 600 * n)
     scene.hub.store.verdicts.add("inc1", "owner", "false", "", time.time())
     cameras = [{"camera": "cam3", "title": "东区 3 号机", "age_s": 1, "fps": 5}, {"camera": "cam4", "age_s": 900}]
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     keys, now = EdgeKeys(scene.hub.store.database), time.time()
     keys.trust("suzhou", "box2", "QUFB", now, "owner")
     keys.knocks.note("suzhou", "box2", "QkJC", "other", now)
@@ -103,7 +103,9 @@ def test_no_word_is_left_untranslated(site: Site, language: str) -> None:
     envelope["after"] |= {"camera": "0-2", "facts": {"people": 1, "photos": 3}}
     site.parts.keys.trust("0-3", "0-4", "0-5", NOON)
     site.store.add_alerts([{**envelope, "site": "0-3", "edge": "0-4"}], NOON)
-    site.store.set_health("0-3", "0-4", {"cameras": [{"camera": "0-2", "title": "0-0", "age_s": 1, "fps": 5}]}, NOON)
+    site.store.edges.set_health(
+        "0-3", "0-4", {"cameras": [{"camera": "0-2", "title": "0-0", "age_s": 1, "fps": 5}]}, NOON
+    )
     site.store.verdicts.add("inc", site.login["user"], "true", "", NOON)
     lying(site.store, ("0-3", "0-4", "0-2"), NOON, "0-1")
     site.client.cookies.set("language", language)
@@ -117,9 +119,9 @@ def test_one_of_a_thing_is_said_in_the_singular(site: Site) -> None:
     one = {"low": 1, "best": 1, "high": 1}
     site.store.add_alerts([make_envelope(incident="inc", labels_exposed=one, acts=[], snapshot=make_jpeg())], NOON)
     site.store.verdicts.add("inc", site.login["user"], "true", "", NOON)
-    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
     site.parts.health.report("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}, "at_unix": NOON}, NOON)
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0, "fps": 5.0}}}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0, "fps": 5.0}}}, NOON)
     site.client.post("/cases/add", data={"case": "new", "title": "one", "incidents": "inc"})
     site.client.cookies.set("language", "en")
     many = re.compile(r"(?<![\w.,:/–-])1 (?:edge )?[a-z]{2,}s\b")
@@ -257,7 +259,7 @@ def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: S
     scene.alert("other", camera="cam4", camera_title="Old Gate")
     inside = scene.hub.store.incidents(["inc"])
     scene.hub._parts.cases.make("night", inside, user="owner", at=time.time())
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "age_s": 1.0}]}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "age_s": 1.0}]}, time.time())
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page.wait_for_selector(".elsewhere a")
     for path, links in (

@@ -369,7 +369,7 @@ def raise_one(site: Site, *found: Sign) -> list[Alarm]:
 
 def test_feed_and_health_page_show_what_is_wrong_and_what_to_do(site: Site) -> None:
     site.app.app.state.parts.health.begin()  # type: ignore[attr-defined]
-    site.store.set_health("shanghai", "box1", {"cameras": {}}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {}}, site.clock.now())
     assert "没有系统异常" in site.client.get("/health").text
     raise_one(site, SILENT, drops(7, by={"rows": 7}))
     for path in ("/", "/feed/live", "/health", "/health/part", "/alarms"):
@@ -426,20 +426,20 @@ def test_damage_that_no_alarm_can_be_kept_of_is_shown_all_the_same(site: Site) -
 def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     told(site, backlog=0, dropped=3, cam3=1.0)
     site.store.add_alerts([make_envelope(1), make_envelope(5, incident="b")], NOON)
-    assert (site.store.edges()[0].missing, site.store.edges()[0].lost) == (3, 3)
+    assert (site.store.edges.all()[0].missing, site.store.edges.all()[0].lost) == (3, 3)
     word = {name: make_envelope(6)[name] for name in ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")}
     word["dropped"] = [[2, 3, "rows"], [4, 4, "dead"]]
     site.store.add_alerts([word], NOON)
     site.store.add_alerts([word], NOON)
-    found = site.store.edges()[0]
+    found = site.store.edges.all()[0]
     assert (found.missing, found.dropped, found.lost) == (0, 3, 0)
     assert "监控中心已知 3 条" in site.client.get("/health").text
     site.store.add_alerts([make_envelope(3, incident="c")], NOON)  # it was on its way when it was dropped
-    found = site.store.edges()[0]
+    found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (0, 2)
     late_word = {**word, "id": "w2", "seq": 9, "dropped": [[5, 5, "rows"], [7, 8, "rows"]]}
     site.store.add_alerts([late_word], NOON)  # 5 came before the word
-    found = site.store.edges()[0]
+    found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (0, 4)
 
 
@@ -454,7 +454,7 @@ def test_only_the_latest_dropped_ranges_are_kept_and_all_of_them_stay_counted(
         site.store.add_alerts([{**word, "id": f"w{seq}", "dropped": [[seq - 1, seq - 1, "rows"]]}], NOON)
     with site.store.database.reading() as connection:
         assert sorted(connection.execute(select(dropped.c.first)).scalars()) == [7, 9]
-    assert site.store.edges()[0].dropped == 5
+    assert site.store.edges.all()[0].dropped == 5
 
 
 def test_a_card_says_that_it_came_late(site: Site) -> None:
@@ -496,8 +496,8 @@ def test_who_fell_silent_has_too_much_to_do_no_more(site: Site) -> None:
         site.clock.at = NOON + 60 * minute
         if minute < 12:
             cameras = {"cam3": {"age_s": 0.1, "fps": 5.0, "behind": True}}
-            site.store.set_edge_status("shanghai", "box1", "online", site.clock.at)
-            site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.at)
+            site.store.edges.set_status("shanghai", "box1", "online", site.clock.at)
+            site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.at)
         site.parts.watchman.look_round()
         kinds.append({alarm.kind for alarm in site.parts.alarms.open()})
     assert kinds[11] == {"overload"} and kinds[-1] == {"edge_silent"}, kinds

@@ -233,8 +233,8 @@ def test_a_time_may_be_written_into_an_address_as_it_is(owner: Program) -> None:
 
 def test_cameras_and_figures_are_told(owner: Program, town: Site) -> None:
     report = {"cameras": [{"camera": "cam3", "title": "东区 3 号机", "age_s": 0.4, "fps": 5.0}]}
-    town.store.set_edge_status("shanghai", "box1", "online", NOON)
-    town.store.set_health("shanghai", "box1", report, NOON)
+    town.store.edges.set_status("shanghai", "box1", "online", NOON)
+    town.store.edges.set_health("shanghai", "box1", report, NOON)
     camera = owner.get("cameras")["cameras"][0]
     assert (camera["name"], camera["state"], camera["age_s"]) == ("cam3", "ok", 0.4)
     town.clock.at = NOON + 4 * 3600

@@ -670,7 +670,7 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
 
 def test_hours_and_counts_of_how_labels_lie_are_legible_on_a_phone(scene: Scene) -> None:
     place, now = ("shanghai", "box1", "cam3"), time.time()
-    scene.hub.store.set_health(*place[:2], {"cameras": {"cam3": {"age_s": 1.0}}}, now)
+    scene.hub.store.edges.set_health(*place[:2], {"cameras": {"cam3": {"age_s": 1.0}}}, now)
     for minutes in range(200, 0, -10):
         counted_at = now - 60 * minutes
         Censuses(scene.hub.store.database).keep(*place[:2], counted(at=counted_at), counted_at)
@@ -689,7 +689,7 @@ def test_hours_and_counts_of_how_labels_lie_are_legible_on_a_phone(scene: Scene)
 
 
 def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(scene: Scene) -> None:
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
     lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
     page = scene.page("cameras/shanghai/box1/cam3/orientation")
     assert page.get_attribute(".lie-events", "open") is not None
@@ -1300,7 +1300,7 @@ def test_what_somebody_took_back_is_judged_anew_at_the_desk_that_judged_it(scene
 def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp4: bytes) -> None:
     scene.alert("inc")
     scene.upload("inc", 0, mp4, time.time() - 60)
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
     page = scene.page("incidents/inc")
     until(page, "document.querySelector('video').readyState >= 2")
     sent = []
@@ -1408,7 +1408,7 @@ def test_a_threshold_is_applied_and_the_page_learns_that_the_edge_took_it(scene:
     page.wait_for_selector("#edges .waiting")
     (change,) = Thresholds(scene.hub.store.database).all_changes()
     assert (change.least_score, change.user) == (0.41, "owner")
-    scene.hub.store.set_health("shanghai", "box1", {"tuned": {"version": 1, "refused": None}}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"tuned": {"version": 1, "refused": None}}, time.time())
     page.wait_for_selector("#edges .taken")
     page.locator("button[value=back]").tap()
     page.wait_for_selector("#edges .waiting")
@@ -1470,7 +1470,7 @@ def test_nothing_is_wider_than_the_screen_and_targets_can_be_touched(scene: Scen
     set_score(scene.hub.store, 0.6, None)
     scene.upload("inc", 0, mp4, time.time() - 60)
     cameras = [{"camera": "c" * 60, "title": "很长的名字" * 10, "age_s": 1.0, "reason": "y" * 90}]
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     lying(scene.hub.store, ("shanghai", "box1", "c" * 60), time.time(), "z" * 64)
     inside = scene.hub.store.incidents(["inc", "note"])
     scene.hub._parts.cases.make("y" * 90, inside, user="owner", at=time.time())
@@ -1519,7 +1519,7 @@ def test_alerts_of_other_days_make_the_queue_of_a_phone_no_higher(scene: Scene, 
 def test_health_shows_every_figure_of_a_camera_on_a_small_laptop(scene: Scene, width: int, language: str) -> None:
     told = {"camera": "cam3", "title": "东区 3 号机", "age_s": 19.0, "fps": 6.0, "wait_s": 0.12, "dropped": 10_575}
     cameras = [{**told, "analysed_fps": 4.8, "passed_over_fps": 0.5, "decode_errors": 0, "reconnects": 3, "crashes": 0}]
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, time.time())
     page = scene.page("health", viewport={"width": width, "height": 800})
     page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
     page.reload()

@@ -79,7 +79,7 @@ class Live:
     @property
     def analysed(self) -> int:
         """Frames that the camera's pipelines have looked at, by the newest health report."""
-        health = next(iter(self.hub.store.edges())).health or {}
+        health = next(iter(self.hub.store.edges.all())).health or {}
         return int(health["cameras"]["cam3"]["analysed"])
 
 

@@ -186,7 +186,7 @@ def test_the_digest_keeps_cameras_of_two_sites_apart_that_share_a_name(site: Any
     elsewhere = {"site": "suzhou", "edge": "box2", "camera_title": "苏州 3 号机", **quiet}
     site.store.add_alerts([envelope(9, incident="there", **elsewhere)], NOON)
     for place, title in ((("shanghai", "box1"), "东区 3 号机"), (("suzhou", "box2"), "苏州 3 号机")):
-        site.store.set_health(*place, {"cameras": [{"camera": "cam3", "title": title, "age_s": 0.4}]}, NOON)
+        site.store.edges.set_health(*place, {"cameras": [{"camera": "cam3", "title": title, "age_s": 0.4}]}, NOON)
     page = html.unescape(site.client.get("/digest").text)
     counts = dict(re.findall(r'<li><a href="(/digest\?[^"]*)">[^<]* <b>(\d+)</b>', page))
     assert sorted(counts.values()) == ["1", "3"]

@@ -18,7 +18,7 @@ def reported(site: Site, *troubles: object, **fields: object) -> None:
     """An edge's word of cameras, each with a trouble."""
     usual = {"title": "东区", "state": "lost", "age_s": 95.0, "reason": "broke off", **fields}
     cameras = {f"cam{n}": {**usual, "trouble": trouble} for n, trouble in enumerate(troubles)}
-    site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
 
 
 def test_troubles_are_shown_in_words(site: Site) -> None:

@@ -260,8 +260,8 @@ def test_knocks_are_counted_without_a_commit_each_and_never_fill_the_disk(store:
 
 def test_keys_that_were_pinned_before_are_active_ones(store: Store, envelope: Callable[..., dict[str, Any]]) -> None:
     store.add_alerts([envelope(1)], NOON)
-    store.set_edge_status("shanghai", "box1", "online", NOON + 5)
-    store.set_edge_status("shanghai", "box2", "online", NOON + 6)
+    store.edges.set_status("shanghai", "box1", "online", NOON + 5)
+    store.edges.set_status("shanghai", "box2", "online", NOON + 6)
     make_older(store.database, "0014")
     with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE edges SET key = 'pinned'")

@@ -75,7 +75,7 @@ class Hub:
             self._check_files(clips, lived)
             store.add_alerts([ALERT], NOON)
             assert _count(store) == 1, f"doubled: {lived}"
-            (edge,) = store.edges()
+            (edge,) = store.edges.all()
             assert edge.missing == 0
             assert store.incident("inc-1") is not None
             anyio.run(self._bring, store, lambda *note: lived.notes.append([*note, None][:2]))
@@ -135,7 +135,7 @@ def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[H
     """One hub after another, of which each knows the edge; their databases are of the newest shape already."""
     store = Store(sqlite_url(tmp_path / "hub.sqlite"))
     EdgeKeys(store.database).trust("shanghai", "box1", wire.public_key_text(KEY), NOON)
-    store.set_edge_status("shanghai", "box1", "online", NOON)
+    store.edges.set_status("shanghai", "box1", "online", NOON)
     store.close()
     database = (tmp_path / "hub.sqlite").read_bytes()
     monkeypatch.setattr("detector.hub.storage.database.migrate", lambda _, **__: None)

@@ -314,7 +314,7 @@ def test_counts_are_the_same_on_either_database(store: Store) -> None:
 def test_a_name_that_cameras_of_two_boxes_share_stands_for_both_of_them(site: Site) -> None:
     for edge, title in (("box1", "东区 3 号机"), ("box2", "西区 3 号机")):
         cameras = {"cam3": {"title": title, "age_s": 1.0}, f"cam-of-{edge}": {"age_s": 1.0}}
-        site.store.set_health("shanghai", edge, {"cameras": cameras}, NOON)
+        site.store.edges.set_health("shanghai", edge, {"cameras": cameras}, NOON)
         for kind, severity in (("lingering", "info"), ("label_photography", "critical")):
             told = make_envelope(
                 epoch=f"{edge}-{kind}", incident=f"{edge}-{kind}", edge=edge, camera_title=title, kind=kind,

@@ -55,12 +55,12 @@ class Watchtower:
         fields = {"cameras": told, "at_unix": at + ahead_s - way_s, "backlog": 0}
         fields |= {"config_sha256": config, "model_sha256": model}
         self.health.report("shanghai", edge, fields, at)
-        self.store.set_health("shanghai", edge, fields, at)
+        self.store.edges.set_health("shanghai", edge, fields, at)
 
     def say(self, state: str, edge: str = "box1") -> None:
         """An edge's status comes."""
         self.health.status("shanghai", edge, state, self.clock.now())
-        self.store.set_edge_status("shanghai", edge, state, self.clock.now())
+        self.store.edges.set_status("shanghai", edge, state, self.clock.now())
 
     def watch(self, seconds: float, *, reports: bool = True, **cameras: Any) -> None:
         """Time goes on as a hub lives it."""
@@ -284,7 +284,7 @@ def test_a_hub_whose_clock_was_ahead_hears_edges_and_misses_them_once_it_is_righ
     assert all(ended is not None or began <= 0 for _, _, began, ended in tower.gaps())
     tower.say("online")
     tower.watch(60)
-    assert tower.store.edges()[0].health_at == tower.clock.now()
+    assert tower.store.edges.all()[0].health_at == tower.clock.now()
     tower.watch(300, reports=False)
     assert tower.gaps()[-1] == ("edge", "box1", 1.0, None)
 
@@ -309,7 +309,7 @@ def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Wat
 
 
 def test_the_page_asks_once_for_late_alerts_and_tells_what_the_parts_tell(site: Site) -> None:
-    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
     health = site.parts.health
     health.begin()
     days = (6.5, 2.0, 0.9, 0.1)
@@ -373,12 +373,12 @@ def test_an_edges_clock_is_read_from_its_quickest_report(tower: Watchtower, offs
     for way_s in (8.0, 0.4, 25.0, 0.02, 3.0):
         tower.clock.at += 10
         tower.report(ahead_s=offset, way_s=way_s)
-    edge = tower.store.edges()[0]
+    edge = tower.store.edges.all()[0]
     assert edge.clock_offset_s == pytest.approx(offset - 0.02, abs=0.011)
     for _ in range(30):  # a clock that was set is followed once the old reports are forgotten
         tower.clock.at += 10
         tower.report(ahead_s=0.0, way_s=0.05)
-    assert tower.store.edges()[0].clock_offset_s == pytest.approx(-0.05, abs=0.011)
+    assert tower.store.edges.all()[0].clock_offset_s == pytest.approx(-0.05, abs=0.011)
 
 
 def test_what_is_changed_at_a_box_itself_is_on_record(tower: Watchtower) -> None:
@@ -447,7 +447,7 @@ def test_a_clock_is_never_off_by_more_than_the_quickest_way(ways: list[float], o
 def test_odd_reports_leave_no_odd_rows(tower: Watchtower, fields: dict[str, Any]) -> None:
     tower.health.report("shanghai", "box1", fields, NOON)
     assert len(tower.health.gaps.within(NOON - 1e6, NOON + 1, limit=10_000)) <= 256
-    assert tower.store.edges() == [] or tower.store.edges()[0].clock_offset_s is None
+    assert tower.store.edges.all() == [] or tower.store.edges.all()[0].clock_offset_s is None
 
 
 def test_late_alerts_are_found_by_their_index(sqlite_store: Store) -> None:
@@ -472,7 +472,7 @@ def told(site: Site, set_aside: int = 0, **cameras: float) -> None:
         "uptime_s": 7200, "set_aside": set_aside,
     }  # fmt: skip
     health.report("shanghai", "box1", fields, site.clock.now())
-    site.store.set_health("shanghai", "box1", fields, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", fields, site.clock.now())
 
 
 def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: Site) -> None:
@@ -480,7 +480,7 @@ def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: 
     with site.store.database.writing() as connection:
         connection.execute(delete(edges))  # as before the first box has joined
     assert "还没有边缘设备接入" in site.client.get("/health").text
-    site.store.set_edge_status("shanghai", "box1", "online", NOON)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
     assert "没有消息" in site.client.get("/health").text
     told(site, cam3=1.0)
     told(site, cam3=1.0)
@@ -535,7 +535,7 @@ def test_the_page_tells_of_a_store_that_was_corrupt_and_only_then(site: Site) ->
 
 def test_the_page_says_which_box_runs_with_its_last_good_configuration_and_why(site: Site) -> None:
     def page(language: str, **fields: Any) -> str:
-        site.store.set_health("shanghai", "box1", {"cameras": {}, **fields}, NOON)
+        site.store.edges.set_health("shanghai", "box1", {"cameras": {}, **fields}, NOON)
         site.client.cookies.set("language", language)
         return site.client.get("/health").text
 
@@ -559,7 +559,7 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
 ) -> None:
     def page(language: str, cameras: dict[str, dict[str, Any]], client: Any = None) -> str:
         fields = {name: {"age_s": 0.2, "due_fps": 5.0, **told} for name, told in cameras.items()}
-        site.store.set_health("shanghai", "box1", {"cameras": fields}, NOON)
+        site.store.edges.set_health("shanghai", "box1", {"cameras": fields}, NOON)
         client = client or site.client
         client.cookies.set("language", language)
         return str(client.get("/health").text)
@@ -616,7 +616,7 @@ def test_all_is_not_well_where_acts_may_be_missed_or_were_lost(
 ) -> None:
     def page(box: dict[str, Any], camera: dict[str, Any]) -> str:
         fields = {"cameras": {"cam3": {"age_s": 0.2, **camera}}, **box}
-        site.store.set_health("shanghai", "box1", fields, NOON)
+        site.store.edges.set_health("shanghai", "box1", fields, NOON)
         return str(site.client.get("/health").text)
 
     site.parts.health.begin()
@@ -647,7 +647,7 @@ def test_what_was_lost_and_acknowledged_is_history_until_more_is_lost(site: Site
 
     def page(count: int, at: float, language: str = "zh") -> str:
         fields = {"cameras": {"cam3": {"age_s": 0.2}}, field: count}
-        site.store.set_health("shanghai", "box1", fields, NOON)
+        site.store.edges.set_health("shanghai", "box1", fields, NOON)
         alarms.judge([Sign(kind, "shanghai", "box1", count=count)], at)
         site.client.cookies.set("language", language)
         return str(site.client.get("/health").text)
@@ -669,7 +669,7 @@ def test_what_was_lost_and_acknowledged_is_history_until_more_is_lost(site: Site
 
 def test_a_loss_that_no_alarm_tells_of_yet_is_no_history(site: Site) -> None:
     site.parts.health.begin()
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 0.2}}, "dropped": 2}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 0.2}}, "dropped": 2}, NOON)
     assert "一切正常" not in site.client.get("/health").text
 
 
@@ -678,7 +678,7 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     health.begin()
     told(site, cam3=1.0)
     health.status("shanghai", "box1", "offline", NOON)
-    site.store.set_edge_status("shanghai", "box1", "offline", NOON)
+    site.store.edges.set_status("shanghai", "box1", "offline", NOON)
     site.store.add_alerts([make_envelope(1, started_at_unix=NOON + 60)], NOON + 2220)
     site.clock.at = NOON + 2220
     page = site.client.get("/health").text.replace("\u00a0", " ")
@@ -686,7 +686,7 @@ def test_the_page_tells_of_a_cut_in_words_with_what_came_late(site: Site) -> Non
     assert "12:00–至今" in feed and "断开 37 分钟，1 条告警迟到" in feed
     assert "12:00–至今" in page and "边缘设备 shanghai / box1 断开 37 分钟，1 条告警迟到" in page
     health.status("shanghai", "box1", "online", NOON + 2220)
-    site.store.set_edge_status("shanghai", "box1", "online", NOON + 2220)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON + 2220)
     told(site, cam3=1.0)
     page = site.client.get("/health").text.replace("\u00a0", " ")
     assert "12:00–12:37" in page and "过去 24 小时中断 1 次，迟到告警 1 条" in page
@@ -709,7 +709,7 @@ def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:
     health.begin()
     told(site, cam3=1.0, cam4=900.0)
     health.status("shanghai", "box1", "offline", NOON)
-    site.store.set_edge_status("shanghai", "box1", "offline", NOON)
+    site.store.edges.set_status("shanghai", "box1", "offline", NOON)
     site.clock.at = NOON + 2220
     assert "断开" in site.client.get("/").text
     assert site.client.post("/edges/shanghai/box1/revoke").status_code == 303
@@ -755,7 +755,7 @@ def test_the_page_keeps_to_the_scope(site: Site) -> None:
 
 @pytest.mark.parametrize("health", [{"cameras": 5, "model": [], "clock": 1, "disk_free": "?"}, {"uptime_s": -1}])
 def test_odd_reports_break_no_health_page(site: Site, health: dict[str, Any]) -> None:
-    site.store.set_health("shanghai", "box1", health, NOON)
+    site.store.edges.set_health("shanghai", "box1", health, NOON)
     assert site.client.get("/health").status_code == site.client.get("/health/part").status_code == 200
 
 

@@ -124,8 +124,10 @@ class House:
         """An edge's health report comes."""
         names = cameras or ("cam3",)
         told = {name: {"age_s": 1.0, "fps": 12.5, "title": f"东区 {name}", **fields} for name in names}
-        self.store.set_edge_status("shanghai", "box1", "online", self.clock.at)
-        self.store.set_health("shanghai", "box1", {"cameras": told, "backlog": 7, "version": "1.2"}, self.clock.at)
+        self.store.edges.set_status("shanghai", "box1", "online", self.clock.at)
+        self.store.edges.set_health(
+            "shanghai", "box1", {"cameras": told, "backlog": 7, "version": "1.2"}, self.clock.at
+        )
         self.link.poke()
 
     def alert(self, seq: int, **changes: Any) -> None:
@@ -282,7 +284,7 @@ def test_a_camera_without_a_picture_is_a_problem_and_a_box_that_is_away_is_not_a
     assert soon(lambda: house.listener.state(f"{CAMERA}/state").get("seen") == "OFF")
     assert house.listener.state(f"{ROOT}/ha/shanghai/box1/state")["problem"] == "ON"
     assert house.listener.kept[f"{ROOT}/ha/shanghai/box1/available"] == b"online"
-    house.store.set_edge_status("shanghai", "box1", "offline", house.clock.at)
+    house.store.edges.set_status("shanghai", "box1", "offline", house.clock.at)
     assert soon(lambda: house.listener.kept[f"{ROOT}/ha/shanghai/box1/available"] == b"offline")
     assert house.listener.state(f"{ROOT}/ha/state")["unseen"] == 1
 
@@ -365,8 +367,8 @@ def test_a_hub_that_starts_again_repeats_nothing_but_tells_what_grows_worse(stor
 def test_cameras_of_many_boxes_are_all_told_of_and_of_one_box_no_more_than_the_hub_takes(store: Store) -> None:
     for n in range(60):
         cameras = {f"cam{m:03}": {"age_s": 1.0} for m in range(5 if n else 203)}
-        store.set_edge_status("shanghai", f"box{n}", "online", NOON)
-        store.set_health("shanghai", f"box{n}", {"cameras": cameras}, NOON)
+        store.edges.set_status("shanghai", f"box{n}", "online", NOON)
+        store.edges.set_health("shanghai", f"box{n}", {"cameras": cameras}, NOON)
     world = observer_of(store).read(NOON)
     assert (len(world.edges), len(world.cameras), world.left_out) == (60, 59 * 5 + 200, 3)
     assert all(edge.cameras for edge in world.edges)
@@ -561,8 +563,8 @@ def test_by_the_rules_of_the_shipped_broker_all_that_is_told_arrives_and_switche
     own = {"port": broker.port, "username": "integrations"}
     (tmp_path / "hub").mkdir()
     site = Site(tmp_path / "hub", language="en", integrations={**ALL, "broker": own})
-    site.store.set_edge_status("shanghai", "box1", "online", NOON)
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
     home, video = Listener(broker.port, "homeassistant"), Listener(broker.port, "onvif")
     link = site.parts.integrations
     link.start()
@@ -615,8 +617,8 @@ def test_the_broker_that_pip_brings_takes_it_too(tmp_path: Path) -> None:
     link = site.parts.integrations
     link.start()
     assert soon(lambda: link.state.connected and link.state.published >= 3)
-    site.store.set_edge_status("shanghai", "box1", "online", NOON)
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
     before = link.state.published
     assert soon(lambda: link.state.published > before + 5)
     link.stop(10.0)

@@ -35,8 +35,8 @@ def test_figures_are_true(site: Site) -> None:
     busy = {"analysed_fps": 2.1, "due_fps": 5.0, "dropped": 40, "wait_s": 0.5, "behind": True, "passed_over_fps": "x"}
     fields = {"cameras": {"cam3": {"age_s": 2.0, **busy}}, "backlog": 7, "at_unix": NOON - 3}
     health.report("shanghai", "box1", fields, NOON)
-    site.store.set_edge_status("shanghai", "box1", "online", NOON)
-    site.store.set_health("shanghai", "box1", fields, NOON)
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
+    site.store.edges.set_health("shanghai", "box1", fields, NOON)
     health.report("shanghai", "box1", fields, NOON)
     site.store.add_alerts([make_envelope(1, incident="a"), make_envelope(2, incident="b", severity="info")], NOON + 2)
     site.store.add_alerts([make_envelope(5, incident="c", kind="x" * 50, severity="y")], NOON + 400)
@@ -122,7 +122,7 @@ def test_streams_are_no_pages_that_took_long(site: Site) -> None:
 
 def test_cameras_of_odd_names_or_without_number_are_left_out(site: Site) -> None:
     cameras: dict[str, Any] = {f"c{n}": {"age_s": 1} for n in range(2000)}
-    site.store.set_health("shanghai", "box1", {"cameras": {**cameras, 'x"}\n': {"age_s": 1}}}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {**cameras, 'x"}\n': {"age_s": 1}}}, NOON)
     text = scraper(site).get("/metrics").text
     assert text.count("labelwatch_camera_age_seconds{") == 200 and 'x\\"' not in text
     assert figures(text)["labelwatch_cameras_left_out"] == 1800
@@ -130,9 +130,9 @@ def test_cameras_of_odd_names_or_without_number_are_left_out(site: Site) -> None
 
 def test_no_edge_and_none_of_its_cameras_is_left_out_since_there_are_many(site: Site) -> None:
     for n in range(250):
-        site.store.set_edge_status("shanghai", f"box{n}", "online", NOON)
+        site.store.edges.set_status("shanghai", f"box{n}", "online", NOON)
         cameras: dict[str, Any] = {f"c{n}-{m}": {"age_s": 1} for m in range(4)}
-        site.store.set_health("shanghai", f"box{n}", {"cameras": cameras}, NOON)
+        site.store.edges.set_health("shanghai", f"box{n}", {"cameras": cameras}, NOON)
     text = scraper(site).get("/metrics").text
     assert text.count("labelwatch_camera_watched{") == 1000
     assert text.count("labelwatch_edge_backlog{") == figures(text)["labelwatch_edges"] == 250
@@ -156,7 +156,7 @@ def test_the_loopback_reads_and_a_proxy_on_it_does_not_read_for_others(site: Sit
 
 def test_a_person_who_may_look_reads_the_figures_of_their_places(site: Site) -> None:
     cameras = {"cam3": {"age_s": 1}, "cam4": {"age_s": 1}}
-    site.store.set_health("shanghai", "box1", {"cameras": cameras}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, NOON)
     site.store.add_alerts([make_envelope(1)], NOON)
     text = site.somebody(Role.VIEWER, ["shanghai/cam4"]).get("/metrics").text
     assert 'camera="cam4"' in text and 'camera="cam3"' not in text
@@ -176,8 +176,8 @@ RULES = REPOSITORY / "configs/prometheus/alerts.yml"
 def test_the_alert_rules_ask_for_figures_that_are_there(tmp_path: Any) -> None:
     house = Site(tmp_path, integrations={"home_assistant": {"enabled": True}})
     fields = {"cameras": {"cam3": {"age_s": 2.0}}, "backlog": 7, "oldest_s": 31.4, "disk_free": 5e9, "at_unix": NOON}
-    house.store.set_edge_status("shanghai", "box1", "online", NOON)
-    house.store.set_health("shanghai", "box1", fields, NOON)
+    house.store.edges.set_status("shanghai", "box1", "online", NOON)
+    house.store.edges.set_health("shanghai", "box1", fields, NOON)
     house.parts.health.report("shanghai", "box1", fields, NOON)
     house.clock.at = NOON + 10
     text = scraper(house).get("/metrics").text

@@ -150,7 +150,7 @@ class Stage:
         database = site.store.database
         self.site, self.censuses = site, Censuses(database)
         self.views = Views(Zones(database), Pictures(database), self.censuses, site.parts.keys)
-        site.store.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "title": "东区 3 号机"}]}, NOON)
+        site.store.edges.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "title": "东区 3 号机"}]}, NOON)
 
     def tell(self, census: Census, *, key: Ed25519PrivateKey | None = None, **changes: Any) -> None:
         """A census comes, signed after `changes` of its fields."""

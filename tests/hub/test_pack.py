@@ -167,7 +167,7 @@ def test_what_the_edge_told_of_itself_comes_along_and_what_it_did_not_is_said_to
         "version": "0.4", "model_sha256": "ab" * 32, "config_sha256": "cd" * 32,
         "clock": {"synchronised": True, "error_s": 0.012},
     }  # fmt: skip
-    office.store.set_health("shanghai", "box1", health, NOON)
+    office.store.edges.set_health("shanghai", "box1", health, NOON)
     found = read(office.pack(case))
     (told,) = json.loads(found["edges.json"])
     assert (told["model_sha256"], told["config_sha256"], told["version"]) == ("ab" * 32, "cd" * 32, "0.4")
@@ -178,7 +178,7 @@ def test_what_the_edge_told_of_itself_comes_along_and_what_it_did_not_is_said_to
 
 @pytest.mark.parametrize("clock", [None, 7, [], {"synchronised": "yes", "error_s": True}, {"error_s": {}}])
 def test_an_odd_health_report_is_not_known(desk: Office, clock: Any) -> None:
-    desk.store.set_health("shanghai", "box1", {"clock": clock, "model_sha256": 7, "config_sha256": ""}, NOON)
+    desk.store.edges.set_health("shanghai", "box1", {"clock": clock, "model_sha256": 7, "config_sha256": ""}, NOON)
     found = read(desk.pack(desk.case(desk.incident())))
     (told,) = json.loads(found["edges.json"])
     assert told["clock_synchronised"] is told["clock_error_s"] is told["model_sha256"] is told["config_sha256"] is None

@@ -29,7 +29,7 @@ def text_of(answer: Any) -> str:
 def test_an_empty_feed_says_that_somebody_is_watching(site: Any) -> None:
     assert "还没有摄像机接入" in text_of(site.client.get("/"))
     cameras = {f"cam{n}": {"age_s": n, "fps": 5} for n in range(2, 8)}
-    site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
     page = text_of(site.client.get("/"))
     assert "6 台摄像机正常" in page and "11:59:58（2 秒前）看过" in page.replace("\u00a0", " ")
     assert "一切安静" in page
@@ -37,10 +37,10 @@ def test_an_empty_feed_says_that_somebody_is_watching(site: Any) -> None:
 
 def test_how_long_ago_is_said_only_beside_the_time(site: Any) -> None:
     cameras = {"cam1": {"age_s": 7, "fps": 5}}
-    site.store.set_edge_status("shanghai", "box1", "online", site.clock.now())
+    site.store.edges.set_status("shanghai", "box1", "online", site.clock.now())
     for age_s in (7, 90_000):
         cameras["cam2"] = {"age_s": age_s, "fps": 5}
-        site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+        site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
         for path in ("/cameras", "/health", *(["/"] if age_s == 7 else [])):
             page = text_of(site.client.get(path)).replace("\u00a0", " ")
             assert "11:59:53（7 秒前）" in page and ("昨天 11:00:00（" in page or age_s == 7), path
@@ -49,24 +49,24 @@ def test_how_long_ago_is_said_only_beside_the_time(site: Any) -> None:
 
 def test_silence_is_not_taken_for_peace(site: Any) -> None:
     cameras = [{"camera": "cam1", "title": "东门", "age_s": 1}, {"camera": "cam2", "age_s": 500, "reason": "refused"}]
-    site.store.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
     assert "1 台摄像机没有画面" in text_of(site.client.get("/"))
     page = text_of(site.client.get("/cameras"))
     assert page.index("没有画面") < page.index("东门") and "refused" in page
     over = [{"camera": "cam1", "state": "ended", "age_s": 1}, {"camera": "cam2", "state": "failing", "age_s": 1}]
-    site.store.set_health("shanghai", "box1", {"cameras": over}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": over}, site.clock.now())
     page = text_of(site.client.get("/cameras"))
     assert "录像已播完" in page and "没有画面" in page
     site.clock.at += 300
     assert text_of(site.client.get("/cameras")).count("边缘设备没有消息") == 2
-    site.store.set_edge_status("shanghai", "box1", "offline", site.clock.now())
+    site.store.edges.set_status("shanghai", "box1", "offline", site.clock.now())
     assert "边缘设备离线" in text_of(site.client.get("/cameras"))
 
 
 def test_chinese_pages_write_colons_and_seconds_as_chinese_does(site: Any) -> None:
     health = {"cameras": {"cam1": {"age_s": 1, "fps": 5, "title": "东门"}}, "at_unix": site.clock.now()}
     site.parts.health.report("shanghai", "box1", health, site.clock.now())
-    site.store.set_health("shanghai", "box1", health, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", health, site.clock.now())
     pages = {path: text_of(site.client.get(path)) for path in ("/cameras", "/health", "/retention")}
     assert "最近一帧：" in pages["/cameras"] and "时钟偏差 0 秒" in pages["/health"]
     for path, page in pages.items():
@@ -82,7 +82,7 @@ def test_chinese_pages_write_brackets_and_keys_as_chinese_does(site: Any, envelo
 
 @pytest.mark.parametrize("cameras", [None, "x", 5, [1, {}], {"a": {"age_s": "old", "fps": []}}])
 def test_odd_health_reports_break_no_page(site: Any, cameras: Any) -> None:
-    site.store.set_health("shanghai", "box1", {"cameras": cameras, "backlog": "?"}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras, "backlog": "?"}, site.clock.now())
     assert site.client.get("/").status_code == site.client.get("/cameras").status_code == 200
 
 
@@ -275,7 +275,7 @@ def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -
     address = "/incidents/" + quote(HOSTILE, safe="")
     site.client.post(address + "/verdict", data={"verdict": "true", "note": HOSTILE})
     site.store.add_refusal(HOSTILE, HOSTILE, NOON)
-    site.store.set_health(
+    site.store.edges.set_health(
         HOSTILE, HOSTILE, {"cameras": [{"camera": HOSTILE, "title": HOSTILE, "reason": HOSTILE}]}, NOON
     )  # fmt: skip
     site.store.add_alerts([envelope(2, **{**names, "incident": HOSTILE * 2, "severity": "info"})], NOON)
@@ -317,7 +317,7 @@ def test_an_alert_with_only_what_is_required_or_with_rubbish_breaks_no_page(
 def test_health_with_numbers_that_are_none_breaks_no_page(site: Any) -> None:
     nan, much = float("nan"), 10**400
     cameras = [{"camera": "a", "age_s": nan, "fps": float("inf")}, {"camera": "b", "age_s": much, "reconnects": -much}]
-    site.store.set_health("shanghai", "box1", {"cameras": cameras, "backlog": nan, "dropped": much}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras, "backlog": nan, "dropped": much}, NOON)
     assert site.client.get("/").status_code == site.client.get("/cameras").status_code == 200
 
 
@@ -394,7 +394,7 @@ def test_people_boxes_and_cameras_stand_as_people_count(site: Any, envelope: Any
     for n in (10, 2, 1):
         site.somebody(Role.VIEWER, name=f"user{n}")
         site.parts.keys.trust("shanghai", f"edge{n}", wire.public_key_text(Ed25519PrivateKey.generate()), NOON)
-        site.store.set_health("shanghai", f"edge{n}", {"cameras": {f"cam{n}": {"age_s": 1.0}}}, NOON)
+        site.store.edges.set_health("shanghai", f"edge{n}", {"cameras": {f"cam{n}": {"age_s": 1.0}}}, NOON)
         told = envelope(n, incident=f"i{n}", camera_title=f"{n} 号机", zone=f"z{n}")
         told["after"]["camera"] = f"c{n}"
         site.store.add_alerts([told], NOON)

@@ -406,7 +406,7 @@ def one_time_password(page: str) -> str:
 
 
 def test_somebody_is_added_and_chooses_a_password_before_anything_else(site: Site) -> None:
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机"}}}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机"}}}, NOON)
     form = {"name": "小王", "role": "reviewer", "where": "places", "in:shanghai/cam3": "on", "in:elsewhere": "on"}
     password = one_time_password(site.client.post("/people", data=form).text)
     user = site.people.user("小王")
@@ -425,7 +425,7 @@ def test_somebody_is_added_and_chooses_a_password_before_anything_else(site: Sit
 
 
 def test_a_place_of_somebody_that_no_box_has_told_of_is_marked(site: Site) -> None:
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机"}}}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机"}}}, NOON)
     site.people.add(CONSOLE, "小王", "hash", NOON, role=Role.VIEWER, scope=Scope.of(["shangai", "shanghai/cam3"]))
     page = site.client.get("/people/小王").text
     assert page.count("还没有设备报告过") == 1 and "还没有设备报告过 shangai。" in page
@@ -618,7 +618,7 @@ def test_the_console_asks_about_a_place_that_no_box_has_told_of(
 ) -> None:
     store = Store(f"sqlite:///{hub_file.parent / 'hub.sqlite'}")
     hub_file.write_text(f"data_dir: {hub_file.parent}\n")
-    store.set_health("shanghai", "box1", {"cameras": {"cam3": {}}}, NOON)
+    store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {}}}, NOON)
     EdgeKeys(store.database).trust("suzhou", "box1", "key", NOON)
     store.close()
 

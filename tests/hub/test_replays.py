@@ -229,8 +229,8 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     observer = Observer(store, site.parts.health, Pauses(store.database, site.parts.audit), Budget())
     notices.raising.look_through(NOON)
     observer.listen(NOON)
-    store.set_edge_status("shanghai", "box1", "online", NOON)
-    store.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, NOON)
+    store.edges.set_status("shanghai", "box1", "online", NOON)
+    store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, NOON)
     before = observer.read(NOON)
     counted = site.client.get("/metrics").text
     live_counter = [line for line in counted.splitlines() if line.startswith("labelwatch_incidents_total")]
@@ -246,7 +246,7 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     counted = site.client.get("/metrics").text
     assert [line for line in counted.splitlines() if line.startswith("labelwatch_incidents_total")] == live_counter
     assert "labelwatch_incidents_replayed_total 2.0" in counted
-    assert sum(edge.missing for edge in store.edges()) == 0
+    assert sum(edge.missing for edge in store.edges.all()) == 0
     clock.at += 2 * 3600
     site.parts.watchman.look_round()
     assert [alarm.kind for alarm in site.parts.alarms.open() if alarm.edge == "office"] == []

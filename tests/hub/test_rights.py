@@ -216,7 +216,7 @@ def town(tmp_path_factory: pytest.TempPathFactory, mp4: bytes) -> Iterator[Town]
     folder = tmp_path_factory.mktemp("town")
     site = Site(folder)
     site.store.add_alerts([make_envelope(1, snapshot=make_jpeg())], NOON)
-    site.store.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机", "age_s": 1.0}}}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东区 3 号机", "age_s": 1.0}}}, NOON)
     assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code in (200, 201)
     site.live.close()  # a stream of events would never end
     yield Town(site)

@@ -190,10 +190,10 @@ def test_a_hub_starts_with_nothing_that_it_heard_from_ahead(tmp_path: Path, enve
     config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
     cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     hub = Hub(config, port=0, hasher=cheap, clock=SteppedClock(NOON + 8 * 3600))
-    hub.store.set_edge_status("shanghai", "box1", "online", NOON + 8 * 3600)
+    hub.store.edges.set_status("shanghai", "box1", "online", NOON + 8 * 3600)
     hub.stop()
     hub = Hub(config, port=0, hasher=cheap, clock=SteppedClock(NOON))
-    assert [edge.state_at for edge in hub.store.edges()] == [NOON]
+    assert [edge.state_at for edge in hub.store.edges.all()] == [NOON]
     hub.stop()
 
 

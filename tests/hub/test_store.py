@@ -128,9 +128,9 @@ def test_a_stored_envelope_still_bears_its_signature(store: Store, envelope: Bui
 
 def test_gaps_are_counted_until_they_are_filled(store: Store, envelope: Build) -> None:
     def missing() -> list[int]:
-        return [edge.missing for edge in store.edges()]
+        return [edge.missing for edge in store.edges.all()]
 
-    store.set_edge_status("shanghai", "box1", "online", NOON)
+    store.edges.set_status("shanghai", "box1", "online", NOON)
     assert missing() == [0]
     store.add_alerts([envelope(1), envelope(2), envelope(6)], NOON)
     assert missing() == [3]
@@ -235,13 +235,13 @@ def test_changes_are_numbered_and_asked_for_by_number(store: Store, envelope: Bu
 
 
 def test_late_health_does_not_replace_newer(store: Store) -> None:
-    store.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
-    store.set_health("shanghai", "box1", {"n": 1}, NOON)
-    store.set_edge_status("shanghai", "box1", "offline", NOON)
-    store.set_health("shanghai", "box1", {"n": 2, "x": float("nan")}, NOON + 5)
-    assert store.edges()[0].health == {"n": 2, "x": None}
-    store.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
-    (edge,) = store.edges()
+    store.edges.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
+    store.edges.set_health("shanghai", "box1", {"n": 1}, NOON)
+    store.edges.set_status("shanghai", "box1", "offline", NOON)
+    store.edges.set_health("shanghai", "box1", {"n": 2, "x": float("nan")}, NOON + 5)
+    assert store.edges.all()[0].health == {"n": 2, "x": None}
+    store.edges.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
+    (edge,) = store.edges.all()
     assert (edge.health, edge.health_at, edge.state) == ({"n": 2}, NOON + 5, "offline")
 
 

@@ -208,11 +208,11 @@ def test_of_many_at_once_one_wins(store: Store) -> None:
 
 
 def test_a_hub_brought_back_from_a_backup_still_gets_a_word_in(store: Store) -> None:
-    store.set_health("shanghai", "box1", {"tuned": {"version": 41, "refused": None}}, NOON)
+    store.edges.set_health("shanghai", "box1", {"tuned": {"version": 41, "refused": None}}, NOON)
     assert set_score(store, 0.6, None)
     assert Thresholds(store.database).all_changes()[0].version == 42
     for odd in ({"tuned": 5}, {"tuned": {"version": "x"}}, {"tuned": {"version": True}}, {"tuned": {"version": 2**70}}):
-        store.set_health("shanghai", "box2", odd, NOON)
+        store.edges.set_health("shanghai", "box2", odd, NOON)
         before = len(Thresholds(store.database).all_changes())
         assert set_score(store, before / 100, None if before == 1 else (before - 1) / 100, edge="box2")
     assert Thresholds(store.database).all_changes()[0].version == 4
@@ -298,7 +298,7 @@ def test_strangers_and_other_sites_set_nothing(site: Any, envelope: Build) -> No
 )
 def test_the_page_says_whether_the_edge_took_it(site: Any, tuned: Any, said: str) -> None:
     set_score(site.store, 0.6, None)
-    site.store.set_health("shanghai", "box1", {"tuned": tuned}, NOON + 1)
+    site.store.edges.set_health("shanghai", "box1", {"tuned": tuned}, NOON + 1)
     for path in ("/tuning", "/tuning/edges"):
         page = site.client.get(path)
         assert said in text_of(page) and "<b>'cam3'" not in page.text
@@ -307,7 +307,7 @@ def test_the_page_says_whether_the_edge_took_it(site: Any, tuned: Any, said: str
 def test_a_proposal_starts_from_what_the_edge_is_configured_to_ask_for(site: Any, envelope: Build) -> None:
     tell(site.store, envelope)
     asked = {"cam3": {"label_photography": 0.8}}
-    site.store.set_health("shanghai", "box1", {"tuned": {"version": 0, "configured": asked}}, NOON)
+    site.store.edges.set_health("shanghai", "box1", {"tuned": {"version": 0, "configured": asked}}, NOON)
     page = site.client.get("/tuning")
     assert "现在的门槛：0.80（边缘设备的配置）" in text_of(page) and "提到" not in text_of(page)
 
@@ -436,7 +436,7 @@ class Running:
         def told() -> bool:
             self._reports += 1
             self.edge.report(self._reports)
-            health = next((edge.health for edge in self.hub.store.edges()), None) or {}
+            health = next((edge.health for edge in self.hub.store.edges.all()), None) or {}
             fresh = health.get("number", 0) > first
             tuned = health.get("tuned", {})
             return fresh and (tuned.get("version"), tuned.get("refused")) == (version, refused)

@@ -28,7 +28,7 @@ class Hall:
         """The camera's box says how it is."""
         now, fields = self.site.clock.now(), {"cameras": {"cam3": {"age_s": 1.0, "fps": 5.0}}, **health}
         self.site.parts.health.report("shanghai", "box1", {**fields, "at_unix": now}, now)
-        self.site.store.set_health("shanghai", "box1", fields, now)
+        self.site.store.edges.set_health("shanghai", "box1", fields, now)
 
     def wait(self, seconds: float) -> None:
         """Time passes; the box goes on saying how it is."""

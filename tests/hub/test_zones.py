@@ -75,9 +75,9 @@ class Stage:
 
     def report(self, **fields: Any) -> None:
         """A health report."""
-        known = {edge.edge: edge.health or {} for edge in self.site.store.edges()}.get("box1", {})
-        self.site.store.set_edge_status("shanghai", "box1", "online", NOON)
-        self.site.store.set_health("shanghai", "box1", {**known, **fields}, self.site.clock.now())
+        known = {edge.edge: edge.health or {} for edge in self.site.store.edges.all()}.get("box1", {})
+        self.site.store.edges.set_status("shanghai", "box1", "online", NOON)
+        self.site.store.edges.set_health("shanghai", "box1", {**known, **fields}, self.site.clock.now())
 
     def picture(self, jpeg: bytes, at: float = NOON, camera: str = "cam3", *, large: bool = False) -> None:
         """A picture comes."""
@@ -137,7 +137,7 @@ def test_a_command_carries_all_cameras_of_an_edge_and_leaves_out_those_that_went
 
 
 def test_a_version_is_above_all_that_the_edge_has_told_of(store: Store) -> None:
-    store.set_health("shanghai", "box1", {"zoned": {"version": 40}}, NOON)
+    store.edges.set_health("shanghai", "box1", {"zoned": {"version": 40}}, NOON)
     change = Zones(store.database).set_zones(PLACE, [], expected=0, user="anna", at=NOON)
     assert change is not None and change.version == 41
 

@@ -336,7 +336,7 @@ class Ingest:
         else:
             if self._watch:
                 self._watch.report(site, edge, fields, at)
-            self._store.set_health(site, edge, fields, at)
+            self._store.edges.set_health(site, edge, fields, at)
         self._heard.note(fields)
         return None
 
@@ -381,7 +381,7 @@ class Ingest:
             at = said_at
         if self._watch:
             self._watch.status(site, edge, state, at)
-        self._store.set_edge_status(site, edge, state, at)
+        self._store.edges.set_status(site, edge, state, at)
 
     def _keep(self, alerts: list[Mapping[str, Any]], at: float) -> tuple[list[str], list[Mapping[str, Any]]]:
         """Store alerts; ids that were new, and the alerts that are stored now.

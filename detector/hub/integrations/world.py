@@ -111,8 +111,8 @@ class Observer:
 
     def read(self, now: float) -> World:
         """How everything stands, with what is news since the last time."""
-        only_replaying = self._store.only_replaying()
-        edges = [edge for edge in self._store.edges() if is_name(edge.site) and is_name(edge.edge)]
+        only_replaying = self._store.edges.only_replaying()
+        edges = [edge for edge in self._store.edges.all() if is_name(edge.site) and is_name(edge.edge)]
         edges = [edge for edge in edges if (edge.site, edge.edge) not in only_replaying]
         states, left_out = told_of(state for state in camera_states(edges, now) if is_name(state.name))
         counted, unjudged = self._counted(now)

@@ -119,7 +119,7 @@ def health_part(view: Annotated[View, LOOK]) -> Response:
 
 def _page(view: View) -> dict[str, Any]:
     kept = view.parts.health
-    only_replaying = view.store.only_replaying()
+    only_replaying = view.store.edges.only_replaying()
     known = view.parts.keys.in_service(view.edges)
     edges = [edge for edge in known if (edge.site, edge.edge) not in only_replaying]
     cameras = camera_states(edges, view.now, view.scope)

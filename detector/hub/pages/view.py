@@ -132,7 +132,7 @@ class View:
     @cached_property
     def edges(self) -> list[Edge]:
         """The edges that this visitor sees, as heard last when this was first asked."""
-        return self.store.edges(self.scope)
+        return self.store.edges.all(self.scope)
 
     @cached_property
     def cameras(self) -> list[CameraState]:

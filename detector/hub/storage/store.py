@@ -1,4 +1,4 @@
-"""The hub's memory: incidents, clips, verdicts and edges, in SQLite (WAL) or PostgreSQL.
+"""The hub's memory: incidents with their clips, and beside them what edges said and people judged.
 
 A method that writes has committed when it returns. All are safe to call from any thread.
 """
@@ -6,7 +6,6 @@ A method that writes has committed when it returns. All are safe to call from an
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,32 +28,14 @@ from detector.hub.storage.arrivals import refusal_row
 from detector.hub.storage.budget import ALERT, DIGEST, Budget
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.edges import Edges
 from detector.hub.storage.intake import Intake, alerts_in
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import (
-    alerts,
-    also_in,
-    changes,
-    clips,
-    edges,
-    incidents,
-    refusals,
-    snapshots,
-    streams,
-)
+from detector.hub.storage.schema import alerts, also_in, changes, clips, incidents, refusals, snapshots
 from detector.hub.storage.segments import Segments
-from detector.hub.storage.stored import (
-    CLEARED,
-    Clip,
-    Digested,
-    Edge,
-    Refusal,
-    StoredIncident,
-    Totals,
-)
+from detector.hub.storage.stored import CLEARED, Clip, Digested, Refusal, StoredIncident, Totals
 from detector.hub.storage.verdicts import Verdicts
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
-from detector.names import natural
 
 KEPT_REFUSALS = 1_000
 _SHOWN = incidents.alias()  # what is shown in a double's stead
@@ -68,6 +49,12 @@ class Store:
         budget: How many alerts a shift takes, for what comes in; without one, as many as come.
         upgrade: As of `Database`.
 
+    Attributes:
+        database: Where all is.
+        intake: Takes alerts in.
+        edges: Edges as the hub heard of them.
+        verdicts: What people judged.
+
     Raises:
         StoreError: It can't be opened, or its shape can't be brought up to date, or must not.
     """
@@ -76,6 +63,7 @@ class Store:
         self.database = Database(url, upgrade=upgrade)
         self.intake = Intake(self.database, budget or Budget())
         self._reading, self._writing = self.database.reading, self.database.writing
+        self.edges = Edges(self.database)
         self.verdicts = Verdicts(self.database)
         self._segments = Segments(self.database, clips)
 
@@ -96,60 +84,6 @@ class Store:
                 refusals.insert().returning(refusals.c.number), refusal_row(topic, reason, at)
             ).scalar_one()
             connection.execute(delete(refusals).where(refusals.c.number <= number - KEPT_REFUSALS))
-
-    # Edges
-
-    def set_edge_status(self, site: str, edge: str, state: str, at: float) -> None:
-        """Note that an edge said, or its last will said, `online` or `offline`."""
-        self._upsert_edge({"site": site, "edge": edge, "state": state[:40], "state_at": at})
-
-    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
-        """Keep an edge's newest health report; NaN and infinity, which JSON can't hold, become null."""
-        clean = json.loads(json.dumps(fields), parse_constant=lambda _: None)
-        older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
-        self._upsert_edge({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
-
-    def _upsert_edge(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
-        key = ("site", "edge")
-        upsert = self.database.upsert(edges, key, values.keys() - {*key}, where=where)
-        with self._writing() as connection:
-            connection.execute(upsert, values)
-
-    def edges(self, scope: Scope = EVERYWHERE) -> list[Edge]:
-        """Every edge heard of, of the sites in a scope; its report still tells of all its cameras."""
-        missing = (
-            select(
-                streams.c.site,
-                streams.c.edge,
-                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received - streams.c.dropped).label(
-                    "missing"
-                ),
-                func.sum(streams.c.dropped).label("dropped"),
-            )
-            .group_by(streams.c.site, streams.c.edge)
-            .subquery()
-        )
-        both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
-        query = select(
-            edges,
-            func.coalesce(missing.c.missing, 0).label("missing"),
-            func.coalesce(missing.c.dropped, 0).label("dropped"),
-        ).select_from(both)
-        found = [
-            Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
-            for row in self.database.read(query)
-        ]
-        found = [edge for edge in found if scope.sees(edge.site)]
-        return sorted(found, key=lambda edge: natural(edge.site, edge.edge))
-
-    def only_replaying(self) -> set[tuple[str, str]]:
-        """Site and name of edges that publish replays and never said that they watch anything: none misses them."""
-        c, e = incidents.c, edges.c
-        # Through a function, as in `Wanted.clauses`: the few of replays have an index of their own.
-        place = func.coalesce(c.site, "") == e.site, func.coalesce(c.edge, "") == e.edge
-        published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
-        query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
-        return {(row.site, row.edge) for row in self.database.read(query)}
 
     def refused(self) -> tuple[int, list[Refusal]]:
         """How many messages were ever refused, and the last twenty."""

@@ -175,7 +175,7 @@ class Health:
             self._look_at_broker(now)
             if self._lost_since is not None:
                 return  # whom the hub can't hear it can't call silent
-            for edge in self._store.edges():
+            for edge in self._store.edges.all():
                 heard = max(filter(None, (edge.health_at, edge.state_at)), default=None)
                 is_gone = edge.state == "offline" or heard is None
                 if not is_gone and now - max(heard or 0.0, self._listening_since) > QUIET_S:

@@ -124,7 +124,7 @@ class Watchman:
         now = self._clock.now()
         if self._store.database.damage:
             self._damaged(self._store.database.damage)
-        edges = self._keys.in_service(self._store.edges())
+        edges = self._keys.in_service(self._store.edges.all())
         standing = {alarm.place for alarm in self._alarms.open()}
         hub = HubNow(
             self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,

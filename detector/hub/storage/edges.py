@@ -1,0 +1,74 @@
+"""Edges as the hub last heard of them: whether each is there, how it is, and how many of its alerts are missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from detector.hub.storage.database import Database
+from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import edges, incidents, streams
+from detector.hub.storage.stored import Edge
+from detector.names import natural
+
+
+class Edges:
+    """Those in a database. Safe to use from any thread; what writes has committed on return."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def set_status(self, site: str, edge: str, state: str, at: float) -> None:
+        """Note that an edge said, or its last will said, `online` or `offline`."""
+        self._upsert({"site": site, "edge": edge, "state": state[:40], "state_at": at})
+
+    def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
+        """Keep an edge's newest health report; NaN and infinity, which JSON can't hold, become null."""
+        clean = json.loads(json.dumps(fields), parse_constant=lambda _: None)
+        older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
+        self._upsert({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
+
+    def _upsert(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
+        key = ("site", "edge")
+        upsert = self._database.upsert(edges, key, values.keys() - {*key}, where=where)
+        with self._database.writing() as connection:
+            connection.execute(upsert, values)
+
+    def all(self, scope: Scope = EVERYWHERE) -> list[Edge]:
+        """Every edge heard of, of the sites in a scope; its report still tells of all its cameras."""
+        missing = (
+            select(
+                streams.c.site,
+                streams.c.edge,
+                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received - streams.c.dropped).label(
+                    "missing"
+                ),
+                func.sum(streams.c.dropped).label("dropped"),
+            )
+            .group_by(streams.c.site, streams.c.edge)
+            .subquery()
+        )
+        both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
+        query = select(
+            edges,
+            func.coalesce(missing.c.missing, 0).label("missing"),
+            func.coalesce(missing.c.dropped, 0).label("dropped"),
+        ).select_from(both)
+        found = [
+            Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
+            for row in self._database.read(query)
+        ]
+        found = [edge for edge in found if scope.sees(edge.site)]
+        return sorted(found, key=lambda edge: natural(edge.site, edge.edge))
+
+    def only_replaying(self) -> set[tuple[str, str]]:
+        """Site and name of edges that publish replays and never said that they watch anything: none misses them."""
+        c, e = incidents.c, edges.c
+        # Through a function, as in `Wanted.clauses`: the few of replays have an index of their own.
+        place = func.coalesce(c.site, "") == e.site, func.coalesce(c.edge, "") == e.edge
+        published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
+        query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
+        return {(row.site, row.edge) for row in self._database.read(query)}
