@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -131,29 +132,19 @@ def _page(view: View) -> dict[str, Any]:
     watched_since = kept.gaps.since()
     refused = kept.gaps.refused_by()
     waiting = view.parts.clips.waiting()
-    found = [
-        EdgeHealth(
-            edge,
-            edge_state(edge, cameras),
-            _told(edge),
-            _strip(view, recent, watched_since, edge.site, edge.edge),
-            [
-                CameraHealth(
-                    camera,
-                    _strip(view, recent, watched_since, edge.site, edge.edge, camera.name),
-                    _camera_told(edge, camera.name),
-                )
-                for camera in sorted(cameras, key=lambda one: (one.is_fine, natural(one.name)))
-                if (camera.site, camera.edge) == (edge.site, edge.edge)
-            ],
-            late[edge.site, edge.edge],
-            refused.get((edge.site, edge.edge), 0),
-            overload(camera for camera in cameras if (camera.site, camera.edge) == (edge.site, edge.edge)),
-            _acknowledged(view, edge),
-            (edge.site, edge.edge) in waiting,
-        )
-        for edge in edges
-    ]
+    strip_of = partial(_strip, view, recent, watched_since)
+    found = []
+    for edge in edges:
+        place = edge.site, edge.edge
+        own = [camera for camera in cameras if (camera.site, camera.edge) == place]
+        own.sort(key=lambda camera: (camera.is_fine, natural(camera.name)))
+        found.append(
+            EdgeHealth(
+                edge, edge_state(edge, own), _told(edge), strip_of(*place),
+                [CameraHealth(one, strip_of(*place, one.name), _camera_told(edge, one.name)) for one in own],
+                late[place], refused.get(place, 0), overload(own), _acknowledged(view, edge), place in waiting,
+            )
+        )  # fmt: skip
     total, _ = view.store.refused()
     hub, standing_alarms = kept.hub(), standing(view)
     open_gaps = [line for line in gap_lines(view, recent, cameras) if line.is_open]
