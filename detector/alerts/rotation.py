@@ -6,7 +6,7 @@
 
 The change is one rename, so that whoever is killed finds the old key, both, or the new one, and each of these goes on:
 the hub's word is kept by the broker and comes again with every connection. What waits in the outbox is signed already,
-and the hub believes it since it is older than the change. `hub.rotation` is the other half.
+and the hub believes it since it is older than the change. `hub.edges.rotation` is the other half.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Why so:
   code is worth something for fifteen minutes. After that it opens nothing, and decrypts nothing, for no secret was
   sent: the box makes its own keys and gets certificates for their public halves. So no password-authenticated key
   exchange is needed, which would allow shorter codes at the price of a primitive of our own.
-* Online, the hub counts tries: see `hub.enrolment`.
+* Online, the hub counts tries: see `hub.edges.enrolment`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Keeps a broker at what other systems are told, by a connection of its own, and takes switches from there.
 
-One thread owns the connection, as in `hub.ingest`, and after any failure begins anew with a fresh client. There is no
+One thread owns the connection, as in `edges.ingest`, and after any failure begins anew with a fresh client. There is no
 queue: each time it looks, every ten seconds and when something was stored, it sends what differs from what this
 session has sent. So a broker that is away, slow or full costs nothing but what would have been told meanwhile.
 """

@@ -33,7 +33,7 @@ from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range
 from detector.version import VERSION
 
-LONGEST_FORM = 32 * 1024  # held by `auth.Guard`; all zones of a camera, as large as they may be, come to 24
+LONGEST_FORM = 32 * 1024  # held by `access.guard`; all zones of a camera, as large as they may be, come to 24
 FORM_S = 30.0  # from its first byte to its last
 STATIC = Path(__file__).parent.parent / "static"
 THEMES = ("light", "dark")

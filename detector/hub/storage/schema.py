@@ -64,7 +64,7 @@ alerts = _numbered(
     Column("incident", INCIDENT, nullable=False),
     Column("phase", Text, nullable=False),
     *_required(Float, "sent_at", "received_at"),
-    # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelope` joins them.
+    # The whole envelope as it was signed, but for the picture, which `snapshots` holds: `Store.envelopes` joins them.
     Column("envelope", JSON, nullable=False),
     Index("alerts_by_incident", "incident", "sent_at", "seq"),
     # Which numbers of an edge came, where it says that it dropped some.
