@@ -50,7 +50,7 @@ def test_the_guide_to_a_new_rule_names_places_that_are_there_and_none_is_missing
     # Modules that must be told of a new kind, and where what a site may set is shown and explained.
     kinds = {"values.py", "alerts/severity.py", "hub/storage/harm.py", "hub/integrations/onvif.py"}
     words = {"sentences.py", "hub/texts/basic.py", "configs/site.yaml", "tools/explain.py"}
-    zones = {"config/zones.py", "contradictions.py", "wire/refusals.py", "hub/texts/zones.py", "hub/edges/zones.py"}
+    zones = {"config/zones.py", "contradictions.py", "wire/refusals.py", "hub/texts/zones.py", "hub/edges/drafts.py"}
     assert kinds | words | zones | {"alerts/incidents.py"} <= named
 
 

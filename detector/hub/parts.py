@@ -23,6 +23,7 @@ from detector.hub.edges.census import Censuses
 from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.pictures import Pictures
+from detector.hub.edges.proposals import Proposals
 from detector.hub.edges.rotation import Rotations
 from detector.hub.edges.thresholds import Thresholds
 from detector.hub.edges.zones import Zones
@@ -78,6 +79,7 @@ class Parts:
     sender: NoticeSender
     thresholds: Thresholds
     zones: Zones
+    proposals: Proposals
     pictures: Pictures
     censuses: Censuses
     copies: Copies
@@ -182,6 +184,7 @@ def assemble(
         retention=kept, replays=ReplayIntake(store, keys, key, kept, audit, clock, live.poke),
         metrics=Metrics(store, health, clock, alarms, link),
         notices=notices, sender=sender, thresholds=Thresholds(store.database), zones=Zones(store.database),
+        proposals=Proposals(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,
         packs=Packs(config.data_dir / "packs", archive, audit, clock, reserve), tell=tell, ask=ask,
         pauses=pauses, links=links, integrations=link,

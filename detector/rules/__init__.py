@@ -11,8 +11,8 @@ of time: a rule is made anew after one, and whatever it learned in days is hande
    each means in `configs/site.yaml`, and what follows from it in `tools/explain.py`.
 3. Settings of a zone: `Zone` in `config/zones.py`; shown and explained in the same two files. Where some kinds of zone
    can't have it, `contradictions.py` says so, its code with texts in `wire/refusals.py` and `hub/texts/zones.py`, and
-   `NOT_FOR` in `hub/edges/zones.py` takes it from a zone that becomes of such a kind on the hub's page, which otherwise
-   keeps it.
+   `NOT_FOR` in `hub/edges/drafts.py` takes it from a zone that becomes of such a kind on the hub's page, which keeps it
+   otherwise.
 4. Findings of a new kind: `IncidentKind` in `values.py`; how grave it is in `alerts/severity.py`, and for the order of
    the review desk in `hub/storage/harm.py`; its name and sentence in `sentences.py` (`KIND_NAMES`, `clauses`), advice
    in `hub/texts/basic.py`, topic in `hub/integrations/onvif.py`. Where one incident may hold several of them by turns,

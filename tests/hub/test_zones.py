@@ -21,9 +21,11 @@ from detector.contradictions import contradictions
 from detector.errors import WireError
 from detector.geometry import crosses_itself
 from detector.hub.edges.census import Censuses
+from detector.hub.edges.drafts import KINDS, NOT_FOR, BadZones, checked_polygon, checked_zones
 from detector.hub.edges.pictures import Pictures, jpeg_size
+from detector.hub.edges.proposals import Proposals
 from detector.hub.edges.views import Views
-from detector.hub.edges.zones import KINDS, NOT_FOR, BadZones, Zones, checked_polygon, checked_zones
+from detector.hub.edges.zones import Zones
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
 from detector.values import DAY_S
@@ -67,7 +69,7 @@ class Stage:
     def __init__(self, site: Site) -> None:
         self.site = site
         database = site.store.database
-        self.zones, self.pictures = Zones(database), Pictures(database)
+        self.zones, self.proposals, self.pictures = Zones(database), Proposals(database), Pictures(database)
         self.views = Views(self.zones, self.pictures, Censuses(database), site.parts.keys)
         cameras = {name: {"title": name, "state": "ok", "age_s": 1.0, "fps": 5.0} for name in ("cam3", "cam9")}
         self.report(cameras=cameras)
@@ -143,20 +145,20 @@ def test_a_version_is_above_all_that_the_edge_has_told_of(store: Store) -> None:
 
 
 def test_proposals_are_kept_decided_once_and_seen_in_scope_only(store: Store) -> None:
-    zones = Zones(store.database)
-    number = zones.propose(PLACE, "ignore", LEFT, " a screen\0 ", user="guard", at=NOON, incident="inc-1")
-    (found,) = zones.proposals(Scope.of(["shanghai/cam3"]))
+    proposals = Proposals(store.database)
+    number = proposals.add(PLACE, "ignore", LEFT, " a screen\0 ", user="guard", at=NOON, incident="inc-1")
+    (found,) = proposals.all(Scope.of(["shanghai/cam3"]))
     assert (found.number, found.polygon, found.note, found.incident) == (number, LEFT, "a screen", "inc-1")
-    assert zones.proposals(Scope.of(["shanghai/cam9"])) == []
-    assert zones.decide(("shanghai", "box1", "cam9"), number, "declined", "no", user="a", at=NOON) is None
-    declined = zones.decide(PLACE, number, "declined", "it moves", user="anna", at=NOON)
+    assert proposals.all(Scope.of(["shanghai/cam9"])) == []
+    assert proposals.decide(("shanghai", "box1", "cam9"), number, "declined", "no", user="a", at=NOON) is None
+    declined = proposals.decide(PLACE, number, "declined", "it moves", user="anna", at=NOON)
     assert declined is not None and (declined.state, declined.reason) == ("declined", "it moves")
-    assert zones.decide(PLACE, number, "accepted", "", user="anna", at=NOON) is None
-    assert zones.proposals() == [] and len(zones.proposals(state="declined")) == 1
+    assert proposals.decide(PLACE, number, "accepted", "", user="anna", at=NOON) is None
+    assert proposals.all() == [] and len(proposals.all(state="declined")) == 1
     for _ in range(50):
-        zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+        proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
     with pytest.raises(BadZones, match="zones_many_proposals"):
-        zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+        proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
 
 
 def test_the_newest_picture_is_kept_of_each_size(store: Store, picture: bytes) -> None:
@@ -365,7 +367,7 @@ def test_mouths_of_one_place_share_a_name_and_keep_what_is_theirs() -> None:
 
 def test_the_cameras_page_shows_silent_ones_first_and_says_what_to_do(stage: Stage, picture: bytes) -> None:
     stage.picture(picture)
-    stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    stage.proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
     stage.report(
         cameras={
             "cam3": {"title": "东区 3 号机", "state": "ok", "age_s": 1.0},
@@ -627,15 +629,15 @@ def test_a_guard_proposes_and_an_admin_takes_it_into_the_draft(stage: Stage) -> 
     fields = {"kind": "ignore", "polygon": json.dumps(LEFT), "note": "屏幕反光"}
     assert guard.post(PAGE + "/proposals", data=fields).status_code == 303
     assert "屏幕反光" in guard.get(PAGE).text
-    (proposal,) = stage.zones.proposals()
+    (proposal,) = stage.proposals.all()
     taken = admin.post(f"{PAGE}/proposals/{proposal.number}", data={"do": "accept"})
     assert taken.headers["location"] == f"{PAGE}?with={proposal.number}"
     assert f"ignore-{proposal.number}" in admin.get(taken.headers["location"]).text
-    assert len(stage.zones.proposals()) == 1  # only sent it counts
+    assert len(stage.proposals.all()) == 1  # only sent it counts
     drawn = zone("glare", "ignore", SMALL, proposal=proposal.number)
     stage.draft(*IN_FORCE, drawn, client=admin, **{"with": str(proposal.number)})
-    assert stage.zones.proposals() == []
-    (accepted,) = stage.zones.proposals(state="accepted")
+    assert stage.proposals.all() == []
+    (accepted,) = stage.proposals.all(state="accepted")
     assert (accepted.decided_by, accepted.note) == ("a-admin", "屏幕反光")
 
 
@@ -643,8 +645,8 @@ def test_who_proposed_reads_what_became_of_it_and_why(stage: Stage) -> None:
     guard, admin = stage.site.somebody(Role.REVIEWER), stage.site.somebody(Role.ADMIN)
     assert 'id="decided"' not in guard.get(PAGE).text
     for note in ("屏幕反光", "门口人太多"):
-        stage.zones.propose(PLACE, "ignore", LEFT, note, user="a-reviewer", at=NOON)
-    later, sooner = (one.number for one in stage.zones.proposals())
+        stage.proposals.add(PLACE, "ignore", LEFT, note, user="a-reviewer", at=NOON)
+    later, sooner = (one.number for one in stage.proposals.all())
     stage.site.clock.at = NOON + 60
     stage.draft(*IN_FORCE, zone("glare", "ignore", SMALL, proposal=sooner), client=admin, **{"with": str(sooner)})
     stage.site.clock.at = NOON + 120
@@ -657,18 +659,18 @@ def test_who_proposed_reads_what_became_of_it_and_why(stage: Stage) -> None:
 
 @pytest.mark.parametrize("do", ["back", "delete"])
 def test_a_proposal_whose_zone_was_not_sent_goes_on_waiting(stage: Stage, do: str) -> None:
-    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    number = stage.proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
     drawn = _drawn_by_script(stage.site.client.get(f"{PAGE}?with={number}").text)
     kept = [one for one in drawn if do == "back" or one["was"] is not None]
     kept[0]["kind"] = "packing"
     look = {"do": "look_back" if do == "back" else "look", "draft": json.dumps(kept), "with": str(number)}
     sent = {**_hidden(stage.site.client.post(PAGE, data=look, headers={"HX-Request": "true"}).text), "do": "send"}
     assert stage.site.client.post(PAGE, data=sent).status_code == 303
-    assert len(stage.zones.changes(PLACE)) == 1 and [one.number for one in stage.zones.proposals()] == [number]
+    assert len(stage.zones.changes(PLACE)) == 1 and [one.number for one in stage.proposals.all()] == [number]
 
 
 def test_no_zone_is_set_proposed_or_declined_without_its_line_in_the_audit_log(stage: Stage) -> None:
-    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    number = stage.proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
     refuse_audit(stage.site.store)
     deeds = [
         ("", {"do": "send", "draft": json.dumps([zone("other")]), "now": "0"}),
@@ -677,11 +679,11 @@ def test_no_zone_is_set_proposed_or_declined_without_its_line_in_the_audit_log(s
     ]
     for path, fields in deeds:
         assert stage.site.client.post(PAGE + path, data=fields).status_code == 500
-    assert stage.zones.changes(PLACE) == [] and [one.number for one in stage.zones.proposals()] == [number]
+    assert stage.zones.changes(PLACE) == [] and [one.number for one in stage.proposals.all()] == [number]
 
 
 def test_a_proposal_is_known_by_its_zone_whatever_was_changed_of_it(stage: Stage) -> None:
-    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    number = stage.proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
     drawn = _drawn_by_script(stage.site.client.get(f"{PAGE}?with={number}").text)
     drawn[-1] |= {"name": "glare", "polygon": RIGHT}
     fields = {"do": "look", "draft": json.dumps(drawn), "with": str(number)}
@@ -692,7 +694,7 @@ def test_a_proposal_is_known_by_its_zone_whatever_was_changed_of_it(stage: Stage
     drawn, fields["with"] = _drawn_by_script(contested.text), str(number)
     again = stage.site.client.post(PAGE, data={**fields, "draft": json.dumps(drawn)}, headers={"HX-Request": "true"})
     assert stage.site.client.post(PAGE, data={**_hidden(again.text), "do": "send"}).status_code == 303
-    assert stage.zones.proposals() == [] and "proposal" not in str(stage.zones.changes(PLACE)[0].zones)
+    assert stage.proposals.all() == [] and "proposal" not in str(stage.zones.changes(PLACE)[0].zones)
 
 
 def _drawn_by_script(page: str) -> list[dict[str, Any]]:
@@ -729,7 +731,7 @@ def _around(n: int) -> list[float]:
 
 
 def test_declining_needs_a_reason(stage: Stage) -> None:
-    number = stage.zones.propose(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
+    number = stage.proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON)
     address = f"{PAGE}/proposals/{number}"
     assert stage.site.client.post(address, data={"do": "decline", "reason": " "}).status_code == 422
     assert stage.site.client.post(address, data={"do": "decline", "reason": "it moves"}).status_code == 303
@@ -741,7 +743,7 @@ def test_a_proposal_that_is_none_is_refused(stage: Stage) -> None:
     polygons = [("roof", json.dumps(LEFT)), ("ignore", json.dumps(BOW_TIE)), ("ignore", "x"), ("ignore", '{"a":1}')]
     for fields in [{}, *({"kind": kind, "polygon": polygon} for kind, polygon in polygons)]:
         assert stage.site.client.post(PAGE + "/proposals", data=fields).status_code == 422, fields
-    assert stage.zones.proposals() == []
+    assert stage.proposals.all() == []
 
 
 def test_a_proposal_may_not_name_an_incident_out_of_sight(stage: Stage, envelope: Any) -> None:
@@ -776,7 +778,7 @@ def test_each_role_may_what_it_should(stage: Stage, role: Role) -> None:
 @pytest.mark.parametrize("scope", [["shanghai/cam9"], ["suzhou"], []])
 def test_what_is_out_of_scope_isn_t_there(stage: Stage, picture: bytes, scope: list[str]) -> None:
     stage.picture(picture)
-    stage.zones.propose(PLACE, "ignore", LEFT, "secret", user="guard", at=NOON)
+    stage.proposals.add(PLACE, "ignore", LEFT, "secret", user="guard", at=NOON)
     admin = stage.site.somebody(Role.OWNER, scope)
     page = admin.get("/cameras").text
     assert "cam3" not in page and "条建议" not in page
@@ -787,7 +789,7 @@ def test_what_is_out_of_scope_isn_t_there(stage: Stage, picture: bytes, scope: l
             method, PAGE + path, data={"do": "send", "draft": "[]", "now": "0"} if method == "POST" else None
         )
         assert answer.status_code == 404, (method, path)
-    assert stage.zones.changes(PLACE) == [] and len(stage.zones.proposals()) == 1
+    assert stage.zones.changes(PLACE) == [] and len(stage.proposals.all()) == 1
 
 
 def test_nobody_gets_a_picture_without_logging_in(stage: Stage, picture: bytes) -> None:

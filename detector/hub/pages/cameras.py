@@ -120,8 +120,8 @@ def too_far(said: dict[str, Any]) -> float | None:
 
 
 def _cards(view: View) -> list[Card]:
-    zones, pictures = view.parts.zones, view.parts.pictures.glimpses(view.scope)
-    said, waiting = zones.layouts(view.scope), [one.place for one in zones.proposals(view.scope)]
+    said, pictures = view.parts.zones.layouts(view.scope), view.parts.pictures.glimpses(view.scope)
+    waiting = [one.place for one in view.parts.proposals.all(view.scope)]
     cards = []
     for state in view.parts.keys.in_service(view.cameras):
         place = state.site, state.edge, state.name

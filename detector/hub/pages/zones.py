@@ -17,17 +17,8 @@ from detector import wire
 from detector.config import zones_as_yaml
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.commanded import Answer
-from detector.hub.edges.zones import (
-    KINDS,
-    BadZones,
-    Drawn,
-    Place,
-    ZoneChange,
-    checked_zones,
-    told,
-    uncounted,
-    understood,
-)
+from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, told, uncounted, understood
+from detector.hub.edges.zones import Place, ZoneChange
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, View, needs
@@ -116,7 +107,7 @@ def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, c
         view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=True))
     draft = _draft(_shown(view, standing))
     wanted = _numbers(view.request.query_params.get("with", ""))
-    for one in view.parts.zones.proposals(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
+    for one in view.parts.proposals.all(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
         if one.number in wanted:
             zone = {"name": f"{one.kind}-{one.number}", "kind": one.kind, "polygon": one.polygon, "was": None}
             draft.append({**zone, "proposal": one.number})
@@ -180,7 +171,7 @@ def _sent(
             return None
         view.did("zones", subject, version=done.version, back=back, zones=_names(change.zones))
         for number in adopted:
-            if zones.decide(standing.place, number, "accepted", "", user=view.user, at=view.now):
+            if view.parts.proposals.decide(standing.place, number, "accepted", "", user=view.user, at=view.now):
                 view.did("zone_proposal", subject, number=number, decision="accepted")
     return done
 
@@ -196,7 +187,7 @@ def propose(
         raise HTTPException(404)
     try:
         with view.store.database.writing():
-            number = view.parts.zones.propose(
+            number = view.parts.proposals.add(
                 standing.place, fields.get("kind", ""), _parsed(fields.get("polygon", "")), fields.get("note", ""),
                 user=view.user, at=view.now, incident=incident,
             )  # fmt: skip
@@ -221,7 +212,7 @@ def decide(
     if fields.get("do") != "decline" or not reason:
         return _refused(view, standing, _shown(view, standing), view.say("zones_no_reason"), [])
     with view.store.database.writing():
-        if view.parts.zones.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
+        if view.parts.proposals.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
             raise HTTPException(404)
         view.did("zone_proposal", "/".join(standing.place), number=number, decision="declined")
     return RedirectResponse(page, 303)
@@ -277,11 +268,11 @@ def _page(
     pictures = view.parts.pictures
     picture = pictures.glimpses(view.scope, large=True).get(standing.place)
     picture = picture or pictures.glimpses(view.scope).get(standing.place)
-    proposals = view.parts.zones.proposals(view.scope, place=standing.place)
+    proposals = view.parts.proposals.all(view.scope, place=standing.place)
     return view.page(
         "zones.html", status, standing=standing, draft=draft, change=change, contested=contested, trouble=trouble,
         adopted=adopted, picture=picture, proposals=[one for one in proposals if one.number not in adopted],
-        decided=view.parts.zones.decided(standing.place, MOST_SHOWN),
+        decided=view.parts.proposals.decided(standing.place, MOST_SHOWN),
         kinds=KINDS, spots=_spots(view, standing.place), path=path_of(standing.place),
         too_far=too_far(standing.said), most=MOST_SHOWN, can_set=view.may(Right.CONFIGURE),
         can_propose=view.may(Right.JUDGE), dumps=json.dumps,
