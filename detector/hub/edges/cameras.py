@@ -13,8 +13,9 @@ from typing import Any
 
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.stored import Edge, told_number
-from detector.names import natural
+from detector.names import is_name, natural
 
+MOST_CAMERAS = 256  # of one edge; a report that names more is odd
 SILENT_S = 20.0  # age of the last frame when it was reported
 MOST_OF_AN_EDGE = 200  # whose pictures and zones the hub takes, too
 MOST_REPORTED = 256  # of one edge; a report that names more is odd
@@ -125,6 +126,12 @@ def overview(cameras: Iterable[CameraState]) -> Overview:
     fine = [camera for camera in cameras if camera.is_fine]
     ages = [camera.age_s for camera in fine if camera.age_s is not None]
     return Overview(len(fine), len(cameras) - len(fine), min(ages, default=None))
+
+
+def cameras_in(site: str, edge: str, report: Mapping[str, Any], at: float) -> list[CameraState]:
+    """The cameras that a report tells of, which came at a time."""
+    told = camera_states([Edge(site, edge, "online", at, dict(report), at, 0)], at)
+    return [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
 
 
 def overload(cameras: Iterable[CameraState]) -> Overload | None:

@@ -24,7 +24,7 @@ import shutil
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,13 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.clock import Clock
-from detector.hub.access.audit import Audit
 from detector.hub.background import Background, attempt
-from detector.hub.edges.cameras import QUIET_S, SILENT_S, CameraState, camera_states
+from detector.hub.edges.cameras import QUIET_S, SILENT_S, cameras_in
 from detector.hub.storage.schema import edges, gaps, watched
 from detector.hub.storage.store import Store
-from detector.hub.storage.stored import Edge, is_time
+from detector.hub.storage.stored import is_time
+from detector.hub.watch.configurations import Configurations
 from detector.hub.watch.gaps import Gaps
-from detector.names import is_name
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
@@ -53,10 +52,6 @@ UNNOTICED_S = 80.0
 FLAPPING_S = 15.0  # a gap that begins so soon after the last one goes on with it
 REPORTS = 30
 KEPT_S = 400 * DAY_S
-# So many lines an hour tell, each by itself, that a box runs by another configuration; what changes beyond that is told
-# together. A box that names another one in every report must not fill the audit log.
-MOST_CHANGES = 5
-CHANGES_IN_S = 3600.0
 READY_FOR_S = 1.0  # so often at most is the database written to find out whether it can be
 
 Place = tuple[str, str, str, str]  # what, site, edge, camera
@@ -71,16 +66,6 @@ class HubState:
     disk_free: int
     disk_total: int
     connected: bool
-
-
-@dataclass(slots=True)
-class _Changes:
-    """What changed at a box since its last line: how often, its cameras before, those since, and who wasn't always."""
-
-    before: set[str]
-    since: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    count: int = 0
 
 
 class Health:
@@ -110,7 +95,7 @@ class Health:
         self._store = store
         self._database = store.database
         self.gaps = Gaps(store.database, clock)
-        self._audit = Audit(store.database)
+        self._configurations = Configurations(store.database)
         self._clock = clock
         self._data_dir = data_dir
         self._connected = connected
@@ -121,7 +106,6 @@ class Health:
         self._known: set[tuple[str, str, str]] = set()
         self._troubled: dict[tuple[str, str, str], float] = {}
         self._ways: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REPORTS))
-        self._changes: dict[str, _Changes] = {}
         self._started_at = self._listening_since = clock.now()
         self._lost_since: float | None = None
         self._heard_at: float | None = None  # anything of any edge
@@ -168,8 +152,7 @@ class Health:
         with self._lock:
             with self._database.writing() as connection:
                 self._beat(connection, now)
-            for box in list(self._changes):
-                self._put_on_record(box, now)
+            self._configurations.put_on_record(now, at_once=self._background.stopping)
             if self._background.stopping:
                 return  # it is the hub that hears nobody any more
             self._look_at_broker(now)
@@ -251,8 +234,8 @@ class Health:
 
     def report(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
         """An edge's health report came: it is there, its clock can be read, and its cameras are told of."""
-        cameras = _cameras(site, edge, fields, at)
-        self._note_configuration(site, edge, fields, {camera.name for camera in cameras}, at)
+        cameras = cameras_in(site, edge, fields, at)
+        self._configurations.note(site, edge, fields, at)
         with self._lock:
             self._hear()
             self._return(site, edge, at)
@@ -272,35 +255,6 @@ class Health:
                 names = {camera.name for camera in cameras}
                 for place in [p for p in self._open if p[:3] == ("camera", site, edge) and p[3] not in names]:
                     self._end(place, at)
-
-    def _note_configuration(self, site: str, edge: str, fields: Mapping[str, Any], names: set[str], at: float) -> None:
-        """What is changed at a box itself leaves a line, too: a camera that is taken out of its file is missed by none.
-
-        To be called before the store keeps the report.
-        """
-        query = select(edges.c.health).where(edges.c.site == site, edges.c.edge == edge)
-        before = self._database.read(query).scalar_one_or_none() or {}
-        if all(before.get(name) in (None, fields.get(name)) for name in ("config_sha256", "model_sha256")):
-            return
-        former = {camera.name for camera in _cameras(site, edge, before, at)}
-        box = f"{site}/{edge}"
-        with self._lock:
-            changes = self._changes.setdefault(box, _Changes(former))
-            changes.count += 1
-            changes.since = names
-            changes.gone |= changes.before - names
-            self._put_on_record(box, at)
-
-    def _put_on_record(self, box: str, at: float) -> None:
-        """Put on record what changed at a box, unless it has its lines of this hour: then once the next is due."""
-        lines = self._audit.entries(limit=MOST_CHANGES, action="configuration_changed", subject=box)
-        if len(lines) == MOST_CHANGES and abs(at - lines[-1].at) < CHANGES_IN_S and not self._background.stopping:
-            return
-        changes = self._changes[box]
-        gone, new = sorted(changes.gone), sorted(changes.since - changes.before)
-        more = {"changes": changes.count} if changes.count > 1 else {}
-        self._audit.record(at, box, "configuration_changed", box, cameras_gone=gone, cameras_new=new, **more)
-        del self._changes[box]
 
     def let_go(self, site: str, edge: str, at: float) -> None:
         """An edge was shut out: nobody misses it or its cameras any more."""
@@ -414,12 +368,6 @@ class Health:
             logger.warning("the database can't be written: %s", getattr(error, "orig", error))
             return False
         return True
-
-
-def _cameras(site: str, edge: str, fields: Mapping[str, Any], at: float) -> list[CameraState]:
-    """The cameras that a report tells of."""
-    told = camera_states([Edge(site, edge, "online", at, dict(fields), at, 0)], at)
-    return [camera for camera in told if is_name(camera.name)]
 
 
 def _named(place: Place) -> dict[str, Any]:
