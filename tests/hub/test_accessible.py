@@ -271,6 +271,24 @@ def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: S
         assert heights and min(heights) >= 40, path
 
 
+def test_many_cameras_are_rows_on_a_phone_that_a_thumb_can_use(scene: Scene) -> None:  # noqa: F811
+    cameras = {f"cam{n}": {"title": f"东区 {n} 号机", "age_s": 900 if n == 20 else 1} for n in range(1, 21)}
+    for place in ("shanghai", "suzhou"):
+        scene.hub.store.set_edge_status(place, "box1", "online", time.time())
+        scene.hub.store.set_health(place, "box1", {"cameras": cameras}, time.time())
+    page = scene.page("cameras", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        page.reload()
+        rows = [row.bounding_box()["height"] for row in page.locator(".cameras .good").all()]
+        assert len(rows) == 38 and max(rows) < 110, language
+        links = page.locator(".cameras .good .deeds a, .sites a").all()
+        assert min(link.bounding_box()["height"] for link in links) >= 44, language
+    page.click(".sites a >> nth=1")
+    assert page.locator("#silent li").count() == 2 and page.locator("#site-suzhou").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def told_with_acts(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     """An incident with an act of each look, and a clip."""
     began = time.time() - 60

@@ -63,6 +63,23 @@ def test_silence_is_not_taken_for_peace(site: Any) -> None:
     assert "边缘设备离线" in text_of(site.client.get("/cameras"))
 
 
+def test_of_many_cameras_those_not_fine_come_first_and_each_site_has_a_place_to_jump_to(site: Any) -> None:
+    for place in ("s10", "s2"):
+        cameras = {
+            f"cam{n}": {"title": f"{place}·{n}", "age_s": 500 if (place, n) == ("s10", 3) else 1} for n in range(7)
+        }
+        site.store.set_edge_status(place, "box1", "online", site.clock.now())
+        site.store.set_health(place, "box1", {"cameras": cameras}, site.clock.now())
+    page = site.client.get("/cameras").text
+    said = text_of(site.client.get("/cameras"))
+    assert "1 台摄像机没有画面" in said and "13 台摄像机正常" in said and "s10 6/7" in said and "s2 7" in said
+    places = [
+        page.index(words) for words in (">s10·3</h2>", 'id="site-s2"', ">s2·6</h3>", 'id="site-s10"', ">s10·6</h3>")
+    ]
+    assert places == sorted(places) and page.count("s10·3</h") == 1
+    assert re.findall(r'href="#([^"]+)"', page)[1:] == ["site-s2", "site-s10"]
+
+
 def test_chinese_pages_write_colons_and_seconds_as_chinese_does(site: Any) -> None:
     health = {"cameras": {"cam1": {"age_s": 1, "fps": 5, "title": "东门"}}, "at_unix": site.clock.now()}
     site.parts.health.report("shanghai", "box1", health, site.clock.now())

@@ -16,11 +16,13 @@ from detector.hub.edges.zones import Place
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import told_number
+from detector.names import natural
 
 router = APIRouter()
 
 LOOK = needs(Right.LOOK)
 EXPECTED_S = 900.0  # a picture comes every 5 minutes; one older than this is called old
+FEW = 12  # cameras; more are shown site by site, after those that are not fine, and small on a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,25 @@ class Card:
         return too_far(self.said)
 
 
+@dataclass(frozen=True, slots=True)
+class SiteCards:
+    """The cameras of a site that are fine, and how many it has."""
+
+    site: str
+    fine: list[Card]
+    count: int
+
+
 @router.get("/cameras")
 def cameras(view: Annotated[View, LOOK]) -> Response:
     """What every camera last showed."""
-    return view.page("cameras.html", cards=_cards(view), expected_s=EXPECTED_S)
+    return view.page("cameras.html", **_shown(view))
 
 
 @router.get("/cameras/part")
 def cameras_part(view: Annotated[View, LOOK]) -> Response:
     """The same, to keep an open page fresh."""
-    return view.page("cameras_part.html", cards=_cards(view), expected_s=EXPECTED_S)
+    return view.page("cameras_part.html", **_shown(view))
 
 
 @router.get("/cameras/{site}/{edge}/{camera}/picture")
@@ -117,6 +128,19 @@ def drawable(zones: object) -> list[dict[str, Any]]:
 def too_far(said: dict[str, Any]) -> float | None:
     """Where in a picture a phone becomes too small to judge, by what an edge said; `None`: nowhere, or not known."""
     return told_number((said.get("coverage") or {}).get("limit_y"), 0.0, 1.0)
+
+
+def _shown(view: View) -> dict[str, Any]:
+    cards = _cards(view)
+    sites: list[SiteCards] = []
+    if len(cards) > FEW:
+        by_site: dict[str, list[Card]] = {}
+        for card in cards:
+            by_site.setdefault(card.state.site, []).append(card)
+        for site in sorted(by_site, key=natural):
+            fine = [card for card in by_site[site] if card.state.is_fine]
+            sites.append(SiteCards(site, fine, len(by_site[site])))
+    return {"cards": cards, "sites": sites, "expected_s": EXPECTED_S}
 
 
 def _cards(view: View) -> list[Card]:
