@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.edges.zones import Zones
 from detector.hub.texts import LANGUAGES
 from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
@@ -42,6 +43,7 @@ PAGES = [
     "/source",
     "/no-such-page",
 ]
+PAGES_OF_A_CAMERA = ["zones", "orientation", "tests", "tests/1"]
 # Themes and widths; only colours differ between the themes.
 LOOKS: list[tuple[str, int, dict[str, Any]]] = [
     ("light", 360, {}), ("dark", 360, {"runOnly": ["color-contrast"]}), ("light", 1440, {}),
@@ -264,11 +266,34 @@ def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: S
     page.wait_for_selector(".elsewhere a")
     for path, links in (
         ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a"), ("audit", ".log a"),
-        ("people/owner", ".up a"), ("cases/1", ".case .title a"), ("cameras/shanghai/box1/cam3/zones", ".zones-head a"),
+        ("people/owner", ".up a"), ("cases/1", ".up a"), ("cameras/shanghai/box1/cam3/zones", ".up a"),
     ):  # fmt: skip
         page.goto(scene.hub.url + path)
         heights = [link.bounding_box()["height"] for link in page.locator(links).all()]
         assert heights and min(heights) >= 40, path
+
+
+def test_however_long_the_names_no_page_of_a_camera_is_wider_than_a_phone(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    camera, name = ("shanghai", "box1", "cam3"), "西区分拣线末端朝向卸货口的高位球机（备用）" * 2
+    told = {"cam3": {"title": name, "age_s": 1.0, "fps": 5.0}}
+    scene.hub.store.set_edge_status("shanghai", "box1", "online", time.time())
+    scene.hub.store.set_health("shanghai", "box1", {"cameras": told}, time.time())
+    zone = {"name": "a zone, named oddly", "kind": "storage", "polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
+    Zones(scene.hub.store.database).set_zones(camera, [zone], expected=0, user="owner", at=time.time())
+    lying(scene.hub.store, camera, time.time())
+    tests, began = scene.hub._parts.walk_tests, round(time.time() - 600, 3)
+    film = tests.begin(*camera, "owner", began)
+    tests.end(*camera, "owner", began + 20, 4)
+    scene.upload(str(film), 0, mp4, began)
+    scene.alert("inc", camera_title=name)
+    page = scene.page(viewport={"width": 360, "height": 740})
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        own = "cameras/shanghai/box1/cam3"
+        for path in ("", "incidents/inc", "review", "cameras", *(f"{own}/{at}" for at in PAGES_OF_A_CAMERA)):
+            page.goto(scene.hub.url + path)
+            assert page.locator("main").inner_text(), path
+            assert page.evaluate("document.documentElement.scrollWidth") == 360, (path, language)
 
 
 def test_many_cameras_are_rows_on_a_phone_that_a_thumb_can_use(scene: Scene) -> None:  # noqa: F811
