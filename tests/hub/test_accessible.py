@@ -279,7 +279,9 @@ def test_however_long_the_names_no_page_of_a_camera_is_wider_than_a_phone(scene:
     scene.hub.store.set_edge_status("shanghai", "box1", "online", time.time())
     scene.hub.store.set_health("shanghai", "box1", {"cameras": told}, time.time())
     zone = {"name": "a zone, named oddly", "kind": "storage", "polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
-    Zones(scene.hub.store.database).set_zones(camera, [zone], expected=0, user="owner", at=time.time())
+    zones = Zones(scene.hub.store.database)
+    zones.set_zones(camera, [zone], expected=0, user="owner", at=time.time())
+    zones.propose(camera, "ignore", zone["polygon"], "反光的屏幕", user="guard", at=time.time(), incident="inc")
     lying(scene.hub.store, camera, time.time())
     tests, began = scene.hub._parts.walk_tests, round(time.time() - 600, 3)
     film = tests.begin(*camera, "owner", began)
