@@ -168,3 +168,21 @@ def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F81
     page.locator(".daygrid a.critical").tap()
     page.wait_for_selector("#card-worse")
     assert "hour=" in page.url and page.locator("a.pick.on").count() == 1
+
+
+def test_on_a_phone_the_day_comes_before_the_systems_alarms_and_no_number_is_cut_in_two(scene: Scene) -> None:  # noqa: F811
+    name = "西区分拣线末端朝向卸货口的高位球机（备用）"
+    for n in range(1, 25):  # so that a range stands at many a place of its line
+        labels = {"low": 10**n % 9973, "best": 10**n % 9973 + 1, "high": 10**n % 9973 + 2}
+        scene.alert(f"inc{n}", camera_title=name, zone="bulk", labels_exposed=labels, severity="critical")
+    scene.hub._parts.alarms.judge([Sign("certificate", facts={"to": time.time() + 86400})], time.time())
+    page = scene.page(viewport=PHONE)
+    page.wait_for_selector("#head .alarm")
+    top = "document.querySelector('{}').getBoundingClientRect().top"
+    assert page.evaluate(f"{top.format('#head h1')} < {top.format('#head .alarm')}")
+    ranges = page.evaluate("[...document.querySelectorAll('.card .what .whole')].map(e => e.getClientRects().length)")
+    assert len(ranges) >= 20 and set(ranges) == {1}
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('.card header')].map(e => e.offsetHeight))") < 70
+    # The dot between the parts of the headline is beyond the edge, once they stand below each other.
+    ends = page.evaluate("[...document.querySelectorAll('#head h1 > *')].map(e => e.getBoundingClientRect().left)")
+    assert ends[0] == ends[1]

@@ -7,6 +7,7 @@ see it as `view`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
@@ -46,6 +48,15 @@ TEMPLATES.globals.update(
     count_range=count_range, explanation=explanation, advice_on=advice, VERDICTS=VERDICTS, Right=Right,
     one_day=timedelta(days=1), program_version=VERSION,
 )  # fmt: skip
+RANGE = re.compile(r"\d+–\d+")
+
+
+def unbroken(text: str) -> Markup:
+    """A sentence whose ranges of numbers, `3–6`, stay in one line."""
+    return Markup(RANGE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704  (escaped)
+
+
+TEMPLATES.filters["unbroken"] = unbroken
 NAMED = {"posture": "posture_", "what": "what_", "ended_by": "ended_by_"}  # facts whose values are words of ours
 
 
