@@ -316,6 +316,13 @@ def test_the_page_shows_who_turned_what_and_leads_to_the_incident(stage: Stage, 
     assert f'href="{PAGE}"' in cameras and f'href="{PAGE}?day=2026-11-01"' in incident
 
 
+def test_where_labels_were_turned_stands_before_zones_that_are_as_usual(stage: Stage) -> None:
+    usual, told = zone().model_copy(update={"zone": "a"}), turned().model_copy(update={"zone": "b"})
+    Censuses(stage.site.store.database).keep("shanghai", "box1", counted(usual, told), NOON)
+    page = stage.site.client.get(PAGE).text
+    assert re.findall(r'class="lie (\w+)', page) == ["turned", "usual"]
+
+
 def test_a_patterns_page_and_the_desk_show_how_its_labels_came_to_lie_up(stage: Stage) -> None:
     began, ended = NOON - 60, NOON - 30
     stage.site.store.add_alerts([make_envelope(kind="orientation_pattern", started_at_unix=began, at=ended)], NOON)

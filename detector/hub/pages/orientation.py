@@ -32,6 +32,7 @@ BEFORE_S, AFTER_S = 300.0, 120.0  # a pattern is told when it is plain, which it
 FRESH_S = 180.0
 PICTURE_S = 60.0  # one that is older is asked for anew: parcels are drawn on it as they lie now
 MOST_TICKS = 8
+GRAVEST = ("turned", "arrived", "lay", "usual", "none")  # how zones lie, worst first
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,14 @@ def orientation(
     picture = view.parts.pictures.glimpses(view.scope).get(place)
     if shown == today and (picture is None or view.now - picture.taken_at > PICTURE_S):
         view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=False))
+    zones = [_zone_day(view, name, minutes[name], (first, last), incidents) for name in sorted(minutes, key=natural)]
     return view.page(
         "orientation.html",
         camera=state, path=path_of(place), day=shown, today=today, now=now, fresh_s=FRESH_S,
         picture=picture,
         outlines=[zone for zone in drawable(said.get("zones")) if zone["kind"] == "storage"],
         ticks=ticks(view, first, last),
-        zones=[
-            _zone_day(view, name, minutes[name], (first, last), incidents) for name in sorted(minutes, key=natural)
-        ],
+        zones=sorted(zones, key=lambda zone: GRAVEST.index(zone.state)),
     )  # fmt: skip
 
 
