@@ -12,6 +12,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.zones import Zones
+from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.texts import LANGUAGES
 from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
@@ -333,3 +334,25 @@ def contrast(one: str, other: str) -> float:
 def luminance(colour: list[int]) -> float:
     parts = [part / 255 / 12.92 if part < 11 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def test_numbers_of_a_row_stand_in_one_line_on_a_phone_however_long_their_names(scene: Scene) -> None:  # noqa: F811
+    scene.hub.store.set_edge_status("shanghai", "box1", "online", time.time())
+    page = scene.page("health", viewport={"width": 360, "height": 740})
+    tops = "[...document.querySelectorAll('.box .figures:not(.quiet) dd')].map(e => e.getBoundingClientRect().top)"
+    assert len(set(page.evaluate(tops)[:3])) == 1
+    wrapped = "[...document.querySelectorAll('.box .figures:not(.quiet) dt')].map(e => e.offsetHeight)"
+    assert len(set(page.evaluate(wrapped)[:3])) == 2  # else there is nothing to see here
+
+
+def test_the_log_of_notices_shows_its_results_on_a_phone(scene: Scene) -> None:  # noqa: F811
+    with scene.hub.store.database.writing() as connection:
+        number = scene.hub._parts.notices.add_target(
+            connection, "ERP of the whole group, second instance", "webhook", "en", address="json://127.0.0.1:9/",
+            scope=EVERYWHERE, user="owner", at=time.time(),
+        )  # fmt: skip
+    page = scene.page("notices", viewport={"width": 360, "height": 740})
+    page.click(f"[action='/notices/targets/{number}/test'] button")
+    page.wait_for_selector(".notice-log td")
+    cells = [cell.bounding_box() for cell in page.locator(".notice-log td, .notice-log .result").all()]
+    assert len(cells) == 6 and all(cell["x"] + cell["width"] <= 360 and cell["width"] > 40 for cell in cells)
