@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from detector.hub.desk.overview import Begun
 from detector.hub.desk.recurrence import (
+    COLUMN,
     DAYS,
     FEWEST,
     LONGEST_H,
@@ -125,7 +126,7 @@ def test_days_are_named_at_both_ends_and_on_mondays_between_none_beside_another(
     assert [names[0][1], names[-1][1]] == [str(days[0].day), str(days[-1].day)]
     mondays = {str(one.day) for one in days if one.weekday() == 0}
     assert {name for _, name in names[1:-1]} <= mondays and len(names) in (3, 4)
-    assert all(later - sooner >= 40 for (sooner, _), (later, _) in pairwise(names))
+    assert all(later - sooner >= 2 * COLUMN for (sooner, _), (later, _) in pairwise(names))
 
 
 def test_labels_of_all_are_added_up() -> None:

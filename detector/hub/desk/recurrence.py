@@ -21,7 +21,7 @@ FEWEST = 4  # or nothing is said of hours
 
 # Of the drawing, in its own units: a column is a day, its height the hours of the day.
 LEFT, TOP, BOTTOM = 40.0, 6.0, 18.0  # of the columns: for hours, for half a dot, for days
-COLUMN, HOUR = 20.0, 3.5
+COLUMN, HOUR = 16.0, 3.5
 RADIUS, RADIUS_THIS = 3.5, 5.0
 NAMED_H = 12  # every so many hours a line has its name
 
