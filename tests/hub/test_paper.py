@@ -11,10 +11,13 @@ import pytest
 
 from tests.hub.conftest import make_act
 from tests.hub.test_browser import DESK, PHONE, Scene, browser, scene, until  # noqa: F401  (fixtures)
+from tests.hub.test_orientation import lying
 
 PEOPLE, NOTE = "男，约 30 岁，蓝色工服", "\n".join(f"第 {n} 行：逐件拍照" for n in range(30))
+OF_CAMERAS = ("/cameras", "/cameras/shanghai/box1/cam3/orientation", "/cameras/shanghai/box1/cam3/tests")
 # What is seen on paper and of no use there, or pale on it.
-TO_PRESS = "nav, form, button:not(.acts *), .button, input, textarea, select, summary, footer, [download], .play"
+TO_PRESS = "nav, form, button:not(.acts *), .button, input, textarea, select, footer, [download], .play, "
+TO_PRESS += "details:not([open]), .up a"
 SEEN = "[...document.querySelectorAll({what!r})].filter(e => e.checkVisibility()).map(e => e.outerHTML)"
 PALE = """() => {
   const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 765;
@@ -34,6 +37,11 @@ def printed(scene: Scene, mp4: bytes) -> Any:  # noqa: F811
     scene.alert("inc", started_at_unix=began, acts=[make_act(began + 4 * n) for n in range(3)])
     scene.alert("other", started_at_unix=began - 600, severity="warning")
     scene.upload("inc", 0, mp4, began)
+    for place in ("shanghai", "suzhou"):
+        cameras = {f"cam{n}": {"age_s": 1.0} for n in range(9)}
+        scene.hub.store.set_edge_status(place, "box1", "online", time.time())
+        scene.hub.store.set_health(place, "box1", {"cameras": cameras}, time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
     cases, inside = scene.hub._parts.cases, scene.hub.store.incidents(["inc", "other"])
     number = cases.make("夜班", inside, user="owner", at=time.time())
     told = scene.hub._parts.cases.cases()[0]
@@ -52,7 +60,7 @@ def printed(scene: Scene, mp4: bytes) -> Any:  # noqa: F811
 
 def test_on_paper_stands_nothing_to_press_and_all_is_dark_on_white(printed: Any) -> None:
     page = printed("")
-    for path in ("/incidents/inc", "/cases/1", "/cases", "/", "/digest", "/day", "/health", "/audit"):
+    for path in ("/incidents/inc", "/cases/1", "/cases", "/", "/digest", "/day", "/health", "/audit", *OF_CAMERAS):
         page.goto(urljoin(page.url, path))
         for viewport in (DESK, PHONE):
             page.set_viewport_size(viewport)
