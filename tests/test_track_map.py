@@ -285,6 +285,12 @@ def test_a_map_of_nobody_is_drawn_too(picture: np.ndarray[Any, Any] | None) -> N
     assert draw(track_map(footage([]), CAMERA), picture).shape[1] == 1280
 
 
+def test_a_map_of_nobody_has_no_scale() -> None:
+    nobody, somebody = (draw(track_map(one, CAMERA), None) for one in (footage([]), day([(CORNER, 600, 4)])))
+    beside_the_title = [drawn[720:820, 960:].reshape(-1, 3).astype(int) for drawn in (nobody, somebody)]
+    assert [bool((np.ptp(pixels, axis=1) > 60).any()) for pixels in beside_the_title] == [False, True]
+
+
 def test_with_an_older_opencv_the_map_is_english(monkeypatch: pytest.MonkeyPatch) -> None:
     made = track_map(day([(CORNER, 600, 4)]), CAMERA)
     both = draw(made, None)

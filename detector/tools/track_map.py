@@ -449,7 +449,8 @@ def _legend(found: TrackMap, peak: float) -> Picture:
     write(
         panel, f"Where people go out of sight: {span} {en_unit} of footage, walks: {number}", (MARGIN, 108), 15, FAINT
     )
-    _scale(panel, peak)
+    if found.places:
+        _scale(panel, peak)
     y = 140
     cv2.line(panel, (MARGIN, y), (WIDTH - MARGIN, y), RULE, 1)
     if not found.places:
