@@ -14,6 +14,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.zones import Zones
 from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.texts import LANGUAGES
+from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
 from tests.hub.test_orientation import lying
@@ -297,6 +298,26 @@ def test_however_long_the_names_no_page_of_a_camera_is_wider_than_a_phone(scene:
             page.goto(scene.hub.url + path)
             assert page.locator("main").inner_text(), path
             assert page.evaluate("document.documentElement.scrollWidth") == 360, (path, language)
+
+
+def test_however_much_is_folded_out_no_page_is_wider_than_a_phone(scene: Scene) -> None:  # noqa: F811
+    fill(scene)
+    name, at = "ERP of the whole group, second instance", time.time() - 25 * DAY_S
+    for n in range(8):
+        scene.alert(f"judged{n}", camera_title=name, started_at_unix=at, score=0.4 + n / 20)
+        scene.hub.store.add_verdict(f"judged{n}", "owner", ("true", "false")[n % 2], "", at)
+    with scene.hub.store.database.writing() as connection:
+        scene.hub._parts.notices.add_target(
+            connection, name, "webhook", "en", address="json://127.0.0.1:9/", scope=EVERYWHERE, user="owner", at=at
+        )
+    page = scene.page(viewport={"width": 360, "height": 740})
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        for path in [*PAGES, "/people/owner"]:
+            page.goto(scene.hub.url.rstrip("/") + path)
+            page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+            assert page.evaluate("document.documentElement.scrollWidth") == 360, (path, language)
+    scene.complaints.clear()  # of the page that isn't there
 
 
 def test_many_cameras_are_rows_on_a_phone_that_a_thumb_can_use(scene: Scene) -> None:  # noqa: F811
