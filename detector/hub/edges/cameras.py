@@ -15,7 +15,6 @@ from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.stored import Edge, told_number
 from detector.names import is_name, natural
 
-MOST_CAMERAS = 256  # of one edge; a report that names more is odd
 SILENT_S = 20.0  # age of the last frame when it was reported
 MOST_OF_AN_EDGE = 200  # whose pictures and zones the hub takes, too
 MOST_REPORTED = 256  # of one edge; a report that names more is odd
@@ -131,7 +130,7 @@ def overview(cameras: Iterable[CameraState]) -> Overview:
 def cameras_in(site: str, edge: str, report: Mapping[str, Any], at: float) -> list[CameraState]:
     """The cameras that a report tells of, which came at a time."""
     told = camera_states([Edge(site, edge, "online", at, dict(report), at, 0)], at)
-    return [camera for camera in told if is_name(camera.name)][:MOST_CAMERAS]
+    return [camera for camera in told if is_name(camera.name)]
 
 
 def overload(cameras: Iterable[CameraState]) -> Overload | None:
