@@ -46,10 +46,6 @@ def photos(scenes: Iterable[Scene], weights: Weighing | None = None) -> dict[tup
     return {(act.track, act.started_at): act for _, act in told(scenes, weights) if act.kind is ActKind.PHOTO}
 
 
-def kinds(scenes: Iterable[Scene]) -> set[ActKind]:
-    return {act.kind for _, act in told(scenes)}
-
-
 @pytest.mark.parametrize("fps", [5, 10])
 def test_a_photo_is_told_once_when_sure_and_once_when_over(fps: float) -> None:
     acts = told(photographed([Photo(2, 4, 1)], times(0, 10, fps)))
@@ -142,8 +138,9 @@ def test_aim_that_wavers_between_neighbours_is_one_photo() -> None:
     ],
 )
 def test_what_a_device_is_used_for(device: Callable[[Box], Device], found: set[ActKind]) -> None:
-    ended = [*carried(device, times(0, 8, 5)), scene(12, ended=[1])]
-    assert kinds(ended) == found
+    acts = [act for _, act in told([*carried(device, times(0, 8, 5)), scene(12, ended=[1])])]
+    assert {act.kind for act in acts} == found
+    assert {act.kind for act in acts if act.parcels} == found & {ActKind.PHOTO, ActKind.SCAN}
 
 
 PHOTOGRAPHING = ActScores(photo=0.97, scan=0.1, call=0.1, browse=0.2)
@@ -329,6 +326,18 @@ def test_what_speaks_against_a_parcel_that_takes_over_counts(against: float, tar
     assert sorted(found | {run.target for run in runs}) == targets
 
 
+def test_a_photo_is_of_the_parcel_it_stays_at_however_briefly_another_was_met_first() -> None:
+    test = SequentialTest.of(PhotoRule(least_s=0.8), weighing())
+    memory, told = Memory(), []
+    for n, aim in enumerate([2, None, None, None, None, 1, 1, 1, None, None]):
+        row = [2.0 * (kind == "photo") for kind in KINDS]
+        look = PersonLook(0.3 * n, 0.3, row, NO_LOOK._replace(parcel=aim), STILL._replace(at=0.3 * n))
+        memory, acts = step(memory, look, test)
+        told += acts
+    assert memory.act is not None and (memory.act.started_at, memory.act.target) == (0, 1)
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("error", [0.1, 0.03, 0.01])
 @pytest.mark.parametrize("apart", [1.0, 2.0, 3.0])
 def test_a_stretch_of_something_else_is_taken_for_a_photo_no_more_often_than_stated(error: float, apart: float) -> None:
@@ -448,6 +457,11 @@ def test_belief_rises_to_the_photo_and_falls_to_nothing_after_it() -> None:
     falling = [each for at, each in beliefs.items() if 4 < at < over_at]
     assert falling == sorted(falling, reverse=True)
     assert all(each == 0 for at, each in beliefs.items() if at >= over_at)
+
+
+def test_belief_is_the_chance_of_a_photo_less_that_of_the_likeliest_other() -> None:
+    run = Run(ActKind.PHOTO, 0.0, 1.0, STILL, sums=(np.log(9), 0.0, -1.0, -1.0, -1.0), weight=1.0)
+    assert belief(Memory(runs={run.kind: run}), SequentialTest.of(PhotoRule(), weighing())) == pytest.approx(0.8)
 
 
 def test_belief_in_a_photo_falls_with_what_speaks_against_it() -> None:

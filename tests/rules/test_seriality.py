@@ -94,6 +94,7 @@ def test_photos_that_are_one_in_three_of_what_is_done_say_a_third() -> None:
         pytest.param((20, 24), 4, id="between"),
         pytest.param((0, 85), 65, id="cut to what is about then"),
         pytest.param((100, 200), 0, id="long after"),
+        pytest.param((0, 5), 0, id="long before"),
     ],
 )
 def test_what_goes_on_about_the_time_of_the_photos_counts(other: tuple[float, float], seconds: float) -> None:
