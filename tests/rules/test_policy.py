@@ -83,6 +83,7 @@ some_exemptions = st.lists(
         people=st.none() | st.integers(1, 5),
         phones=st.sampled_from([None, "allowed", "forbidden"]),
         scanners=st.sampled_from([None, "allowed", "forbidden"]),
+        staying=st.sampled_from([None, "allowed", "forbidden"]),
     ),
     max_size=4,
 )
@@ -91,9 +92,12 @@ some_exemptions = st.lists(
 @given(some_exemptions, st.sampled_from(["allowed", "forbidden"]))
 def test_the_least_is_what_is_fine_for_every_number_of_people(exemptions: list[Exemption], phones: Any) -> None:
     zone = Zone(name="bulk", kind="storage", polygon=SQUARE, policy=Policy(phones=phones, exemptions=exemptions))
-    least, told = Policies(SHIFTS).least(zone, 0.0), [Policies(SHIFTS).at(zone, 0.0, n) for n in range(1, 8)]
+    before_work = -3 * 3600.0
+    least = Policies(SHIFTS).least(zone, before_work)
+    told = [Policies(SHIFTS).at(zone, before_work, n) for n in range(1, 8)]
     assert least.phones == all(each.phones for each in told)
     assert least.scanners == all(each.scanners for each in told)
+    assert least.staying == all(each.staying for each in told)
     assert (least.working, least.shift) == (told[0].working, told[0].shift)
 
 

@@ -47,9 +47,26 @@ def test_the_name_is_kept_over_several_losses() -> None:
     assert names((0, {1: HERE}), (12, {2: HERE}), (24, {3: HERE}), (25, {3: HERE})) == {3: 1}
 
 
-@pytest.mark.parametrize("edge", [(0, 100, 50, 280), (SIZE[0] - 50, 100, SIZE[0], 280), (300, 0, 360, 180)])
-def test_who_leaves_by_the_edge_is_not_who_comes_in_there(edge: Box) -> None:
-    assert names((0, {1: edge}), (5, {2: edge})) == {2: 2}
+@pytest.mark.parametrize(
+    ("edge", "inwards"),
+    [
+        pytest.param((0, 100, 50, 280), (90, 0), id="left"),
+        pytest.param((SIZE[0] - 50, 100, SIZE[0], 280), (-90, 0), id="right"),
+        pytest.param((300, 0, 360, 180), (0, 90), id="top"),
+        pytest.param((300, SIZE[1] - 180, 360, SIZE[1]), (0, -90), id="bottom"),
+    ],
+)
+def test_who_leaves_by_the_edge_or_comes_in_there_is_nobody_else(edge: Box, inwards: tuple[float, float]) -> None:
+    inside = moved(edge, inwards)
+    assert names((0, {1: inside}), (5, {2: inside})) == {2: 1}
+    for gone, come in ((edge, edge), (edge, inside), (inside, edge)):
+        assert names((0, {1: gone}), (5, {2: come})) == {2: 2}
+
+
+@pytest.mark.parametrize("nearer", [1, 2])
+def test_of_two_lost_from_sight_the_nearer_one_comes_back(nearer: int) -> None:
+    gone = {track: moved(HERE, (0 if track == nearer else 100, 0)) for track in (1, 2)}
+    assert names((0, gone), (5, {3: moved(HERE, (20, 0))})) == {3: nearer}
 
 
 def test_a_clock_that_is_set_back_brings_nobody_back() -> None:
