@@ -148,6 +148,19 @@ def test_acknowledging_twice_or_the_unknown_does_no_harm(outbox: Outbox, fields:
     assert outbox.counts()["backlog"] == 1
 
 
+def test_counts_tell_how_long_the_oldest_envelope_has_waited(outbox: Outbox, fields: Fields, clock: Any) -> None:
+    ages = [outbox.counts()["oldest_s"]]
+    first = outbox.put(fields())
+    clock.sleep(30.0)
+    outbox.put(fields())
+    ages.append(outbox.counts()["oldest_s"])
+    clock.sleep(12.0)
+    outbox.acknowledge([first])
+    ages.append(outbox.counts()["oldest_s"])
+    clock.sleep(-100.0)
+    assert [*ages, outbox.counts()["oldest_s"]] == [0, 30, 12, 0]
+
+
 def test_a_row_the_hub_always_leaves_out_is_buried(outbox: Outbox, fields: Fields, clock: Any) -> None:
     outbox.put(fields())
     sent = 0

@@ -34,6 +34,19 @@ def test_who_was_lost_from_sight_goes_on_as_another_track(away_s: float, apart: 
     assert names((0, {1: HERE}), (away_s, {2: moved(HERE, (apart, 0))})) == {2: 1 if same else 2}
 
 
+@pytest.mark.parametrize("heights", [(TALL, TALL / 2), (TALL / 2, TALL)])
+def test_how_far_somebody_may_have_gone_goes_by_the_taller_of_what_was_seen(heights: tuple[float, float]) -> None:
+    returning = Returning()
+    for track, height in enumerate(heights, 1):
+        there = person(track, moved(HERE, (1.4 * TALL * (track - 1), 0)), track)
+        returning.observe(track, SIZE, [there], {track: height})
+    assert [returning.who(track) for track in (1, 2)] == [1, 1]
+
+
+def test_a_track_that_was_never_seen_is_itself() -> None:
+    assert Returning().who(7) == 7
+
+
 def test_two_in_view_together_are_two() -> None:
     assert names((0, {1: HERE}), (1, {1: HERE, 2: moved(HERE, (40, 0))})) == {1: 1, 2: 2}
 
