@@ -182,9 +182,13 @@ def test_a_silent_hub_gets_nothing_buried(outbox: Outbox, fields: Fields, clock:
     assert outbox.counts()["dead"] == 0
 
 
-def test_a_buried_row_is_kept_as_a_dead_letter(outbox: Outbox, fields: Fields, tmp_path: Path) -> None:
+def test_a_buried_row_is_kept_as_a_dead_letter(
+    outbox: Outbox, fields: Fields, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     id_ = outbox.put(fields())
     outbox.bury(outbox.take_due()[0], "too large")
+    assert f"alert {id_} is given up: too large" in caplog.text
+    assert (outbox.counts()["backlog"], outbox.counts()["backlog_bytes"]) == (0, 0)
     assert kept(outbox) == ["1-1:dead"]
     assert outbox.counts()["dead"] == 1
     with sqlite3.connect(tmp_path / "outbox.db") as db:
@@ -499,6 +503,28 @@ def test_what_is_new_goes_before_the_backlog_which_goes_the_gravest_first(outbox
         outbox.acknowledge([row.id for row in rows])
     assert went[:2] == ["just before", "live"]
     assert went[2:] == [f"old{n}" for rank in (2, 1, 0) for n in range(rank, 30, 3)]
+
+
+def test_all_of_an_incident_goes_as_what_it_has_become(outbox: Outbox, clock: Any) -> None:
+    outbox.put(make_fields("grew", "info"))
+    story(outbox, "note", "info", "new end")
+    outbox.put(make_fields("grew", "critical", phase="end"))
+    clock.sleep(DAY_S)
+    outbox.resend_all()
+    assert names(outbox.take_due()) == ["grew", "grew", "note", "note"]
+
+
+def test_how_grave_an_incident_was_is_known_while_anything_of_it_is_left(outbox: Outbox, clock: Any) -> None:
+    left = {"held", "open", "clip", "side"}
+    for incident in (*left, "gone"):
+        outbox.acknowledge(story(outbox, incident, phases="new" if incident == "open" else "end"))
+    story(outbox, "alert", phases="end")
+    for incident, what in (("clip", None), ("side", wire.SIDE)):
+        outbox.clips.put(Clip(incident, 0, "cam-1", Path(f"{incident}.mp4"), "0" * 64, 1, 1.0, 1.0, what))
+    clock.sleep(3601.0)
+    outbox.acknowledge(story(outbox, "just now", phases="end"))
+    outbox.tidy(["held"])
+    assert outbox.severities([*left, "gone", "alert", "just now"]).keys() == {*left, "alert", "just now"}
 
 
 def test_the_backlog_leaves_a_share_of_the_window_to_what_is_new(outbox: Outbox, clock: Any) -> None:

@@ -626,6 +626,28 @@ def test_labels_of_several_photos_are_counted_once() -> None:
     assert 2 <= last.labels_exposed.best <= last.labels_exposed.high <= len(close)
 
 
+def test_labels_taken_are_those_before_who_photographs_whoever_else_is_there_with_a_phone() -> None:
+    acts = [act(2, 4, [1], track=2), act(6, 8, [2], track=2)]
+    close = [*parcels(), *(parcel(10 + n, moved(AHEAD, (0, 12 * n))) for n in range(1, 4))]
+    idle = moved(STANDING, (0, -250))
+    found = scenes(acts, 15, lambda t, track: STANDING if track == 2 else idle, lambda t: close)
+    held = phone((100, 100, 112, 120), 1, score=0.99)
+    alone = [replace(each, people=tuple(p for p in each.people if p.id == 2)) for each in found]
+    beside = [replace(each, devices=(held, *each.devices)) for each in found]
+    of_one, of_two = (signals(acts, seen=seen)[-1].labels_exposed for seen in (alone, beside))
+    assert of_one == of_two and of_one.best > 2
+
+
+def test_who_has_moved_on_by_the_time_a_photo_is_over_has_taken_nothing_there() -> None:
+    acts = [act(2, 4, [4]), act(6, 8, [2])]
+
+    def moves_on(t: float, _: int) -> Box:
+        return moved(STANDING, (300 if t > 8.4 else 0, 0))
+
+    stays, leaves = (signals(acts, seen=scenes(acts, 15, who))[-1] for who in (standing, moves_on))
+    assert stays.labels_exposed == leaves.labels_exposed
+
+
 APART = [act(2, 4, [1], score=0.8), act(14, 16, [2], score=0.8)]
 FLOOR = [*parcels(), *(parcel(20 + n, moved(AHEAD, (40 * n, -200))) for n in range(20))]
 
