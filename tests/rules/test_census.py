@@ -30,7 +30,8 @@ def watched(watch: Rule, scenes: Sequence[Scene]) -> ZoneCensus:
 
 def test_parcels_are_counted_as_the_rule_holds_them() -> None:
     parcels = lying([U] * 5 + [N] * 3) + lying([Facing.UNKNOWN] * 2, first=50)
-    counted = watched(rule(), [scene(t, parcels=parcels) for t in times(0, 10, 1)])
+    in_the_aisle = lying([U, Facing.UNKNOWN], first=70, left=700)
+    counted = watched(rule(), [scene(t, parcels=parcels + in_the_aisle) for t in times(0, 10, 1)])
     assert (counted.zone, counted.up, counted.not_up, counted.unknown) == ("bulk", 5, 3, 2)
     assert counted.usual_rate == 0.35 and 0 < counted.evidence < 1
     assert counted.band is not None and counted.band[0] < 0.35 < counted.band[1]
@@ -46,16 +47,18 @@ def test_what_has_not_settled_is_not_counted() -> None:
 
 
 def test_what_lay_there_when_watching_began_did_not_arrive() -> None:
-    watch, old = rule(), lying([U] * 4)
+    watch, old = rule(), lying([U] * 4 + [N] * 2)
     first = watched(watch, [scene(t, parcels=old) for t in times(0, 10, 1)])
     assert (first.lay_up, first.came_up, first.came_not_up) == (4, 0, 0)
     new = lying([U, N, N], since=20, first=30, left=66)
     new = [replace(p, box=box_at((100 + 60 * n, 520), 40, 40)) for n, p in enumerate(new)]
     then = watched(watch, [scene(t, parcels=old + new) for t in times(11, 30, 1)])
     assert (then.up, then.lay_up, then.turned_up, then.came_up, then.came_not_up) == (5, 4, 0, 1, 2)
-    assert [slot.came for slot in then.slots] == ["lay"] * 4 + ["arrived"] * 3
+    assert [slot.came for slot in then.slots] == ["lay"] * 6 + ["arrived"] * 3
     again = watched(watch, [scene(31, parcels=old + new)])
     assert (again.up, again.came_up, again.came_not_up) == (5, 0, 0)  # told once
+    swept = watched(watch, [scene(32)])
+    assert (swept.up, swept.not_up, swept.band) == (0, 0, None)
 
 
 def turning(who: int | None) -> list[Scene]:

@@ -127,14 +127,16 @@ def test_parcels_that_stay_add_nothing() -> None:
 
 
 def test_parcels_lost_from_sight_and_found_again_are_no_new_ones() -> None:
+    began = 10 * LOST_S
+
     def at(t: float) -> list[Parcel]:
-        flicker = int(t) // 20
-        return [] if flicker % 2 else lying([U] * 6 + [N] * 3, since=20.0 * flicker, first=1 + 100 * flicker)
+        flicker = int(t - began) // 20
+        return [] if flicker % 2 else lying([U] * 6 + [N] * 3, since=began + 20.0 * flicker, first=1 + 100 * flicker)
 
     watch = rule()
-    signals((scene(t, parcels=at(t)) for t in times(0, 15, 1)), watch)
+    signals((scene(t, parcels=at(t)) for t in times(began, began + 15, 1)), watch)
     before = watch.learned()["bulk"]["wealth"]
-    assert signals((scene(t, parcels=at(t)) for t in times(16, LOST_S / 2, 1)), watch) == []
+    assert signals((scene(t, parcels=at(t)) for t in times(began + 16, began + LOST_S / 2, 1)), watch) == []
     assert watch.learned()["bulk"]["wealth"] <= before + LOST_S / (30 * 86400)
 
 
