@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -17,8 +18,9 @@ from detector import wire
 from detector.alerts import uploads
 from detector.alerts.clip_queue import Clip
 from detector.alerts.outbox import Outbox
-from detector.alerts.uploads import ClipUploads
+from detector.alerts.uploads import Carrier, ClipUploads, NotNowError
 from detector.clock import SystemClock
+from detector.errors import StoreError
 from tests.parts_mosquitto import soon
 
 TOPICS = wire.Topics("north", "box-1")
@@ -43,6 +45,7 @@ class Hub:
         self.take_at_most: int | None = None
         self.knows_sides = True
         self.no_such_path = 404
+        self.page = "application/json", b""
         self.key = wire.public_key_text(key)
         hub = self
 
@@ -80,7 +83,8 @@ class Hub:
                     self.answer(hub.script.pop(0))
                     return None
                 if rest and not hub.knows_sides:
-                    self.answer(hub.no_such_path)
+                    kind, page = hub.page
+                    self.answer(hub.no_such_path, kind=kind, body=page)
                     return None
                 what, key = (rest[0] if rest else None), hub.key
                 return wire.verify_clip(
@@ -394,6 +398,48 @@ def test_a_hub_that_takes_nothing_is_asked_no_more_often_by_a_box_with_many_clip
     assert not soon(lambda: len(hub.asked) > 1, 0.3)
 
 
+def test_a_clip_that_fails_is_tried_ever_later(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, float]] = []
+    monkeypatch.setattr(uploads, "back_off_s", lambda failures, longest_s: asked.append((failures, longest_s)) or 0.01)
+    hub.script = [503] * 3
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    longest = uploads.LONGEST_BACK_OFF_S, uploads.LONGEST_PAUSE_S
+    assert asked == [(failures, longest_s) for failures in (1, 2, 3) for longest_s in longest]
+
+
+def test_an_outbox_that_cannot_be_read_for_a_moment_ends_no_uploads(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    next_due, failing = outbox.clips.next_due, [StoreError("the disk is away")]
+    monkeypatch.setattr(outbox.clips, "next_due", lambda: _raise(failing.pop()) if failing else next_due())
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+    assert "clips can't be uploaded: the disk is away" in caplog.text
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_an_upload_breaks_off_between_two_pieces(
+    tmp_path: Path, outbox: Outbox, hub: Hub, key: Ed25519PrivateKey
+) -> None:
+    pieces = iter([None, None, NotNowError("stopping")])
+    queue_clip(outbox, tmp_path)
+    clip = outbox.clips.next_due()
+    carrier = Carrier(hub.url, TOPICS, lambda: key, SystemClock(), lambda: (e := next(pieces)) and _raise(e))
+    assert clip is not None
+    with httpx.Client() as client, pytest.raises(NotNowError, match="stopping"):
+        carrier.bring(client, clip)
+    assert not hub.whole
+
+
 def test_a_changed_file_is_a_dead_letter(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
@@ -486,7 +532,14 @@ def test_a_side_file_that_broke_off_goes_on_where_it_broke(
     assert hub.asked[-1].startswith("PUT i1/0/side bytes 300000-")
 
 
-@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (404, ("application/json", b"")),
+        (405, ("application/json", b"")),
+        (404, ("text/html", b"<title>labelwatch</title>")),
+    ],
+)
 def test_an_older_hub_costs_side_files_and_no_clip_and_is_told_of_once(
     tmp_path: Path,
     outbox: Outbox,
@@ -494,9 +547,10 @@ def test_an_older_hub_costs_side_files_and_no_clip_and_is_told_of_once(
     upload_to: Callable[[str], ClipUploads],
     caplog: pytest.LogCaptureFixture,
     status: int,
+    page: tuple[str, bytes],
 ) -> None:
     caplog.set_level(logging.INFO)
-    hub.knows_sides, hub.no_such_path = False, status
+    hub.knows_sides, hub.no_such_path, hub.page = False, status, page
     sides = []
     for incident in ("i1", "i2", "i3"):
         queue_clip(outbox, tmp_path, incident)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, OrientationRule, Zone
 from detector.geometry import crosses_itself, points_in_polygon
-from detector.rules.zone_watch import MOST_AT_REST, ZoneWatch, window_weights, windows
+from detector.rules.edetector import CORRELATION
+from detector.rules.zone_watch import MEMORY_S, MONTH_S, MOST_AT_REST, QUARANTINE_S, ZoneWatch, window_weights, windows
 
 shares = st.floats(0, 1)
 
@@ -132,3 +133,53 @@ def test_a_watch_over_ages_stays_finite() -> None:
         one.arrive([(rows, k % 3 == 0)], 1e9 * k)
     assert math.isfinite(one.wealth)
     assert math.isfinite(one.usual.bound)
+
+
+def test_evidence_is_the_most_there_was_since_it_was_asked_for() -> None:
+    one = watch()
+    rows = one.windows_of((0.5, 0.5))
+    one.arrive([(rows, True)] * 20, 100.0)
+    most = one.wealth
+    one.arrive([(rows, False)] * 4, 101.0)
+    assert one.wealth < most
+    alarm = one.judge(101.0)
+    assert alarm is not None and alarm.evidence == pytest.approx(most)
+
+
+def test_a_pattern_of_turns_is_since_the_first_of_them() -> None:
+    one = watch()
+    rows = one.windows_of((0.5, 0.5))
+    one.lie([(rows, False)] * 20)
+    for at in (100.0, 110.0):
+        one.turn([(rows, True)] * 10, at)
+    alarm = one.judge(110.0)
+    assert alarm is not None and alarm.since == 100
+
+
+def test_what_comes_soon_after_an_alarm_is_not_learned() -> None:
+    one = watch()
+    rows = one.windows_of((0.5, 0.5))
+    one.arrive([(rows, True)] * 20, 0.0)
+    assert one.judge(0.0) is not None
+    for at in (1000.0, 2000.0):
+        one.arrive([(rows, False)], at)
+    assert one.usual.not_up == 0
+    one.elapse(QUARANTINE_S)
+    for at in (3000.0, 4000.0):
+        one.arrive([(rows, False)], at)
+    assert one.usual.not_up == 1
+
+
+def test_after_an_alarm_wealth_comes_back_to_rest() -> None:
+    one = watch(false_alarms_per_month=1)
+    rows = one.windows_of((0.5, 0.5))
+    one.arrive([(rows, True)] * 20, 0.0)
+    assert one.judge(0.0) is not None
+    one.elapse(100 * MEMORY_S)
+    assert one.wealth == pytest.approx(MEMORY_S / MONTH_S)
+
+
+def test_a_band_is_as_wide_as_parcels_that_are_alike_differ_19_times_in_20() -> None:
+    one = watch(WHOLE_FRAME.model_copy(update={"label_up_rate": 0.35}), learn=False)
+    half = 1.96 * math.sqrt(0.35 * 0.65 * (0.01 + CORRELATION * 0.99))
+    assert one.band(100) == pytest.approx((0.35 - half, 0.35 + half), abs=1e-3)
