@@ -100,6 +100,30 @@ def test_covered_share(cover: Box, share: float) -> None:
 
 
 @settings(deadline=None)
+@given(whole_boxes, whole_boxes)
+def test_covered_share_agrees_with_the_schoolbook(box: Box, cover: Box) -> None:
+    width, height = min(box[2], cover[2]) - max(box[0], cover[0]), min(box[3], cover[3]) - max(box[1], cover[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    expected = max(width, 0) * max(height, 0) / area if area else 0
+    assert geometry.covered_share(box, cover) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("seen", "fits"),
+    [
+        pytest.param((100, 100, 140, 200), 1, id="the same"),
+        pytest.param((120, 100, 160, 200), 1 / 3, id="half over"),
+        pytest.param((145, 100, 185, 200), 0.3 * (1 - 45 / 50), id="beside"),
+        pytest.param((145, 100, 160, 200), 0, id="beside, and far thinner"),
+        pytest.param((151, 100, 191, 200), 0, id="too far beside"),
+    ],
+)
+def test_how_well_a_person_fits_where_one_is_expected(seen: Box, fits: float) -> None:
+    expected = geometry.as_array([(100, 100, 140, 200)])
+    assert geometry.closeness(expected, geometry.as_array([seen]))[0, 0] == pytest.approx(fits)
+
+
+@settings(deadline=None)
 @given(boxes(), st.floats(0, 2))
 def test_a_grown_box_keeps_its_centre_and_holds_the_old_one(box: Box, share: float) -> None:
     larger = geometry.grown(box, share)
@@ -153,6 +177,28 @@ def test_polygon_agrees_with_the_sum_of_angles(
     for inside, point in zip(found, points, strict=True):
         if clear_of_edges(point, polygon):
             assert inside == turns_round(point, polygon)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "crosses"),
+    [
+        pytest.param([(2, 1), (6, 1), (6, 4), (2, 4)], False, id="oblong"),
+        pytest.param([(2, 1), (6, 4), (6, 1), (2, 4)], True, id="bow tie"),
+        pytest.param([(1, 1), (9, 1), (9, 8), (6, 8), (6, 4), (4, 4), (4, 8), (1, 8)], False, id="two towers"),
+        pytest.param([(1, 1), (2, 1), (2, 2), (3, 2), (3, 1), (4, 1), (4, 3), (1, 3)], False, id="edges in one line"),
+        pytest.param([(1, 1), (5, 1), (9, 1), (9, 5), (1, 5)], False, id="a corner on a straight edge"),
+        pytest.param([(1, 1), (9, 1), (9, 5), (5, 1), (1, 5)], True, id="a corner that meets another edge"),
+        pytest.param([(1, 1), (9, 1), (5, 1), (5, 6)], True, id="an edge that runs back over the last"),
+        pytest.param([(5, 1), (5, 6), (1, 1), (9, 1)], True, id="and the first over the last"),
+        pytest.param([(1, 1), (9, 1), (9, 4), (6, 1), (3, 1), (1, 4)], True, id="edges that lie on each other"),
+        pytest.param([(1, 1), (9, 1), (9, 1), (5, 6)], True, id="a corner twice in a row"),
+    ],
+)
+def test_what_crosses_itself(polygon: list[tuple[float, float]], crosses: bool) -> None:
+    for turned in range(len(polygon)):
+        corners = polygon[turned:] + polygon[:turned]
+        for way in (corners, corners[::-1], [(y, x) for x, y in corners]):
+            assert geometry.crosses_itself(way) is crosses
 
 
 def test_polygons_that_share_an_edge_share_no_point_of_it() -> None:

@@ -283,11 +283,12 @@ def test_the_picture_stays_that_of_the_last_act_when_an_act_ends() -> None:
     book = IncidentBook("site", SETTINGS)
     photo, over = act(10, 12), act(10, 14)
     held, gone = (("phone", (1.0, 2.0, 3.0, 4.0)),), (("person", (5.0, 6.0, 7.0, 8.0)),)
-    book.admit([signal(10, 12, acts=(photo,), boxes=held)], 12)
-    (update,) = book.admit([signal(10, 15, acts=(over,), boxes=gone)], 15)
-    assert update.after.boxes == held
-    (update,) = book.admit([signal(10, 20, acts=(over, act(18, 20)), boxes=gone)], 20)
-    assert update.after.boxes == gone
+    here, there = ((1.0, 2.0, 9.0, 9.0),), ((5.0, 6.0, 9.0, 9.0),)
+    book.admit([replace(signal(10, 12, acts=(photo,), boxes=held), private=here)], 12)
+    (update,) = book.admit([replace(signal(10, 15, acts=(over,), boxes=gone), private=there)], 15)
+    assert (update.after.boxes, update.after.private) == (held, here)
+    (update,) = book.admit([replace(signal(10, 20, acts=(over, act(18, 20)), boxes=gone), private=there)], 20)
+    assert (update.after.boxes, update.after.private) == (gone, there)
 
 
 # Findings of several kinds

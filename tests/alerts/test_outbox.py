@@ -222,11 +222,11 @@ def kept(outbox: Outbox) -> list[str]:
 
 def test_when_full_overtaken_updates_go_first(open_outbox: Open) -> None:
     outbox = open_outbox(alert_rows=6)
+    story(outbox, "open", "info", "new update update")
     story(outbox, "grave", "critical")
     story(outbox, "note", "info")
-    story(outbox, "open", "info", "new update update")
     assert kept(outbox) == [
-        "grave new", "grave end", "note new", "note end", "open new", "open update", "2-2:rows", "5-5:rows", "8-8:rows",
+        "open new", "open update", "grave new", "grave end", "note new", "note end", "2-2:rows", "5-5:rows", "8-8:rows",
     ]  # fmt: skip
 
 
@@ -298,6 +298,24 @@ def test_clips_go_with_the_incident_they_show(open_outbox: Open, tmp_path: Path)
     assert [name for name, file in files.items() if file.exists()] == ["b.0.mp4"]
     assert outbox.counts()["dropped_by"]["clip"] == {"rows": {"info": 1}}
     assert (outbox.counts()["clips"], outbox.counts()["dropped_clips"]) == (1, 1)
+
+
+def test_clips_stay_of_what_was_given_up_in_part_or_goes_on(open_outbox: Open, tmp_path: Path) -> None:
+    outbox = open_outbox(alert_rows=4)
+    files = {name: tmp_path / f"{name}.0.mp4" for name in ("part", "open")}
+    outbox.acknowledge(story(outbox, "told", phases="new"))
+    story(outbox, "part")
+    story(outbox, "open", phases="new")
+    for name, file in files.items():
+        file.write_bytes(b"clip")
+        outbox.clips.put(Clip(name, 0, "cam-1", file, "0" * 64, 4, 1.0, 1.0))
+    left = []
+    for incident, phases in (("b", "new"), ("b", "end"), ("c", "new end")):
+        story(outbox, incident, "critical", phases)
+        left.append([name for name, file in files.items() if file.exists()])
+    assert left == [["part", "open"], ["open"], ["open"]]
+    assert kept(outbox)[:4] == ["b new", "b end", "c new", "c end"]
+    assert outbox.counts()["dropped_by"]["clip"] == {"rows": {"warning": 1}}
 
 
 def test_bytes_bound_it_too(open_outbox: Open) -> None:

@@ -39,6 +39,7 @@ class Edge:
     def __init__(self, folder: Path, hub: Hub) -> None:
         self.folder = folder
         self.hub = hub
+        self.used: Ed25519PrivateKey | None = None
         self.start()
 
     def start(self) -> None:
@@ -48,6 +49,7 @@ class Edge:
     def use(self, key: Ed25519PrivateKey) -> None:
         """The outbox takes the new key before anything else is signed by it: no alert is older than it looks."""
         assert self.rotation.key != key
+        self.used = key
 
     def hear(self) -> None:
         """What the broker keeps for it, as a new connection brings it."""
@@ -113,6 +115,7 @@ def test_a_key_is_changed_and_the_old_one_vouches_for_what_was_before(edge: Edge
     edge.hub.believe(meanwhile, 200.0)
     (change,) = edge.hub.rotations.all().values()
     assert change.done_at == 121.0
+    assert edge.used is edge.rotation.key
     assert not (edge.folder / NEXT_NAME).exists()
 
 

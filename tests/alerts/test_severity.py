@@ -27,6 +27,10 @@ NO_LABELS = CountRange(0, 0, 0)
         pytest.param([PHOTOS], 3, 5, {"pace_per_min": 9}, "critical", id="practised, five labels"),
         pytest.param([PHOTOS], 0, 20, {"scans": 20, "out_of_hours": True}, "warning", id="twenty scans"),
         pytest.param([PATTERN, PHOTOS], 0, 20, {"scans": 20}, "critical", id="a patch and scans of it"),
+        pytest.param([PHOTOS], 0, 5, {"scans": 5, "unsure": True}, "info", id="scans that are not sure"),
+        pytest.param(
+            [PHOTOS], 3, 9, {"unsure": True, "people": 2, "crouched": 1.0}, "info", id="two squatting, photos not sure"
+        ),
         pytest.param([PATTERN], 0, 0, {}, "warning", id="a patch"),
         pytest.param([PATTERN], 0, 0, {"turned_here": 6}, "warning", id="turned here"),
         pytest.param([PATTERN], 0, 0, {"turned_here": 6, "out_of_hours": True}, "critical", id="turned out of hours"),

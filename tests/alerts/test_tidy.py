@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from detector import wire
+from detector.alerts import tidy
 from detector.alerts.clip_queue import Clip
 from detector.alerts.outbox import Outbox
 from detector.alerts.outbox_file import DiskFull
@@ -18,6 +19,7 @@ from detector.config import Buffers
 from detector.values import DAY_S
 from tests.alerts.conftest import make_fields
 from tests.builders import SteppedClock
+from tests.parts_mosquitto import soon
 
 MB = 1_000_000
 
@@ -169,6 +171,26 @@ def test_it_looks_round_by_itself(box: Callable[..., Box]) -> None:
     here.tidy.start()
     assert here.tidy.stop(10.0)
     assert here.files == []
+
+
+def test_whatever_goes_wrong_it_looks_round_again(
+    box: Callable[..., Box], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = box(clip_days=1)
+    here.add("a.0.mp4", age_s=3 * DAY_S)
+    look_round, wrong = here.tidy.look_round, [RuntimeError("odd"), OSError("away")]
+
+    def goes_wrong_at_first() -> None:
+        if wrong:
+            raise wrong.pop()
+        look_round()
+
+    monkeypatch.setattr(tidy, "EVERY_S", 0.01)
+    monkeypatch.setattr(here.tidy, "look_round", goes_wrong_at_first)
+    here.tidy.start()
+    assert soon(lambda: here.files == [])
+    assert here.tidy.stop(10.0)
+    assert caplog.text.count("the edge's buffers can't be looked after") == 2
 
 
 def test_a_clock_that_leaps_far_ahead_makes_no_clip_too_old(box: Callable[..., Box]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from detector.config import PhotoRule
 from detector.rules.acts import ActRecogniser, Memory, PersonLook, Run, SequentialTest, belief, margin, step
+from detector.rules.aiming import Aims
 from detector.rules.bearing import Bearing
 from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing
 from detector.values import Act, ActKind, ActScores, Box, Device, Parcel, Scene
@@ -336,6 +337,17 @@ def test_a_photo_is_of_the_parcel_it_stays_at_however_briefly_another_was_met_fi
         told += acts
     assert memory.act is not None and (memory.act.started_at, memory.act.target) == (0, 1)
     assert len(told) == 1
+
+
+def test_a_run_is_about_the_parcel_aimed_at_longest() -> None:
+    aims = Aims()
+    for n, (aimed_at, target) in enumerate([(1, 1), (1, 1), (2, 1), (2, 1), (2, 2)]):
+        aims = aims.after(aimed_at, 0.2 * n, 0.2, confirmed=False)
+        assert aims.target == target
+    for n in range(5):
+        aims = aims.after(1, 1 + 0.2 * n, 0.2, confirmed=True).weighing([1.0] * len(KINDS), 0.5)
+    assert aims.target == 2 and aims.seconds == pytest.approx({1: 1.4, 2: 0.6})
+    assert aims.rivals[1].weight == 2.5 and aims.rivals[1].sums == (5 * 1.0,) * len(KINDS)
 
 
 @pytest.mark.parametrize("error", [0.1, 0.03, 0.01])

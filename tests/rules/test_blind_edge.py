@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.config import BlindEdgeRule, Calendar, Exemption, Policy, Shift, Zone
+from detector.rules.blind_edge import HIDDEN_S, bears, distance_to, unsettled, within_a_walk
 from detector.rules.blind_edge import BlindEdgeRule as Rule
-from detector.rules.blind_edge import bears, distance_to, unsettled
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.values import Box, IncidentKind, Parcel, Scene, Severity, Signal
@@ -458,3 +458,11 @@ def test_frames_are_as_large_as_zones_are_drawn_for() -> None:
         for s in Stage().walks(1, 0, 600, 100).scenes(200)
     ]
     assert len(told(rule(), twice)) == 1
+
+
+@pytest.mark.parametrize(
+    ("apart", "hidden_s", "within"),
+    [(199.0, 0.0, True), (201.0, 0.0, False), (201.0, 1.0, True), (0.0, HIDDEN_S, True), (0.0, HIDDEN_S + 0.1, False)],
+)
+def test_whom_one_who_is_found_again_may_be(apart: float, hidden_s: float, within: bool) -> None:
+    assert within_a_walk((300.0, 400.0), 200.0, (300.0 + apart, 400.0), hidden_s) is within

@@ -56,6 +56,15 @@ def test_where_nobody_was_looked_for_nobody_was_in_view() -> None:
     assert (counted.in_view_s, counted.too_far_s) == (pytest.approx(1.2), 1.0)
 
 
+def test_what_fades_is_as_far_off_as_what_is_left() -> None:
+    counted = Closeness(LEAST, window_s=5.0)
+    for at in times(0, 20, 5):
+        counted.observe(seen(at, [person(1, FAR if at < 10 else NEAR)]))
+        if at == 10:
+            assert counted.too_far_s == pytest.approx(counted.in_view_s, abs=0.21)
+    assert counted.in_view_s == 5.0 and counted.too_far_s < 1.0
+
+
 @given(st.lists(st.tuples(st.floats(0.01, 50.0), st.booleans()), max_size=40), st.floats(1.0, 20.0))
 def test_what_lies_further_back_than_the_window_fades(steps: list[tuple[float, bool]], window_s: float) -> None:
     counted, at = Closeness(LEAST, window_s), 0.0

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import LabelwatchError, MissingPart, ModelError
-from detector.geometry import head
+from detector.geometry import foot, head
 from detector.rules.bearing import Bearing, carried_on
 from detector.rules.evidence import (
     FEATURES,
@@ -84,6 +84,11 @@ def test_what_is_in_the_hand(device: Device | None, expected: dict[str, float]) 
 def test_the_surest_device_counts() -> None:
     low, high = phone(aimed(STANDING, AHEAD), score=0.4), phone(aimed(STANDING, BEHIND), score=0.8)
     assert look(person(1, STANDING), low, high).parcel == look(person(1, STANDING), high, low).parcel == 2
+
+
+def test_steps_seen_after_a_gap_are_no_faster_than_they_were() -> None:
+    before = Bearing(0.0, 200.0, 200.0, foot(STANDING))
+    assert carried_on(before, person(1, moved(STANDING, (300, 0))), 1.5).speed == pytest.approx(1.0)
 
 
 def test_lengths_are_in_standing_heights_of_somebody_crouching() -> None:

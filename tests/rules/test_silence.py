@@ -34,6 +34,11 @@ def away(spans: Iterable[tuple[float, float]]) -> Callable[[float], bool]:
         pytest.param([(100, 190)], [], id="a restart"),
         pytest.param([(100, 1000)], [(220, "begins"), (1120, "ends")], id="unplugged for a quarter of an hour"),
         pytest.param([(0, 9999)], [(120, "begins")], id="after one picture, never again"),
+        pytest.param(
+            [(100, 1000), (1300, 1500)],
+            [(220, "begins"), (1120, "ends"), (1420, "begins"), (1740, "ends")],
+            id="unplugged again soon",
+        ),
         pytest.param([(100, 300), (310, 400), (420, 600)], [(220, "begins"), (720, "ends")], id="comes and goes"),
     ],
 )

@@ -19,7 +19,7 @@ from detector.rules.policy import Permission, Policies
 from detector.rules.seriality import SweepWeights
 from detector.rules.sweep import SweepRule as Rule
 from detector.rules.sweep import is_sweep
-from detector.rules.sweep_facts import along_row, pictured
+from detector.rules.sweep_facts import along_row, crouched_share, pictured
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
@@ -519,6 +519,12 @@ def test_it_is_told_how_much_was_crouched() -> None:
     assert last.facts["crouched"] == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize(("lengths", "share"), [((1, 3), 0.25), ((0, 0), 0.5)])
+def test_time_crouched_counts_by_how_long_acts_last(lengths: tuple[float, float], share: float) -> None:
+    acts = [Noted(act(9 * n, 9 * n + s, [n]), WHOLE_FRAME, FREE, crouched=1.0 - n) for n, s in enumerate(lengths)]
+    assert crouched_share(acts) == share
+
+
 def test_who_squats_for_minutes_is_told_to_have_crouched_all_the_time() -> None:
     acts = [act(start, start + 2, [number]) for number, start in ((1, 60), (2, 120), (3, 180))]
 
@@ -581,6 +587,7 @@ def row(places: Sequence[tuple[float, float]]) -> list[Noted]:
 )
 def test_photos_along_a_row(places: list[tuple[float, float]], is_row: bool) -> None:
     assert along_row(row(places)) is is_row
+    assert along_row(row([(x + 900, y + 300) for x, y in places])) is is_row
 
 
 spots = st.lists(st.tuples(st.integers(-300, 300), st.integers(-300, 300)), min_size=3, max_size=7)
@@ -681,11 +688,13 @@ def test_who_walks_between_two_photos_has_taken_no_more() -> None:
 def test_who_does_something_else_between_two_photos_has_taken_no_more(kind: ActKind) -> None:
     meanwhile = replace(act(4.2, 13.8, [3]), kind=kind)
     assert labels(APART, told=[meanwhile]).high <= labels(PAIR).high
+    assert labels(APART, told=[replace(meanwhile, track=2)]) == labels(APART), "somebody else"
 
 
 def test_no_more_labels_are_exposed_than_there_are_parcels() -> None:
     acts = [act(2, 4, [1], score=0.8), act(60, 62, [2], score=0.8), act(120, 122, [1], score=0.8)]
-    assert signals(acts, seen=scenes(acts, 130))[-1].labels_exposed.high == len(parcels())
+    taken = signals(acts, seen=scenes(acts, 130))[-1].labels_exposed
+    assert taken.low <= taken.best <= taken.high == len(parcels())
 
 
 def test_pieces_of_parcels_that_show_for_moments_beside_somebody_add_no_labels_without_end() -> None:

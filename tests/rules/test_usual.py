@@ -55,6 +55,12 @@ def test_the_past_fades() -> None:
     assert rate.mean == pytest.approx(0.2)
 
 
+def test_what_was_left_out_fades_too() -> None:
+    rate = UsualRate(0.35, up=10.0, not_up=20.0, left_out=30.0)
+    rate.elapse(FADE_S)
+    assert (rate.up, rate.not_up, rate.left_out) == pytest.approx((10 / np.e, 20 / np.e, 30 / np.e))
+
+
 def test_a_pattern_now_and_then_is_not_learned() -> None:
     rate = UsualRate(0.2)
     for _ in range(40):
