@@ -429,11 +429,15 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     assert (site.store.edges.all()[0].missing, site.store.edges.all()[0].lost) == (3, 3)
     word = {name: make_envelope(6)[name] for name in ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")}
     word["dropped"] = [[2, 3, "rows"], [4, 4, "dead"]]
+    others = ({"edge": "box2", "incident": "of another box"}, {"epoch": "0002", "incident": "of a fresh outbox"})
+    site.store.add_alerts([make_envelope(2, **other) for other in others], NOON)
     site.store.add_alerts([word], NOON)
     site.store.add_alerts([word], NOON)
     found = site.store.edges.all()[0]
     assert (found.missing, found.dropped, found.lost) == (0, 3, 0)
     assert "监控中心已知 3 条" in site.client.get("/health").text
+    site.store.add_alerts([make_envelope(3, **other) for other in others], NOON)
+    assert site.store.edges()[0].dropped == 3
     site.store.add_alerts([make_envelope(3, incident="c")], NOON)  # it was on its way when it was dropped
     found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (0, 2)
@@ -441,6 +445,9 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     site.store.add_alerts([late_word], NOON)  # 5 came before the word
     found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (0, 4)
+    site.store.add_alerts([{**word, "id": "w3", "seq": 14, "dropped": [[12, 12, "rows"]]}], NOON)
+    found = site.store.edges()[0]
+    assert (found.missing, found.dropped) == (3, 5), "10, 11 and 13"
 
 
 def test_only_the_latest_dropped_ranges_are_kept_and_all_of_them_stay_counted(

@@ -140,6 +140,12 @@ def test_doubles_and_late_ones_spend_nothing(few: Store, envelope: Build) -> Non
     assert few.alerts_in("2026-11-01 day") == 1
 
 
+def test_an_alert_that_grows_in_one_batch_takes_one_place(few: Store, envelope: Build) -> None:
+    grown = [envelope(n, incident="a", severity="warning") for n in (1, 2, 3)]
+    few.add_alerts([*grown, envelope(4, incident="b", severity="warning")], NOON)
+    assert lanes(few) == {"a": ALERT, "b": ALERT}
+
+
 @settings(deadline=None, max_examples=15)
 @given(
     steps=st.lists(st.tuples(st.integers(0, 5), WORDS), min_size=1, max_size=25),

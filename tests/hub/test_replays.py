@@ -93,7 +93,7 @@ def test_what_live_found_stays_as_it_is(store: Store) -> None:
     store.add_alerts([replayed(severity="critical")], NOON + 5)
     forged = replayed(run="run-2", edge="box1", severity="info")
     forged["after"]["id"] = BAR  # whatever id a replay names
-    store.add_alerts([{**forged, "id": "forged"}], NOON + 6)
+    store.add_alerts([{**forged, "id": "forged", "sent_at_unix": NOON + DAY_S}], NOON + 6)
     assert store.incident(BAR) == before
     assert store.incident(REPLAY) == before, "its address leads to the one that is shown"
     assert [one.id for one in store.confirmed_by(BAR)] == [REPLAY]

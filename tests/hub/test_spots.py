@@ -184,6 +184,14 @@ def test_notes_go_with_the_event(store: Store) -> None:
     assert [note.text for note in reviews.notes(SECOND)] == ["穿蓝衣服"]
 
 
+def test_notes_go_with_what_was_shown_until_it_joined(store: Store) -> None:
+    reviews = Reviews(store.database)
+    store.add_alerts([told(kind="lingering", severity="info"), told(SECOND)], NOON)
+    reviews.add_note(FIRST, "li", "穿蓝衣服", NOON)
+    store.add_alerts([told(FIRST, 11, severity="warning")], NOON + 1)
+    assert [note.text for note in reviews.notes(SECOND)] == ["穿蓝衣服"]
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([FIRST, SECOND, THIRD]),

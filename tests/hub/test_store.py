@@ -178,6 +178,11 @@ def test_the_feed_pages_without_gap_or_repeat(store: Store, envelope: Build) -> 
     assert store.newer(store.incidents([seen[0]])[0].cursor) is None
 
 
+def test_a_span_holds_its_beginning_and_not_its_end(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(n + 1, incident=f"i{n}", started_at_unix=NOON + n) for n in range(4)], NOON)
+    assert [one.id for one in store.feed(wanted=Wanted(since=NOON + 1, until=NOON + 3))] == ["i2", "i1"]
+
+
 def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> None:
     store.add_alerts(
         [
