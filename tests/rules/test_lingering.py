@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.config import WHOLE_FRAME, Calendar, Exemption, LingeringRule, Policy, Shift, Zone
+from detector.rules.lingering import COMPANY_S, ParcelChanges, posture, within
 from detector.rules.lingering import LingeringRule as Rule
-from detector.rules.lingering import ParcelChanges, posture, within
 from detector.rules.policy import Policies
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
@@ -101,6 +102,11 @@ def test_bending_now_and_then_is_mixed() -> None:
         pytest.param(lambda t: STANDING, lambda t: [], id="no parcel at all"),
         pytest.param(lambda t: STANDING if t < 50 else None, lambda t: PARCELS, id="not long enough"),
         pytest.param(lambda t: moved(STANDING, (450 * math.sin(t / 9), 0)), lambda t: PARCELS, id="walking about"),
+        pytest.param(
+            lambda t: moved(STANDING, (450 * math.sin(t / 9), 0)),
+            lambda t: [parcel(n, moved(PARCELS[0].box, (80 * n - 680, 0))) for n in range(16)],
+            id="walking along parcels",
+        ),
         pytest.param(
             lambda t: moved(STANDING, (400 if t % 40 > 30 else 0, 0)), lambda t: PARCELS, id="coming and going"
         ),
@@ -275,6 +281,17 @@ def test_two_who_stay_together_are_one_finding_of_two() -> None:
     assert signals[0].tracks == (1, 2)
     assert {signal.started_at for signal in signals} == {0}
     assert all(signal.severity is Severity.INFO for signal in signals)
+
+
+def test_who_comes_to_stay_with_a_lingerer_is_told_at_once() -> None:
+    two = [person(1, STANDING), person(2, moved(STANDING, (150, 10)))]
+    scenes = [
+        scene(t, [replace(p, last_seen_at=t) for p in (two if t >= 65 else two[:1])], (), PARCELS)
+        for t in times(0, 110, 5)
+    ]
+    alone, together = ([signal.at for signal in told(rule(), scenes) if signal.facts["people"] == n] for n in (1, 2))
+    assert alone[0] == pytest.approx(60, abs=1)
+    assert together[0] == pytest.approx(65 + COMPANY_S, abs=1)
 
 
 def test_a_worker_passing_a_lingerer_is_not_with_them() -> None:
