@@ -41,7 +41,7 @@ from detector.hub.storage.schema import edges
 from detector.hub.storage.store import Store
 from detector.hub.texts import LANGUAGES, TEXTS
 from detector.hub.upkeep.clock_ahead import bring_back
-from detector.hub.watch.alarms import Alarms, Sign
+from detector.hub.watch.alarms import Alarm, Alarms, Sign
 from detector.values import Severity
 from tests.builders import SteppedClock
 from tests.conftest import REPOSITORY
@@ -986,6 +986,23 @@ def test_losses_that_somebody_knows_of_are_not_looked_at_for_ever(desk: Desk) ->
     event.listen(desk.store.database.engine, "before_cursor_execute", note)
     assert desk.step(10) == []
     assert len(asked) < 30
+
+
+@pytest.mark.parametrize(
+    ("site", "camera", "told"),
+    [
+        pytest.param("shanghai", "cam4", True, id="a camera that is named"),
+        pytest.param("shanghai", "cam3", False, id="another"),
+        pytest.param("shanghai", "", True, id="a box of its site"),
+        pytest.param("suzhou", "cam1", True, id="a camera of a site that is named"),
+        pytest.param("ningbo", "", False, id="another site"),
+        pytest.param("", "", True, id="the hub itself"),
+    ],
+)
+def test_alarms_of_any_of_its_places_are_told_by_a_rule(site: str, camera: str, told: bool) -> None:
+    alarm = Alarm(1, "edge_silent", site, "", camera, "warning", NOON, NOON, NOON, None, None, None, 1, {})
+    rule = Rule(places=("shanghai/cam4", "suzhou"))
+    assert rule.wants_alarm(alarm, datetime(2026, 11, 1, 12, tzinfo=SHANGHAI)) is told
 
 
 def test_whom_alarms_of_the_system_reach_is_for_rules_and_scopes_to_say(desk: Desk) -> None:

@@ -158,6 +158,9 @@ def test_a_clip_that_came_before_its_alert_stays_with_it(keeper: Keeper) -> None
     keeper.store.add_alerts([make_envelope(1, incident="early", phase="end")], NOON + 86 * DAY_S)
     assert keeper.retention().announced() == []
     assert keeper.pass_days(200) == 0 and (keeper.folder / "ab/early.mp4").exists()
+    keeper.judge("early", "false")
+    assert keeper.retention().run(NOON + 300 * DAY_S) == 0, "it is announced anew"
+    assert [due.rule for due in keeper.retention().announced()] == ["false_alarm"]
 
 
 def test_a_clip_whose_alert_comes_between_question_and_deletion_stays(keeper: Keeper) -> None:
