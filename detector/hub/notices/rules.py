@@ -61,10 +61,8 @@ class Rule:
         if not self._holds(alarm.severity, SYSTEM, local):
             return False
         place = [part for part in (alarm.site, alarm.camera) if part]
-        return (
-            self.places is None
-            or not alarm.site
-            or any(place[: len(parts)] == parts[: len(place)] for parts in map(place_parts, self.places))
+        return self.places is None or any(
+            place[: len(parts)] == parts[: len(place)] for parts in map(place_parts, self.places)
         )
 
     def quiet_until(self, local: datetime, severity: str = "") -> float | None:
