@@ -11,7 +11,6 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 
 from detector.hub.edges.keys import EdgeKeys
-from detector.hub.edges.zones import Zones
 from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.texts import LANGUAGES
 from detector.values import DAY_S
@@ -278,12 +277,13 @@ def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: S
 def test_however_long_the_names_no_page_of_a_camera_is_wider_than_a_phone(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     camera, name = ("shanghai", "box1", "cam3"), "西区分拣线末端朝向卸货口的高位球机（备用）" * 2
     told = {"cam3": {"title": name, "age_s": 1.0, "fps": 5.0}}
-    scene.hub.store.set_edge_status("shanghai", "box1", "online", time.time())
-    scene.hub.store.set_health("shanghai", "box1", {"cameras": told}, time.time())
+    scene.hub.store.edges.set_status("shanghai", "box1", "online", time.time())
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": told}, time.time())
     zone = {"name": "a zone, named oddly", "kind": "storage", "polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
-    zones = Zones(scene.hub.store.database)
-    zones.set_zones(camera, [zone], expected=0, user="owner", at=time.time())
-    zones.propose(camera, "ignore", zone["polygon"], "反光的屏幕", user="guard", at=time.time(), incident="inc")
+    scene.hub._parts.zones.set_zones(camera, [zone], expected=0, user="owner", at=time.time())
+    scene.hub._parts.proposals.add(
+        camera, "ignore", zone["polygon"], "反光的屏幕", user="guard", at=time.time(), incident="inc"
+    )
     lying(scene.hub.store, camera, time.time())
     tests, began = scene.hub._parts.walk_tests, round(time.time() - 600, 3)
     film = tests.begin(*camera, "owner", began)
@@ -305,9 +305,9 @@ def test_however_much_is_folded_out_no_page_is_wider_than_a_phone(scene: Scene) 
     name, at = "ERP of the whole group, second instance", time.time() - 25 * DAY_S
     for n in range(8):
         scene.alert(f"judged{n}", camera_title=name, started_at_unix=at, score=0.4 + n / 20)
-        scene.hub.store.add_verdict(f"judged{n}", "owner", ("true", "false")[n % 2], "", at)
+        scene.hub.store.verdicts.add(f"judged{n}", "owner", ("true", "false")[n % 2], "", at)
     with scene.hub.store.database.writing() as connection:
-        scene.hub._parts.notices.add_target(
+        scene.hub._parts.notices.targets.add(
             connection, name, "webhook", "en", address="json://127.0.0.1:9/", scope=EVERYWHERE, user="owner", at=at
         )
     page = scene.page(viewport={"width": 360, "height": 740})
@@ -323,8 +323,8 @@ def test_however_much_is_folded_out_no_page_is_wider_than_a_phone(scene: Scene) 
 def test_many_cameras_are_rows_on_a_phone_that_a_thumb_can_use(scene: Scene) -> None:  # noqa: F811
     cameras = {f"cam{n}": {"title": f"东区 {n} 号机", "age_s": 900 if n == 20 else 1} for n in range(1, 21)}
     for place in ("shanghai", "suzhou"):
-        scene.hub.store.set_edge_status(place, "box1", "online", time.time())
-        scene.hub.store.set_health(place, "box1", {"cameras": cameras}, time.time())
+        scene.hub.store.edges.set_status(place, "box1", "online", time.time())
+        scene.hub.store.edges.set_health(place, "box1", {"cameras": cameras}, time.time())
     page = scene.page("cameras", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     for language in ("zh", "en"):
         page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
@@ -358,7 +358,7 @@ def luminance(colour: list[int]) -> float:
 
 
 def test_numbers_of_a_row_stand_in_one_line_on_a_phone_however_long_their_names(scene: Scene) -> None:  # noqa: F811
-    scene.hub.store.set_edge_status("shanghai", "box1", "online", time.time())
+    scene.hub.store.edges.set_status("shanghai", "box1", "online", time.time())
     page = scene.page("health", viewport={"width": 360, "height": 740})
     tops = "[...document.querySelectorAll('.box .figures:not(.quiet) dd')].map(e => e.getBoundingClientRect().top)"
     assert len(set(page.evaluate(tops)[:3])) == 1
@@ -368,7 +368,7 @@ def test_numbers_of_a_row_stand_in_one_line_on_a_phone_however_long_their_names(
 
 def test_the_log_of_notices_shows_its_results_on_a_phone(scene: Scene) -> None:  # noqa: F811
     with scene.hub.store.database.writing() as connection:
-        number = scene.hub._parts.notices.add_target(
+        number = scene.hub._parts.notices.targets.add(
             connection, "ERP of the whole group, second instance", "webhook", "en", address="json://127.0.0.1:9/",
             scope=EVERYWHERE, user="owner", at=time.time(),
         )  # fmt: skip

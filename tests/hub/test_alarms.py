@@ -437,7 +437,7 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     assert (found.missing, found.dropped, found.lost) == (0, 3, 0)
     assert "监控中心已知 3 条" in site.client.get("/health").text
     site.store.add_alerts([make_envelope(3, **other) for other in others], NOON)
-    assert [edge.dropped for edge in site.store.edges()] == [3, 0]
+    assert [edge.dropped for edge in site.store.edges.all()] == [3, 0]
     site.store.add_alerts([make_envelope(3, incident="c")], NOON)  # it was on its way when it was dropped
     found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (0, 2)
@@ -446,7 +446,7 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (0, 4)
     site.store.add_alerts([{**word, "id": "w3", "seq": 14, "dropped": [[12, 12, "rows"]]}], NOON)
-    found = site.store.edges()[0]
+    found = site.store.edges.all()[0]
     assert (found.missing, found.dropped) == (3, 5), "10, 11 and 13"
 
 

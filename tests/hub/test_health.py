@@ -761,7 +761,7 @@ def test_odd_reports_break_no_health_page(site: Site, health: dict[str, Any]) ->
 
 @pytest.mark.parametrize("page", ["/cameras", "/health"])
 def test_a_box_that_tells_of_very_many_cameras_makes_no_page_long(site: Site, page: str) -> None:
-    site.store.set_health("shanghai", "box1", {"cameras": {f"cam{n}": {} for n in range(3000)}}, site.clock.now())
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {f"cam{n}": {} for n in range(3000)}}, site.clock.now())
     assert len(site.client.get(page).text) < 1_000_000
 
 

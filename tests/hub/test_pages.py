@@ -68,8 +68,8 @@ def test_of_many_cameras_those_not_fine_come_first_and_each_site_has_a_place_to_
         cameras = {
             f"cam{n}": {"title": f"{place}·{n}", "age_s": 500 if (place, n) == ("s10", 3) else 1} for n in range(7)
         }
-        site.store.set_edge_status(place, "box1", "online", site.clock.now())
-        site.store.set_health(place, "box1", {"cameras": cameras}, site.clock.now())
+        site.store.edges.set_status(place, "box1", "online", site.clock.now())
+        site.store.edges.set_health(place, "box1", {"cameras": cameras}, site.clock.now())
     page = site.client.get("/cameras").text
     said = text_of(site.client.get("/cameras"))
     assert "1 台摄像机没有画面" in said and "13 台摄像机正常" in said and "s10 6/7" in said and "s2 7" in said

@@ -39,8 +39,8 @@ def printed(scene: Scene, mp4: bytes) -> Any:  # noqa: F811
     scene.upload("inc", 0, mp4, began)
     for place in ("shanghai", "suzhou"):
         cameras = {f"cam{n}": {"age_s": 1.0} for n in range(9)}
-        scene.hub.store.set_edge_status(place, "box1", "online", time.time())
-        scene.hub.store.set_health(place, "box1", {"cameras": cameras}, time.time())
+        scene.hub.store.edges.set_status(place, "box1", "online", time.time())
+        scene.hub.store.edges.set_health(place, "box1", {"cameras": cameras}, time.time())
     lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
     cases, inside = scene.hub._parts.cases, scene.hub.store.incidents(["inc", "other"])
     number = cases.make("夜班", inside, user="owner", at=time.time())

@@ -156,10 +156,10 @@ def test_a_verdict_of_somebody_else_is_asked_before_it_goes(store: Store, envelo
 
 def test_nobody_is_asked_about_a_verdict_that_was_taken_back(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(1)], NOON)
-    store.add_verdict("inc-1", "wang", "false", "", NOON)
-    store.withdraw_verdict("inc-1", "wang", NOON)
-    store.add_verdict("inc-1", "li", "true", "", NOON, over=0)
-    assert [verdict.user for verdict in store.verdicts("inc-1")] == ["li", "wang"]
+    store.verdicts.add("inc-1", "wang", "false", "", NOON)
+    store.verdicts.withdraw("inc-1", "wang", NOON)
+    store.verdicts.add("inc-1", "li", "true", "", NOON, over=0)
+    assert [verdict.user for verdict in store.verdicts.on("inc-1")] == ["li", "wang"]
 
 
 def test_of_guards_who_judge_at_the_same_instant_all_but_one_are_asked(store: Store, envelope: Build) -> None:
