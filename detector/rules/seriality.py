@@ -2,9 +2,11 @@
 
 What one person's acts say is a sum of log odds: each distinct parcel adds those of its surest act, never less than
 nothing. Who takes labels goes on to the next, while further acts at the same parcel are one more chance to err in the
-same way. It counts for the share that photographing has in what the person does with a device about then: as a number
-beside scans, as time beside reading. Who plainly scans, or reads a phone, gives the better explanation of what looks
-like photos between.
+same way. Each minute without a photo takes some back: somebody who stays, to sort parcels, is mistaken now and then,
+and in an hour that adds up. So of all that somebody did the stretch counts that says most, as in Page's cumulative sum
+(Biometrika, 1954). It counts for the share that photographing has in what the person does with a device about then: as
+a number beside scans, as time beside reading. Who plainly scans, or reads a phone, gives the better explanation of what
+looks like photos between.
 
 What that weighs is learnt on simulated work and sweeps (`models/simulation/seriality.py`, `models/sweeps.yaml`). Of
 several people the chance is that at least one sweeps (the noisy-or of Pearl, 1988): one photo each of people who come
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from math import exp, isfinite, log, prod
+from math import exp, inf, isfinite, log, prod
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeFloat
@@ -30,6 +32,9 @@ AROUND_S = 20.0  # reading or scanning so long before and after the photos still
 # were learnt, 41 of 151 photos looked surely like one, and none of 123 scans, of which up to 3 may all the same (rule
 # of three). Twice as many looks allow 0.96, by which no more sweeps are found (`models/README.md`).
 SUREST = 0.92
+# Log odds that a minute without photos takes back, beyond `AROUND_S`. On scenes that choose 23 acts an hour of somebody
+# who handles parcels look like photos (`people.py --stays`), so that 0.7 a minute comes of errors.
+A_MINUTE = 2.0
 MOST = 30.0  # log odds; a chance so near to 1 is still told from it
 
 
@@ -77,25 +82,46 @@ def said_by_each(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int
     """
     names = who or {}
     theirs: dict[int, list[Act]] = {}
-    odds: dict[int, dict[int, float]] = {}
-    for act in acts:
+    for act in sorted(acts, key=lambda act: act.started_at):
         if act.parcels and isfinite(act.score):
-            parcel, name = act.parcels[0], names.get(act.track, act.track)
-            theirs.setdefault(name, []).append(act)
-            own = odds.setdefault(name, {})
-            own[parcel] = max(own.get(parcel, 0.0), log_odds(min(max(act.score, 0.5), SUREST)))
+            theirs.setdefault(names.get(act.track, act.track), []).append(act)
     others: dict[int, list[Act]] = {}
     for act in work:
         others.setdefault(names.get(act.track, act.track), []).append(act)
     said = []
-    while odds:
-        most = max(odds, key=lambda name: sum(odds[name].values()))
-        own = odds.pop(most)
-        share = share_of_photos(len(own), about(theirs[most], others.get(most, ())))
-        said.append(sum(own.values()) * share)
-        left = {name: {p: v for p, v in more.items() if p not in own} for name, more in odds.items()}
-        odds = {name: more for name, more in left.items() if more}
+    while theirs:
+        stretches = {name: surest_stretch(own) for name, own in theirs.items()}
+        most = max(stretches, key=lambda name: stretches[name][0])
+        odds, stretch = stretches[most]
+        del theirs[most]
+        counted = {act.parcels[0] for act in stretch}
+        said.append(odds * share_of_photos(len(counted), about(stretch, others.get(most, ()))))
+        left = {name: [act for act in more if act.parcels[0] not in counted] for name, more in theirs.items()}
+        theirs = {name: more for name, more in left.items() if more}
     return said
+
+
+def surest_stretch(acts: Sequence[Act]) -> tuple[float, Sequence[Act]]:
+    """What the stretch of one person's acts says that says most, and the acts in it.
+
+    Args:
+        acts: At least one, each of a parcel, by when they began.
+    """
+    odds: dict[int, float] = {}
+    stretch: list[Act] = []
+    says, until, best = 0.0, acts[0].ended_at, (-inf, acts)
+    for act in acts:
+        says -= A_MINUTE * max(0.0, act.started_at - until - AROUND_S) / 60
+        until = max(until, act.ended_at)
+        if says <= 0:  # what was before says nothing any more
+            says, odds, stretch = 0.0, {}, []
+        parcel, own = act.parcels[0], log_odds(min(max(act.score, 0.5), SUREST))
+        says += max(0.0, own - odds.get(parcel, 0.0))
+        odds[parcel] = max(odds.get(parcel, 0.0), own)
+        stretch.append(act)
+        if says > best[0]:
+            best = says, tuple(stretch)
+    return best
 
 
 def share_of_photos(photos: int, spans: Sequence[tuple[Act, float]]) -> float:

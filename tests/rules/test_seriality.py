@@ -65,6 +65,26 @@ def test_of_acts_at_one_parcel_the_surest_counts_once() -> None:
     assert odds_of(often) == pytest.approx(log(0.84 / 0.16) + log(0.82 / 0.18))
 
 
+def test_errors_of_somebody_who_stays_do_not_add_up() -> None:
+    apart = [act(150 * n, 150 * n + 2, [n], score=0.85) for n in range(24)]
+    assert odds_of(apart) == pytest.approx(log(0.85 / 0.15))
+    assert chance(apart) < 0.1 < 0.95 < chance(photos([0.85] * 24))
+
+
+@pytest.mark.parametrize(("pause_s", "taken"), [(0, 0), (20, 0), (50, 1), (80, 2)])
+def test_a_pause_takes_back_what_it_is_longer_than_a_change_of_place(pause_s: float, taken: float) -> None:
+    acts = [act(0, 2, [0], score=0.9), act(2 + pause_s, 4 + pause_s, [1], score=0.9)]
+    assert odds_of(acts) == pytest.approx(2 * log(9) - taken)
+
+
+def test_a_sweep_counts_in_full_whatever_was_minutes_before_or_after() -> None:
+    sweep = photos([0.9, 0.9, 0.9])
+    alone = [act(t, t + 2, [50 + n], score=0.8) for n, t in enumerate((-900, -400, 500, 900))]
+    assert odds_of([*alone, *sweep]) == pytest.approx(3 * log(9))
+    scans = [of_kind(ActKind.SCAN, t, t + 2) for t in range(400, 900, 20)]
+    assert odds_of([*alone, *sweep], scans) == pytest.approx(3 * log(9)), "nor what was done there"
+
+
 @pytest.mark.parametrize("seconds", [0, 5, 15])
 def test_who_reads_the_phone_about_then_photographs_for_a_share_of_the_time(seconds: float) -> None:
     acts, reading = photos([0.9, 0.9]), of_kind(ActKind.BROWSE, 5, 5 + seconds)

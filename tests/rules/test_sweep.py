@@ -127,10 +127,10 @@ def test_two_photos_that_are_sure_warn() -> None:
 
 
 def test_browsing_between_makes_photos_doubtful() -> None:
-    acts = [act(2, 4, [1], score=0.98), act(36, 38, [2], score=0.98)]
+    acts = [act(2, 4, [1], score=0.98), act(24, 26, [2], score=0.98)]
     assert signals(acts, 40)[-1].severity is Severity.WARNING
-    assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30)], 40)[-1].severity is Severity.INFO
-    assert signals([*acts, of_kind(ActKind.BROWSE, 10, 30, track=2)], 40)[-1].severity is Severity.WARNING
+    assert signals([*acts, of_kind(ActKind.BROWSE, 4, 24)], 40)[-1].severity is Severity.INFO
+    assert signals([*acts, of_kind(ActKind.BROWSE, 4, 24, track=2)], 40)[-1].severity is Severity.WARNING
 
 
 def test_calling_between_says_nothing_of_photos() -> None:
@@ -150,8 +150,8 @@ def test_scanning_between_makes_photos_doubtful() -> None:
 
 
 def test_a_photo_each_of_two_people_is_less_sure_than_two_of_one() -> None:
-    assert signals([act(2, 4, [1], score=0.98), act(60, 62, [2], score=0.98)], 70)[-1].severity is Severity.WARNING
-    one_each = [act(2, 4, [1], score=0.98), act(60, 62, [2], score=0.98, track=2)]
+    assert signals([act(2, 4, [1], score=0.98), act(20, 22, [2], score=0.98)], 70)[-1].severity is Severity.WARNING
+    one_each = [act(2, 4, [1], score=0.98), act(20, 22, [2], score=0.98, track=2)]
     assert signals(one_each, 70)[-1].severity is Severity.INFO
 
 
