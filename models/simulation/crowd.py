@@ -147,6 +147,19 @@ def packing(rng: Random, place: Hall) -> Plan:
     return Plan("packing", walked([*steps, _enter(rng)], place))
 
 
+def sorting(rng: Random, place: Hall, seconds: float) -> Plan:
+    """Stays for so long and handles one parcel after another; no visit of ordinary work lasts like that."""
+    steps, left = [_enter(rng)], seconds
+    while left > 0:
+        number = rng.randrange(len(place.parcels))
+        step = Step(
+            "none", rng.uniform(5, 60), place.before(number, rng), number, rng.random() < 0.5, rng.random() < 0.3
+        )
+        steps.append(step)
+        left -= step.seconds
+    return Plan("sorting", walked([*steps, _enter(rng)], place))
+
+
 def calling(rng: Random, place: Hall) -> Plan:
     """Phones, standing or strolling among the parcels."""
     places = [place.before(rng.randrange(len(place.parcels)), rng) for _ in range(rng.randint(1, 5))]

@@ -16,6 +16,9 @@ is hardly more likely to be by the other.
 
 Who does this for a living comes again. `--couriers` are people who each sweep `--visits` times, in the same style and
 from the same parcel on: after how many visits was one of them told?
+
+Visits of ordinary work last for minutes, so nobody has many chances to be mistaken. `--stays` are hours of somebody who
+stays for an hour each and handles parcel after parcel: how often is that taken for a sweep?
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from evaluation.svg import Series, chart
-from simulation.crowd import PHONE_M, SIZE, STYLES, TALL_M, Hall, Plan, Step, hall, ordinary, sweep
+from simulation.crowd import PHONE_M, SIZE, STYLES, TALL_M, Hall, Plan, Step, hall, ordinary, sorting, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LOOKS, SAME_PERSON, Looks, MeasuredLook, ParcelNoise, as_detections, person_rows
 
@@ -56,6 +59,7 @@ MONTH_H = 60.0
 START = 1_790_000_000.0
 TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phones there are about 15 to 43 pixels
 THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
+STAY_S = 3600.0
 CALM_S = 200.0  # after a visit, so that what comes later is another incident
 
 LastLooks = dict[tuple[int, str], tuple[MeasuredLook, float, Step]]
@@ -259,11 +263,31 @@ def working_day(rng: Random, place: Hall, begins: float, hours: float) -> Iterat
         now += plan.seconds * rng.choices((0.4, 1.0), (0.3, 0.7))[0] + rng.choices((2.0, 30.0), (0.7, 0.3))[0]
 
 
+def staying(rng: Random, place: Hall, begins: float, hours: float) -> Iterator[Visitor]:
+    """People who stay for an hour each, one after the other, so many hours in all."""
+    now, left = begins, hours * 3600
+    while left > 0:
+        plan = sorting(rng, place, min(left, STAY_S))
+        yield Visitor(plan, now)
+        now, left = now + plan.seconds + CALM_S, left - STAY_S
+
+
 def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
     """Hours of ordinary work of one camera: false sweeps, and whose they were."""
     seed, tall, hours, settings = job
     world = measured_world(seed, tall, **settings)
-    visitors = list(working_day(Random(seed + 1), world.hall, world.now, hours))
+    return worked(world, tall, list(working_day(Random(seed + 1), world.hall, world.now, hours)))
+
+
+def stay_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
+    """The same of people who stay."""
+    seed, tall, hours, settings = job
+    world = measured_world(seed, tall, **settings)
+    return worked(world, tall, list(staying(Random(seed + 1), world.hall, world.now, hours)))
+
+
+def worked(world: World, tall: float, visitors: Sequence[Visitor]) -> dict[str, Any]:
+    """What came of these visits, none of which is a sweep."""
     last = max(v.ends for v in visitors)
     # Few are there at a time: those of the past and the far future need no asking.
     for k in range(0, len(visitors), 20):
@@ -353,7 +377,10 @@ def rate(count: int, months: float) -> dict[str, float | int]:
 
 
 def summary(
-    parts: Sequence[dict[str, Any]], sweeps: Sequence[dict[str, Any]], couriers: Sequence[dict[str, Any]] = ()
+    parts: Sequence[dict[str, Any]],
+    sweeps: Sequence[dict[str, Any]],
+    couriers: Sequence[dict[str, Any]] = (),
+    stays: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Figures of all runs, by how tall people are and by style."""
     phone = {tall: round(tall * PHONE_M / TALL_M) for tall in TALL}
@@ -391,6 +418,7 @@ def summary(
         "recall_by_style": {style: found(s for s in sweeps if s["style"] == style) for style in STYLES},
         "labels": labels([s for s in sweeps if s["found"]]),
         "couriers": found_out(couriers),
+        "stays": stayed(stays),
         "incidents_a_sweep": round(sum(s["incidents"] for s in sweeps) / max(1, sum(s["found"] for s in sweeps)), 3),
         "pipeline_ms_a_frame": round(1000 * seconds / frames, 3) if frames else None,
     }
@@ -439,6 +467,17 @@ def found_out(couriers: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
+def stayed(stays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of people who stay: false sweeps an hour, and how many were told as notes; `None` without any."""
+    if not stays:
+        return None
+    hours, false = sum(part["person_hours"] for part in stays), sum(part["false"] for part in stays)
+    low, high = (end / hours for end in count_interval(false))
+    notes = sum(part["others"].get("label_photography info", 0) for part in stays)
+    return {"hours": round(hours, 1), "false": false, "an_hour": round(false / hours, 3), "low": round(low, 3),
+            "high": round(high, 3), "notes": notes}  # fmt: skip
+
+
 def page(figures: dict[str, Any]) -> str:
     """The figures as Markdown with plots."""
     bins = zip(pairwise(THERE), figures["recall_by_person_px_there"].values(), strict=True)
@@ -481,6 +520,7 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=240)
     parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
     parser.add_argument("--visits", type=positive, default=6, help="of each courier")
+    parser.add_argument("--stays", type=float, default=0.0, help="hours of people who stay for an hour each")
     parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
     parser.add_argument("--cameras", type=positive, default=1, help="that see the same, each from another side")
     parser.add_argument("--seed", type=int, default=1)
@@ -522,13 +562,16 @@ def main() -> None:
         )
         for k in range(args.couriers)
     ]
+    pieces = max(1, round(args.stays / len(TALL))) * len(TALL)
+    long = [(args.seed * 1000 + 500 + k, TALL[k % len(TALL)], args.stays / pieces, settings) for k in range(pieces)]
     with ProcessPoolExecutor(args.jobs) as pool:
         sweeps = list(counted(pool.map(one_sweep, tries), "sweep", len(tries)))
         parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
         couriers = list(counted(pool.map(one_courier, lives), "courier", len(lives)))
-    figures = summary(parts, sweeps, couriers)
+        stays = list(counted(pool.map(stay_part, long if args.stays else []), "stay", len(long)))
+    figures = summary(parts, sweeps, couriers, stays)
     (args.out / "people.json").write_text(
-        json.dumps(figures | {"sweeps": sweeps, "work": parts, "each_courier": couriers}, indent=1),
+        json.dumps(figures | {"sweeps": sweeps, "work": parts, "each_courier": couriers, "each_stay": stays}, indent=1),
         encoding="utf-8",
     )
     (args.out / "people.md").write_text(page(figures), encoding="utf-8")
