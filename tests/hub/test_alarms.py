@@ -429,6 +429,7 @@ def test_dropped_numbers_are_not_lost_and_are_told_apart(site: Site) -> None:
     assert (site.store.edges.all()[0].missing, site.store.edges.all()[0].lost) == (3, 3)
     word = {name: make_envelope(6)[name] for name in ("schema", "id", "seq", "epoch", "site", "edge", "sent_at_unix")}
     word["dropped"] = [[2, 3, "rows"], [4, 4, "dead"]]
+    site.store.edges.set_status("shanghai", "box2", "online", NOON)
     others = ({"edge": "box2", "incident": "of another box"}, {"epoch": "0002", "incident": "of a fresh outbox"})
     site.store.add_alerts([make_envelope(2, **other) for other in others], NOON)
     site.store.add_alerts([word], NOON)

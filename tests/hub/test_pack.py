@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import KernelClock, iso
 from detector.credentials.keys import load_key
-from detector.errors import StoreError
+from detector.errors import StoreError, WireError
 from detector.hub.access.audit import Audit
 from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import EdgeKeys
@@ -227,7 +227,8 @@ def test_what_never_came_and_what_no_edge_signed_is_said(desk: Office, mp4: byte
 def test_what_another_edge_told_of_the_same_id_stays_out(desk: Office) -> None:
     incident = desk.incident()
     foreign = make_envelope(9, incident="inc-1", site="suzhou", edge="box9")
-    desk.store.add_alerts([foreign], NOON + 9)
+    with pytest.raises(WireError):
+        desk.store.add_alerts([foreign], NOON + 9)
     found = read(desk.pack(desk.case(incident)))
     assert b"suzhou" not in b"".join(found.values())
 
