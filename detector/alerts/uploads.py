@@ -58,7 +58,7 @@ class RefusedError(LabelwatchError):
 
 
 Way = Literal["unreachable", "between", "no_room", "refused"]
-"""What keeps clips: nobody answers, something else than the hub does, its disk is short, or it won't have them now."""
+"""What keeps clips: nobody answers, something else than the hub does, its disk is short, or what the log says."""
 
 
 class NotNowError(LabelwatchError):
@@ -259,7 +259,7 @@ class ClipUploads(Tended):
             wait_s = back_off_s(self._clips.attempts(clip) + 1, LONGEST_BACK_OFF_S)
             self._clips.postpone(clip, wait_s)
             self._failures += 1
-            way: Way = error.way if isinstance(error, NotNowError) else "unreachable"
+            way: Way = "unreachable" if isinstance(error, httpx.HTTPError) else getattr(error, "way", "refused")
             self._stuck = (self._stuck[0] if self._stuck else self._clock.now()), way
             return reason
         else:

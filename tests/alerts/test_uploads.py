@@ -386,6 +386,18 @@ def test_what_keeps_clips_is_told_apart(
     assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == way)
 
 
+def test_a_clip_that_its_own_disk_keeps_is_not_put_down_to_the_network(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(uploads.Carrier, "_piece", fail)
+    queue_clip(outbox, tmp_path)
+    box = upload_to(hub.url)
+    assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == "refused")
+
+
 def test_a_hub_that_takes_nothing_is_asked_no_more_often_by_a_box_with_many_clips(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch
 ) -> None:

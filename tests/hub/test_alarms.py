@@ -128,8 +128,8 @@ def test_what_is_wrong_with_an_edge(changes: dict[str, Any], kinds: list[str]) -
         ("unreachable", "hub.url"),
         ("between", "a proxy or a login page"),
         ("no_room", "disk is short"),
-        ("refused", "log says why"),
-        ("heard of later", "log says why"),
+        ("refused", "its log says"),
+        ("heard of later", "its log says"),
     ],
 )
 def test_clips_that_do_not_come_are_told_with_what_helps(way: str, words: str, sqlite_store: Store) -> None:

@@ -21,7 +21,7 @@ ZH: dict[str, str] = {
     "alarm_backlog": "边缘设备 {name} 积压 {backlog} 条告警，最久的已等 {oldest}",
     "alarm_do_backlog": "告警会晚到。请检查那台设备到监控中心的网络是否太慢。",
     "alarm_clips_stuck": "边缘设备 {name} 的录像传不上来：{n} 段在等，已有 {oldest} 一段都没传成",
-    "alarm_do_clips_stuck": "告警照常送达，录像存在那台设备上。监控中心没有收下，原因写在那台设备的日志里。",
+    "alarm_do_clips_stuck": "告警照常送达，录像存在那台设备上，没能送到监控中心，原因写在那台设备的日志里。",
     "alarm_do_clips_stuck_unreachable": "告警照常送达，录像存在那台设备上，但它连不上 hub.url 写的地址。"
     "请检查这个地址、证书（hub.ca_file）和中间的防火墙。",
     "alarm_do_clips_stuck_between": "告警照常送达，录像存在那台设备上。应答它的不是监控中心，而是中间的代理或登录页："
@@ -104,8 +104,7 @@ EN: dict[str, str] = {
     "alarm_do_backlog": "Alerts come late. Check whether the network from that box to the hub is too slow.",
     "alarm_clips_stuck": "Edge box {name} can't hand over a clip: none got through for {oldest}"
     "|Edge box {name} can't hand over {n} clips: none got through for {oldest}",
-    "alarm_do_clips_stuck": "Alerts arrive, and clips are kept at that box. The hub doesn't take them; the box's log "
-    "says why.",
+    "alarm_do_clips_stuck": "Alerts arrive, and clips are kept at that box. Why they don't reach the hub its log says.",
     "alarm_do_clips_stuck_unreachable": "Alerts arrive, and clips are kept at that box, but the address in its hub.url "
     "can't be reached from there. Check it, its certificate (hub.ca_file) and any firewall between.",
     "alarm_do_clips_stuck_between": "Alerts arrive, and clips are kept at that box. Not the hub answers it but a proxy "
