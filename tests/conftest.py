@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from detector.machine import secrecy
 from tests.parts_statements import share_statements
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def memory(gigabytes: int) -> Path | None:
+    """Where files lie in memory, if more than so much of it is free for them."""
+    place = Path("/dev/shm")
+    return place if os.access(place, os.W_OK) and shutil.disk_usage(place).free > gigabytes << 30 else None
+
 
 share_statements()
 
@@ -28,6 +36,13 @@ def part_missing(what: str, packages: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+def let_others_come(folder: Path) -> None:
+    """Open a folder of a test, and those of pytest round it, to users that aren't root."""
+    for each in (folder, *folder.parents):
+        if any(part.name == "pytest-of-root" for part in (each, *each.parents)):
+            each.chmod(0o755)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +61,15 @@ def _no_secret_of_another_test() -> Iterator[None]:
     known = secrecy._known, secrecy._known_pattern
     yield
     secrecy._known, secrecy._known_pattern = known
+
+
+def pytest_configure() -> None:
+    """Have folders of tests in memory where there is as much room as hubs and boxes want to see free on a disk.
+
+    Each commit of a hub or an outbox waits for a disk, for longer than all its other work takes.
+    """
+    if roomy := memory(8):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(roomy))
 
 
 # Files that take longest; begun first, so that no process waits in the end for another that began one of them late.

@@ -20,7 +20,7 @@ from detector.config import Camera, EdgeConfig, HubConfig, check_edge, check_fil
 from detector.errors import ConfigError
 from detector.machine.resources import resource
 from detector.machine.whole_files import sha256_of
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, let_others_come
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
 PASSWORD = "hunter2"
@@ -215,9 +215,7 @@ def nobody(home: Path) -> Iterator[None]:
     if os.geteuid():
         yield
         return
-    for folder in home.parents:
-        if folder.is_relative_to("/tmp/pytest-of-root"):
-            folder.chmod(0o755)
+    let_others_come(home.parent)
     os.seteuid(65534)
     try:
         yield

@@ -25,7 +25,7 @@ from detector.credentials.certs import make_certificates
 from detector.edge.joining import join
 from detector.edge.last_good import NAME
 from detector.mqtt.broker import free_port
-from tests.conftest import REPOSITORY, part_missing
+from tests.conftest import REPOSITORY, let_others_come, part_missing
 from tests.parts_mosquitto import soon
 from tests.parts_systemd import settings, system_calls
 
@@ -108,9 +108,7 @@ def state(tmp_path: Path, analyze: str) -> Path:
         pytest.skip("this machine gives no namespaces: run where it does, such as a virtual machine")
     if ctypes.util.find_library("seccomp") is None:
         part_missing("libseccomp", "systemd")
-    for folder in (tmp_path, *tmp_path.parents):  # nobody must be able to come here
-        if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp/pytest-of-root"):
-            folder.chmod(0o755)
+    let_others_come(tmp_path)
     (tmp_path / "state").mkdir()
     return tmp_path / "state"
 

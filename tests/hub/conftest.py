@@ -45,7 +45,7 @@ from detector.hub.storage.rights import CONSOLE, Role, Scope
 from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
 from tests.builders import SteppedClock
-from tests.conftest import part_missing
+from tests.conftest import memory, part_missing
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would like another client than httpx
@@ -169,7 +169,8 @@ def postgres_server() -> Iterator[Callable[[str], Any]]:
     for place in ("/dev/shm", "/tmp"):
         sweep_postgres(Path(place), pg_ctl)
     # pytest's own folders are closed to other users, and a socket's path must be short.
-    folder = Path(mkdtemp(prefix="lwpg.", dir=_memory()))
+    # An empty database of PostgreSQL is three hundred files.
+    folder = Path(mkdtemp(prefix="lwpg.", dir=memory(2) or "/tmp"))
     folder.chmod(0o755)
     data = folder / "data"
     run: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
@@ -234,13 +235,6 @@ def postgres(postgres_server: Callable[[str], Any]) -> Iterator[Callable[[], str
         with postgres_server("postgres") as connection:
             for name in made:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _memory() -> str:
-    """Where files are in memory, if there is much room: an empty database of PostgreSQL is three hundred files."""
-    memory = "/dev/shm"
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30
-    return memory if roomy else "/tmp"
 
 
 @cache
