@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -24,6 +25,7 @@ def memory(gigabytes: int) -> Path | None:
 
 
 share_statements()
+GARBAGE = (10_000, 10, 10)
 
 # How fast examples come says more of the machine than of us.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,6 +72,21 @@ def pytest_configure() -> None:
     """
     if roomy := memory(8):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(roomy))
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now, tests and all that they import, is never looked through for garbage again."""
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _garbage_as_seldom_as_before() -> Iterator[None]:
+    """Hub and worker look for it often once they have started (`machine.heap`), which is for a process of their own."""
+    yield
+    gc.set_threshold(*GARBAGE)
 
 
 # Files that take longest; begun first, so that no process waits in the end for another that began one of them late.
