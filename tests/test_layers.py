@@ -173,7 +173,7 @@ def test_the_command_line_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("detector.hub.server", ["cv2", "onnxruntime", "av"]),
+        ("detector.hub.server", ["cv2", "onnxruntime", "av", "alembic"]),
         ("detector.cli", ["cv2", "onnxruntime", "av", "fastapi", "sqlalchemy", "numpy", "pydantic"]),
         ("detector.assembly", ["fastapi", "sqlalchemy", "paho"]),
     ],

@@ -390,7 +390,7 @@ def test_postgresql_finds_by_an_index_what_belongs_to_an_incident(postgres: Call
 def test_a_database_that_has_the_newest_shape_is_opened_without_a_look_at_migrations(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("detector.hub.storage.database.command.upgrade")
+    monkeypatch.delattr("alembic.command.upgrade")
     Store(store.database.engine.url.render_as_string(hide_password=False)).close()
 
 
