@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
-from detector.hub.access.auth import SESSION_S, Gate
+from detector.hub.access.auth import SESSION_S, Gate, hash_of_nobody
 from detector.hub.access.people import LONGEST_SESSION_S, People
 from detector.hub.access.tries import TokenBucket, TooManyTries
 from detector.hub.server import PAGES_AT_ONCE
@@ -310,3 +311,12 @@ def test_an_address_that_no_database_takes_is_refused(site: Any, path: str) -> N
 @pytest.mark.parametrize("segment", ["2147483648", "99999999999999999999", "-1"])
 def test_a_segment_beyond_all_numbers_is_not_there(site: Any, segment: str) -> None:
     assert site.client.get(f"/clips/inc-1/{segment}").status_code == 404
+
+
+def test_a_password_of_who_does_not_exist_is_worked_on_as_any_other() -> None:
+    hasher = PasswordHasher(time_cost=2, memory_cost=128, parallelism=4, hash_len=24, salt_len=12)
+    nobodys = hash_of_nobody(hasher)
+    assert extract_parameters(nobodys) == extract_parameters(hasher.hash("a password"))
+    assert nobodys != hash_of_nobody(hasher)
+    with pytest.raises(VerifyMismatchError):  # it was hashed to the end, and then compared
+        hasher.verify(nobodys, "a password")
