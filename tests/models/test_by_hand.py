@@ -13,6 +13,7 @@ from by_hand import lay_out, take
 from manifest import SetError, Thing, read_manifest
 
 from tests.conftest import REPOSITORY
+from tests.models.conftest import Script
 from tests.models.scenes_on_disk import own_manifest
 
 THINGS = (
@@ -99,14 +100,14 @@ def test_a_file_that_is_none_of_labelmes_is_named_or_left_alone(manifest: Path) 
     assert (manifest.parent / "a.json").exists()
 
 
-def test_the_command_says_how_to_call_labelme(manifest: Path) -> None:
+def test_the_command_says_how_to_call_labelme(manifest: Path, script: Script) -> None:
     command = [sys.executable, REPOSITORY / "models" / "by_hand.py", manifest]
     done = subprocess.run([*map(str, command), "--split", "val"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(
         f"labelme {manifest.parent} --labels person,phone,scanner,parcel,label --flags person,"
     )
     assert [path.name for path in manifest.parent.glob("*.json")] == ["val1.json"]
-    done = subprocess.run([*map(str, command), "--take"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{manifest}: 0 of 1 pictures changed\n"
-    done = subprocess.run([*map(str, command), "--split", "train"], capture_output=True, text=True, check=False)
+    done = script("by_hand.py", manifest, "--take")
+    assert done.returncode == 0 and done.stdout == f"{manifest}: 0 of 1 pictures changed\n"
+    done = script("by_hand.py", manifest, "--split", "train")
     assert done.returncode == 1 and done.stderr == f"error: {manifest}: no picture in split train\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from manifest import SetError, Thing
 from detector.inference.card import find_card
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import Row, card_file, model_file, raw_output
+from tests.models.conftest import Script
 from tests.models.scenes_on_disk import device, label, own_manifest, parcel, person, rendered_set, scene, yolo_set
 
 # The model says this of every picture it is shown, 640 x 384 as the whole frame. In a close look it says it again:
@@ -133,10 +133,10 @@ def test_people_marked_by_the_stock_model_are_told_apart(card: Path, data: Path,
     assert "fuyi: person (marked by the stock model) |" in summary
 
 
-def test_own_footage_is_counted_where_a_class_is_known(card: Path, tmp_path: Path) -> None:
+def test_own_footage_is_counted_where_a_class_is_known(card: Path, tmp_path: Path, script: Script) -> None:
     pictures = {"a": ("person",), "b": ("person", "parcel"), "c": ()}
     manifest = own_manifest(tmp_path, pictures, Thing("person", (100, 100, 200, 300)), Thing("phone", (0, 0, 9, 9)))
-    done = run("--own", manifest, "--card", card, "--out", tmp_path / "page")
+    done = script("evaluate.py", "--own", manifest, "--card", card, "--out", tmp_path / "page")
     assert done.returncode == 0, done.stderr
     assert "| own: person | 2 | 2 | 1.000 " in done.stdout
     assert "own: phone" not in done.stdout
@@ -256,12 +256,12 @@ def test_thresholds_are_not_chosen_by_real_pictures(card: Path, data: Path) -> N
         evaluated(card, data=data, choose=True)
 
 
-def test_thresholds_come_of_own_footage(card: Path, tmp_path: Path) -> None:
+def test_thresholds_come_of_own_footage(card: Path, tmp_path: Path, script: Script) -> None:
     pictures = {"a": ("person", "phone"), "b": ("person",), **{f"val{k}": ("person",) for k in range(20)}}
     things = Thing("person", (100, 100, 200, 300)), Thing("phone", (140, 170, 160, 190))
     manifest = own_manifest(tmp_path, pictures, *things)
     card.write_text(yaml.safe_dump(yaml.safe_load(card.read_text()) | {"thresholds": {"phone": 0.12}}))
-    done = run("--own", manifest, "--card", card, "--out", tmp_path / "page", "--write")
+    done = script("evaluate.py", "--own", manifest, "--card", card, "--out", tmp_path / "page", "--write")
     assert done.returncode == 0, done.stderr
     tree = yaml.safe_load(card.read_text())
     assert (tree["thresholds"]["person"], tree["thresholds"]["phone"]) == (0.6, 0.12)
@@ -269,7 +269,7 @@ def test_thresholds_come_of_own_footage(card: Path, tmp_path: Path) -> None:
     assert not tree["curves"]
     page = (tmp_path / "page" / "evaluation.html").read_text()
     assert "chosen by pictures that are told of nowhere: own footage, split val." in page
-    run("--own", manifest, "--card", card, "--out", tmp_path / "page", "--split", "val")
+    script("evaluate.py", "--own", manifest, "--card", card, "--out", tmp_path / "page", "--split", "val")
     assert "as they stand in the card." in (tmp_path / "page" / "evaluation.html").read_text()
 
 
@@ -321,25 +321,24 @@ def test_figures_that_would_be_lost_are_told_before_measuring(
         main()
 
 
-def run(*arguments: object, home: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, REPOSITORY / "models" / "evaluate.py", *arguments]
-    env = os.environ | {"LABELWATCH_HOME": str(home)}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env=env)
-
-
 def test_the_command_writes_page_and_card(card: Path, rendered: Path, tmp_path: Path) -> None:
-    done = run("--rendered", rendered, "--card", card, "--out", tmp_path / "page", "--write")
+    command = [sys.executable, REPOSITORY / "models" / "evaluate.py", "--rendered", rendered, "--card", card]
+    command += ["--out", tmp_path / "page", "--write"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "evaluation.html").exists()
     assert "| rendered: person | 3 |" in done.stdout
     assert "figures" in yaml.safe_load(card.read_text())
 
 
-def test_a_card_found_by_its_name_is_written_where_it_lies(card: Path, rendered: Path, tmp_path: Path) -> None:
+def test_a_card_found_by_its_name_is_written_where_it_lies(
+    card: Path, rendered: Path, tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "models").symlink_to(card.parent)
-    done = run("--rendered", rendered, "--card", card.stem, "--out", tmp_path / "page", "--write", home=home)
+    monkeypatch.setenv("LABELWATCH_HOME", str(home))
+    done = script("evaluate.py", "--rendered", rendered, "--card", card.stem, "--out", tmp_path / "page", "--write")
     assert done.returncode == 0, done.stderr
     assert "figures" in yaml.safe_load(card.read_text())
 
@@ -353,8 +352,8 @@ def test_a_card_found_by_its_name_is_written_where_it_lies(card: Path, rendered:
         pytest.param(["--card", "gone.yaml"], "no model card gone.yaml", id="no card"),
     ],
 )
-def test_what_is_wrong_is_one_line(arguments: list[str], said: str, card: Path) -> None:
-    done = run("--card", card, *arguments) if "--card" not in arguments else run(*arguments)
+def test_what_is_wrong_is_one_line(arguments: list[str], said: str, card: Path, script: Script) -> None:
+    done = script("evaluate.py", *(() if "--card" in arguments else ("--card", card)), *arguments)
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
