@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
@@ -65,7 +66,6 @@ class Database:
             shape says that an older hub may still be running, which a newer one would take for damage.
 
     Attributes:
-        insert: `INSERT` as the database's own dialect has it, with `ON CONFLICT`.
         damage: What was found to be damaged since it was opened; empty where nothing was.
 
     Raises:
@@ -81,7 +81,8 @@ class Database:
             self.engine = _engine(url)
             event.listen(self.engine, "handle_error", self._note_damage)
             self._writer = self.engine.execution_options(writes=True)
-            self.insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
+            # What it excludes is made column by column, which took a fifth of the time in which an alert is stored.
+            self._insert = cache(sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert)
             with self.writing() as connection:
                 migrate(connection, upgrade=upgrade)
         except (SQLAlchemyError, OSError) as error:
@@ -126,6 +127,10 @@ class Database:
                 yield connection
             finally:
                 self._of_thread.writing = None
+
+    def insert(self, table: Table) -> Any:
+        """`INSERT` as the database's own dialect has it, with `ON CONFLICT`."""
+        return self._insert(table)
 
     def upsert(
         self,

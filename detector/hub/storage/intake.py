@@ -281,9 +281,11 @@ def alerts_in(connection: Connection, shift: str) -> int:
 def _doubles_that_move(connection: Connection, states: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Doubles of what is about to change its lane: who sees them in its stead sees them in that lane (`Wanted`)."""
     lanes = {name: state["told"] for name, state in states.items() if state["spot"]}
+    if not lanes:
+        return []
     shown = incidents.alias()
     query = select(incidents.c.id, incidents.c.same_as, shown.c.told).join(shown, shown.c.id == incidents.c.same_as)
-    rows = connection.execute(query.where(incidents.c.same_as.in_(lanes))) if lanes else ()
+    rows = connection.execute(query.where(incidents.c.same_as.in_(lanes)))
     return [row.id for row in rows if row.told != lanes[row.same_as]]
 
 
