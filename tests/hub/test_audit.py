@@ -408,10 +408,11 @@ def checked_by_others(exported: str) -> list[int]:
 
 @pytest.mark.parametrize("path", ["/audit/export", "/api/audit"])
 def test_the_log_is_had_as_a_file_that_others_can_check_and_that_says_so_itself(site: Site, path: str) -> None:
-    for n in range(1500):
-        site.parts.audit.record(
-            NOON + n / 7, "王\u2028力", "verdict", f"inc-{n}", note='"entry": {} 东区', n=n, share=-0.0
-        )
+    with site.store.database.writing():
+        for n in range(1500):
+            site.parts.audit.record(
+                NOON + n / 7, "王\u2028力", "verdict", f"inc-{n}", note='"entry": {} 东区', n=n, share=-0.0
+            )
     answer = site.client.get(path)
     assert "attachment" in answer.headers["content-disposition"] and "jsonl" in answer.headers["content-disposition"]
     lines = [json.loads(line) for line in answer.text.rstrip("\n").split("\n")]
