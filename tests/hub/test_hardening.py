@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -178,12 +179,49 @@ def test_answers_tell_neither_the_server_nor_its_version(site: Site) -> None:
     "host",
     [
         "169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]",
-        "100.100.100.200", "[fd00:ec2::254]",
+        "100.100.100.200", "[fd00:ec2::254]", "168.63.129.16",
+        "[64:ff9b::169.254.169.254]", "[64:ff9b::a83f:8110]", "[64:ff9b:1::169.254.169.254]",
+        "[64:ff9b:1:a9fe:a9:fe00::]", "[64:ff9b:1:aaa9:fe:a9fe:0:0]", "[64:ff9b:1:aabb:a9:fea9:fe00:0]",
     ],
 )  # fmt: skip
 def test_no_notice_goes_where_a_cloud_keeps_its_credentials(host: str) -> None:
     answer = send(f"json://{host}/latest", Message("title", "body", "warning"), service="webhook")
     assert not answer.ok and "notice_wrong_host" in answer.text
+
+
+@pytest.mark.parametrize("host", ["[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[64:ff9b:1:7f00:0:100::]"])
+def test_notices_go_to_services_by_way_of_a_network_without_ipv4(host: str) -> None:
+    answer = send(f"json://{host}:9/latest", Message("title", "body", "warning"), service="webhook")
+    assert not answer.ok and answer.cause != "notice_wrong_host"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "fcm://project/device?keyfile={file}", "fcm://project/device?keyfile={url}",
+        "tgram://123456789:abcdefg_hijklmnop/12315544/?template={file}",
+        "vapid://user@example.com/?keyfile={file}&subfile={file}",
+    ],
+)  # fmt: skip
+def test_an_address_has_the_hub_read_no_file_and_fetch_none(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "needle.json"
+    file.write_text('{"blocks": [{"type": "text", "text": "planted"}]}')
+    opened: list[str] = []
+    watching = [True]
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "open" and "needle" in str(arguments[0]):
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(watch)  # for ever: there is no way to take one away
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/needle.json"
+        answer = send(address.format(file=file, url=url), Message("title", "body", "warning"))
+        with pytest.raises(TimeoutError):
+            server.accept()
+    watching.clear()
+    assert not answer.ok and not opened
 
 
 @pytest.mark.parametrize("url", ["json://rebound.test:{port}/", "mailto://a:b@example.com:{port}/?smtp=rebound.test"])

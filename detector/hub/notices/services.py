@@ -37,8 +37,12 @@ SEVERITIES = {"info": "info", "warning": "warning", "critical": "failure", OVER:
 CAUSES = ("notice_wrong_", "notice_unreached")  # how the keys of texts begin that say why nobody answered
 UNSURE = ("notice_unreached_late", "notice_unreached_broken")  # it was reached, so it may have taken the message
 PLAIN = frozenset({"starttls", "ssl", "insecure", "private", "labelwatch"})  # values of ours that are no secret
-# Where clouds keep a machine's credentials beside link-local addresses: Alibaba's, and Amazon's by IPv6.
-CREDENTIALS = frozenset({"100.100.100.200", "fd00:ec2::254"})
+# Where clouds keep a machine's credentials beside link-local addresses: Alibaba's, Azure's, and Amazon's by IPv6.
+CREDENTIALS = frozenset({"100.100.100.200", "168.63.129.16", "fd00:ec2::254"})
+# By these a network without IPv4 leads to IPv4 addresses, which they hold (RFC 6052): always in the last 32 bits, or,
+# where the network chose the prefix (RFC 8215), in earlier ones, from bit 48, 56 or 64 on, about eight that are nought.
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 WORD = re.compile(r"[A-Za-z0-9_-]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 SECURITY = {"starttls": "mailtos", "ssl": "mailtos", "insecure": "mailto"}
@@ -271,10 +275,19 @@ def _is_no_service(host: str) -> bool:
     except (OSError, ValueError):  # no such host: the service says so itself
         return False
     meant = {getattr(place, "ipv4_mapped", None) or place for place in places}
-    return any(
-        place.is_link_local or place.is_multicast or place.is_unspecified or str(place) in CREDENTIALS
-        for place in meant
-    )
+    if any(place.is_multicast or place.is_unspecified for place in meant):
+        return True
+    return any(place.is_link_local or str(place) in CREDENTIALS for place in meant.union(*map(_led_to, meant)))
+
+
+def _led_to(place: ipaddress.IPv4Address | ipaddress.IPv6Address) -> set[ipaddress.IPv4Address]:
+    """IPv4 addresses that a NAT64 may lead to from an address; none from others."""
+    whole = place.packed
+    held = [whole[12:]] if place in NAT64 or place in LOCAL_NAT64 else []
+    if place in LOCAL_NAT64:
+        without_nought = whole[:8] + whole[9:]
+        held += [without_nought[at : at + 4] for at in (6, 7, 8)]
+    return {ipaddress.IPv4Address(number) for number in held}
 
 
 def _plugin(found: str) -> Any:
@@ -295,8 +308,12 @@ def _load() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it still knows modules that Python is to drop
         from apprise import Apprise
+        from apprise.manager_attachment import AttachmentManager
 
         Apprise.instantiate("json://localhost")
+    # Addresses of many services may name a file, here or elsewhere, with a key or a template, which would be read and
+    # in part sent. What we attach is in memory.
+    AttachmentManager().remove("file", "http", "https", unload=False)  # type: ignore[no-untyped-call]
     sys.addaudithook(_look_at_connection)
     # Below this level addresses are logged.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
