@@ -13,8 +13,8 @@ from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.access.audit import Audit
-from detector.hub.edges.ingest import AHEAD_S
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.retention import Retention
 from detector.names import is_name

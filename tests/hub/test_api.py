@@ -56,7 +56,7 @@ def town(site: Site) -> Iterator[Site]:
         changes: dict[str, Any] = {"camera": "cam4", "snapshot": make_jpeg()} if n == 2 else {}
         envelope = make_envelope(n + 1, incident=f"inc-{n}", started_at_unix=NOON + 3600 * n, **changes)
         envelope["after"].update(camera=envelope["camera"])
-        site.store.add_alerts([envelope], NOON)
+        site.store.add_alerts([envelope], NOON + 3600 * n)
     yield site
 
 

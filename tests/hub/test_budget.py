@@ -110,7 +110,8 @@ def test_what_exceeds_the_budget_goes_to_the_digest_and_none_is_lost(few: Store,
     assert [incident.id for incident in alerts] == ["i6", "i2", "i1"]
     assert [incident.id for incident in digest] == ["i7", "i5", "i4", "i3"]
     assert few.alerts_in("2026-11-01 day") == 3
-    few.add_alerts([envelope(8, incident="i8", severity="warning", started_at_unix=NOON + 9 * 3600)], NOON)
+    evening = NOON + 9 * 3600
+    few.add_alerts([envelope(8, incident="i8", severity="warning", started_at_unix=evening)], evening)
     assert lanes(few)["i8"] == ALERT
 
 

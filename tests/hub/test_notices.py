@@ -868,12 +868,13 @@ def test_what_comes_late_for_minutes_on_end_is_told_in_one_summary_not_in_one_ea
     assert told == ["[Note] 11 incidents came late (from an edge box that was cut off)"]
 
 
-def test_a_box_with_a_wrong_clock_is_not_called_late(desk: Desk) -> None:
+@pytest.mark.parametrize("offset_s", [-86400.0, 86400.0])
+def test_a_box_with_a_wrong_clock_is_not_called_late(desk: Desk, offset_s: float) -> None:
     desk.target()
     with desk.store.database.writing() as connection:
-        row = {"site": "shanghai", "edge": "box1", "clock_offset_s": -86400.0}
+        row = {"site": "shanghai", "edge": "box1", "clock_offset_s": offset_s}
         connection.execute(desk.store.database.insert(edges).values(row))
-    desk.alert(phase="end", started_at_unix=desk.clock.at - 86400 - 45)
+    desk.alert(phase="end", started_at_unix=desk.clock.at + offset_s - 45)
     assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
 
 

@@ -117,9 +117,18 @@ def test_the_feed_tells_what_happened(site: Any, envelope: Any) -> None:
 def test_when_an_incident_ended_is_told_with_its_day_where_that_is_another(site: Any, envelope: Any) -> None:
     for n, (incident, hours) in enumerate((("short", 1), ("long", 60)), 1):
         ended_at = NOON + hours * 3600
-        site.store.add_alerts([envelope(n, incident=incident, ended_at=iso(ended_at), ended_at_unix=ended_at)], NOON)
+        site.store.add_alerts(
+            [envelope(n, incident=incident, ended_at=iso(ended_at), ended_at_unix=ended_at)], ended_at
+        )
     assert "12:00:00 – 13:00:00" in text_of(site.client.get("/incidents/short"))
     assert "12:00:00 – 11-04 00:00:00" in text_of(site.client.get("/incidents/long"))
+
+
+def test_a_clock_that_is_ahead_is_told_of_where_its_alerts_are(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, started_at_unix=NOON + 7200)], NOON)
+    assert "设备时钟快 2 小时" in text_of(site.client.get("/"))
+    page = text_of(site.client.get("/incidents/inc-1"))
+    assert "快 2 小时，它自己记的是 2026-11-01 14:00:00" in page and "11:59:59 – 12:00:39" in page
 
 
 @pytest.mark.parametrize(("phase", "told"), [("new", "这条告警还没有片段。"), ("end", "这条告警没有片段。")])

@@ -181,7 +181,8 @@ def test_a_case_that_holds_both_holds_the_event_once(sqlite_store: Store, tmp_pa
     case, second, third = office.case(live, found), office.case(live), office.case(found)
     for incident in case.incidents:
         office.cases.hold(incident, "police", user="li", at=NOON)
-    office.tell("other", "end", started_at_unix=NOON - 600, ended_at_unix=NOON + 60)  # it went on, and is the same
+    went_on = {"started_at_unix": NOON - 600, "ended_at_unix": NOON + 60, "sent_at_unix": NOON + 61}
+    office.tell("other", "end", **went_on)  # and is the same
     assert ids(sqlite_store) == ["other"]
     case, *others = (office.found(one.number) for one in (case, second, third))
     assert {one.incidents for one in (case, *others)} == {("other",)}
@@ -327,8 +328,8 @@ def post(site: Site, *envelopes: Any, edge: str = "box1") -> Any:
 
 def test_what_is_published_is_answered_and_signed_by_the_hub(site: Site) -> None:
     new = signed(site, replayed(edge="box1"))
-    site.store.add_alerts([make_envelope(incident="live", started_at_unix=NOON + 500)], NOON)
-    double = signed(site, replayed(2, name="again", edge="box1", started_at_unix=NOON + 500))
+    site.store.add_alerts([make_envelope(incident="live", started_at_unix=NOON - 500)], NOON)
+    double = signed(site, replayed(2, name="again", edge="box1", started_at_unix=NOON - 500))
     answer = post(site, new, double)
     assert answer.status_code == 200
     wire.check_to_edge(wire.Topics("shanghai", "box1").ack, answer.json(), wire.public_key_text(site.parts.key))

@@ -162,6 +162,40 @@ def test_what_no_database_takes_is_refused_whole(store: Store, broken: dict[str,
     assert store.feed() == []
 
 
+YEARS = 10 * 365 * 86400.0
+
+
+@pytest.mark.parametrize(
+    ("dated", "ahead_s"),
+    [
+        pytest.param({"started_at_unix": NOON + YEARS, "sent_at_unix": NOON + 1}, YEARS - 2, id="a lie"),
+        pytest.param({"started_at_unix": NOON + 3600}, 3599, id="a clock that is wrong"),
+        pytest.param({"ended_at_unix": NOON + YEARS}, 0, id="an end in years"),
+        pytest.param({"started_at_unix": NOON + 290, "sent_at_unix": NOON + 290}, 0, id="a clock that is nearly right"),
+    ],
+)
+def test_what_a_box_dates_ahead_stands_among_what_came_when_it_did(
+    store: Store, envelope: Build, dated: dict[str, float], ahead_s: float
+) -> None:
+    told = envelope(1, incident="ahead", **dated)
+    store.add_alerts([told], NOON + 2)
+    store.add_alerts([envelope(1, incident="later", edge="box2", started_at_unix=NOON + 300)], NOON + 301)
+    assert [incident.id for incident in store.feed()] == ["later", "ahead"]
+    (found,) = store.incidents(["ahead"])
+    assert found.ahead_s == ahead_s and found.record == told["after"]
+    assert NOON - 1 <= found.started_at <= found.ended_at <= NOON + 2 + 300 + 40
+    assert store.envelopes("ahead")[0]["after"] == told["after"], "as it was signed"
+
+
+def test_what_a_box_under_a_wrong_clock_goes_on_telling_stays_where_it_began(store: Store, envelope: Build) -> None:
+    for seq, after_s in enumerate((1, 700, 4000), 1):
+        started_at, heard_at = NOON + 3600, NOON + after_s
+        told = {"started_at_unix": started_at, "ended_at_unix": started_at + after_s, "sent_at_unix": 3600 + heard_at}
+        store.add_alerts([envelope(seq, **told)], heard_at)
+        (found,) = store.feed()
+        assert (found.started_at, found.ended_at, found.ahead_s) == (NOON, heard_at, 3600)
+
+
 def test_the_feed_pages_without_gap_or_repeat(store: Store, envelope: Build) -> None:
     store.add_alerts(
         [envelope(n, incident=f"inc-{n}", started_at_unix=NOON + n // 3) for n in range(1, 25)], NOON

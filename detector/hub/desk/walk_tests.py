@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 
 from detector import wire
 from detector.hub.access.audit import Audit
+from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.doubles import kinds_of
@@ -209,6 +210,8 @@ def _found(connection: Connection, test: WalkTest) -> tuple[str, str | None, flo
     assert test.ended_at is not None
     here = (edges.c.site == test.site, edges.c.edge == test.edge)
     ahead_s = connection.execute(select(edges.c.clock_offset_s).where(*here)).scalar_one_or_none() or 0.0
+    if ahead_s > AHEAD_S:  # what it tells stands where it is by our clock
+        ahead_s = 0.0
     c = incidents.c
     began_at, ended_at = test.began_at + ahead_s - SLACK_S, test.ended_at + ahead_s + SLACK_S
     query = select(incidents).where(

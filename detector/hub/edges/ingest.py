@@ -36,6 +36,7 @@ from detector.errors import LabelwatchError, WireError
 from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.store import Store
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 from detector.names import is_name
@@ -53,7 +54,6 @@ SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that i
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
 MOST_WISHES = 100
-AHEAD_S = 300.0  # an alert that is further ahead of the hub's clock, and of what is known of its edge's, is not taken
 SHORT_A_DAY = 64 * 2**20  # bytes of alerts that an edge may bring in a day while the disk is short
 OTHERS = ("…", "and others")
 

@@ -112,7 +112,7 @@ def time_line(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseLine:
         spans = []
         for incident, begins, ends in sorted(pieces[day], key=lambda piece: piece[1]):
             left, right = map(place, _hours(day, begins, ends, zone))
-            photos = (act["started_at_unix"] for act in incident.acts if act.get("kind") == "photo")
+            photos = (act["started_at_unix"] - incident.ahead_s for act in incident.acts if act.get("kind") == "photo")
             within = (place(_hours(day, at, at, zone)[0]) for at in photos if begins <= at <= ends)
             spans.append(Span(incident, left, right - left, tuple(within)[:FEW_TICKS]))
         days.append(Day(day, tuple(spans)))

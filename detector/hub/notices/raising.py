@@ -240,7 +240,8 @@ def alarm_number(name: str) -> int:
 
 def is_late(incident: Any, now: float) -> bool:
     """Whether what an incident tells was over long before it was heard of, by the hub's clock."""
-    return bool(now - (incident.ended_at - (incident.clock_offset_s or 0.0)) > LATE_S)
+    told_at = float(incident.record["ended_at_unix"])  # by its box's clock, where `ended_at` may be by ours
+    return bool(now - (told_at - (incident.clock_offset_s or 0.0)) > LATE_S)
 
 
 def _listening(connection: Connection) -> list[tuple[Target, list[Rule]]]:

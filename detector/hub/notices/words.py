@@ -136,10 +136,11 @@ def fields_of(incident: StoredIncident, public_url: str | None) -> dict[str, Any
     same = ("id", "site", "edge", "camera", "zone", "kind", "severity", "score", "verdict")
     times = {"started_at": iso(incident.started_at), "ended_at": iso(incident.ended_at)}
     unix = {"started_at_unix": incident.started_at, "ended_at_unix": incident.ended_at}
+    clock = {"clock_ahead_s": incident.ahead_s}
     counts = {"low": incident.labels_low, "best": incident.labels_best, "high": incident.labels_high}
     page = f"/incidents/{quote(incident.id, safe='')}"
     return {
-        **{name: getattr(incident, name) for name in same}, "camera_title": incident.title, **times, **unix,
+        **{name: getattr(incident, name) for name in same}, "camera_title": incident.title, **times, **unix, **clock,
         "labels_exposed": counts, "page": page, "link": f"{public_url.rstrip('/')}{page}" if public_url else None,
         "sentence": {language: sentence(incident.record, language) for language in LANGUAGES},
     }  # fmt: skip

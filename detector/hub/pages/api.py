@@ -444,7 +444,7 @@ def _told(view: View, incident: StoredIncident) -> Incident:
         told="digest" if incident.told == "digest" else "alert",
         origin="live" if incident.replayed_at is None else "replay", ongoing=incident.goes_on(view.now),
         started_at=iso(incident.started_at), ended_at=iso(incident.ended_at), started_at_unix=incident.started_at,
-        ended_at_unix=incident.ended_at,
+        ended_at_unix=incident.ended_at, clock_ahead_s=incident.ahead_s,
         labels_exposed=_labels(incident),
         sentence=_words(incident), verdict=incident.verdict, page=f"/incidents/{address}",
         snapshot=f"/api/incidents/{address}/snapshot" if incident.snapshot else None,

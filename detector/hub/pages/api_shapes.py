@@ -71,6 +71,10 @@ class Incident(BaseModel):
     ended_at: str
     started_at_unix: float
     ended_at_unix: float
+    clock_ahead_s: float = Field(
+        description="by how much its box's clock, which acts and clips are by, is ahead of the hub's, by which it "
+        "began and ended; 0 within five minutes"
+    )
     labels_exposed: Count
     sentence: dict[str, str]
     verdict: str | None

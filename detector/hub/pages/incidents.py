@@ -231,7 +231,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     on_film = next((one for one in beside if one.id == side), incident)
     clips, verdicts = view.store.clips_shown(on_film.id), view.store.verdicts.on(incident.id)
     standing = _standing(verdicts)
-    line = timeline(clips, (on_film.started_at, on_film.ended_at), on_film.acts)
+    line = timeline(clips, _own_span(on_film), on_film.acts)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     confirming = view.store.confirmed_by(incident.id)
     shown = _shown(on_film, clips, view.store.confirmed_by(on_film.id))
@@ -261,23 +261,29 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     }
 
 
+def _own_span(incident: StoredIncident) -> tuple[float, float]:
+    """From when to when it was by its box's clock, as its film is."""
+    return incident.started_at + incident.ahead_s, incident.ended_at + incident.ahead_s
+
+
 def _came(view: View, incident: StoredIncident) -> Came | None:
     """`None` of what is no pattern, and where nothing was told of how parcels lay."""
     if incident.kind != IncidentKind.ORIENTATION_PATTERN:
         return None
     place = (incident.site, incident.edge, incident.camera)
-    start, end = (incident.started_at - BEFORE_S) // QUARTER_S * QUARTER_S, incident.ended_at + AFTER_S
+    span = _own_span(incident)
+    start, end = (span[0] - BEFORE_S) // QUARTER_S * QUARTER_S, span[1] + AFTER_S
     minutes = view.parts.censuses.minutes(place, start, end, view.scope).get(incident.zone or "", [])
     if not minutes:
         return None
     first, last = shown_span([minutes], start, end)
-    begins, ends = (WIDTH * (at - first) / (last - first) for at in (incident.started_at, incident.ended_at))
+    begins, ends = (WIDTH * (at - first) / (last - first) for at in span)
     return Came(
         day_chart(minutes, first, last),
         minutes[-1].zone,
         ticks(view, first, last),
         (max(begins, 0.0), min(ends, WIDTH)),
-        f"{path_of(place)}/orientation?day={view.day(incident.started_at)}",
+        f"{path_of(place)}/orientation?day={view.day(span[0])}",
     )
 
 

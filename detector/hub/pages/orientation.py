@@ -148,11 +148,14 @@ def _zone_day(
 def _of_that_time(event: Event, zone: str, incidents: Sequence[StoredIncident]) -> StoredIncident | None:
     """The incident that covers an event: one about how parcels lie in this zone rather than another."""
     covering = [
-        one for one in incidents if one.started_at - BEFORE_S <= event.until and event.since <= one.ended_at + AFTER_S
+        one
+        for one in incidents
+        if one.started_at + one.ahead_s - BEFORE_S <= event.until
+        and event.since <= one.ended_at + one.ahead_s + AFTER_S
     ]
     about = [one for one in covering if one.kind == IncidentKind.ORIENTATION_PATTERN and one.zone == zone]
     others = [one for one in covering if event.turned and one.kind == IncidentKind.LABEL_PHOTOGRAPHY]
-    return min(about or others, key=lambda one: abs(one.started_at - event.since), default=None)
+    return min(about or others, key=lambda one: abs(one.started_at + one.ahead_s - event.since), default=None)
 
 
 def ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:

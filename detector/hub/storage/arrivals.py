@@ -14,6 +14,8 @@ from detector.facts import names
 from detector.hub.storage.harm import harm
 from detector.hub.storage.stored import is_time
 
+AHEAD_S = 300.0  # clocks of boxes may be ahead of the hub's by so much before anything is made of it
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
@@ -43,13 +45,17 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
     owner = {"site": a_name(fields["site"]), "edge": a_name(fields["edge"])}
     incident = a_name(after["id"])
     jpeg = _jpeg(fields.get("snapshot"))
+    sent_at = _time(fields["sent_at_unix"])
+    started_at, ended_at = _by_our_clock(
+        _time(after["started_at_unix"]), _time(after["ended_at_unix"]), sent_at, received_at
+    )
     alert = {
         **owner,
         **order,
         "id": a_name(fields["id"]),
         "incident": incident,
         "phase": a_name(fields["phase"]),
-        "sent_at": _time(fields["sent_at_unix"]),
+        "sent_at": sent_at,
         "received_at": received_at,
         "envelope": {**fields, "snapshot": None} if jpeg else dict(fields),
     }
@@ -57,12 +63,12 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
         **owner,
         **order,
         "id": incident,
-        "sent_at": alert["sent_at"],
+        "sent_at": sent_at,
         "phase": alert["phase"],
         "kind": a_name(after["kind"]),
         "severity": a_name(after["severity"]),
-        "started_at": _time(after["started_at_unix"]),
-        "ended_at": _time(after["ended_at_unix"]),
+        "started_at": started_at,
+        "ended_at": ended_at,
         "labels_low": a_whole(labels.get("low", 0)),
         "labels_best": a_whole(labels.get("best", 0)),
         "labels_high": a_whole(labels.get("high", 0)),
@@ -76,9 +82,22 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
     }
     if not jpeg:
         return AlertRow(alert, state, None)
-    when = {"sent_at": alert["sent_at"], "seq": alert["seq"]}
+    when = {"sent_at": sent_at, "seq": alert["seq"]}
     picture = {"incident": incident, **when, "jpeg": jpeg}
     return AlertRow(alert, state, picture)
+
+
+def _by_our_clock(started_at: float, ended_at: float, sent_at: float, received_at: float) -> tuple[float, float]:
+    """Where an incident stands among others: from when to when it was, where its box's clock is ahead by ours.
+
+    Else whoever holds a box, or has one with a wrong clock, could have what it tells stand above all others for years.
+    What it told stays in its record. Nothing is done to times that are past: alerts may be late, and footage old.
+    """
+    latest = received_at + AHEAD_S
+    ahead_s = sent_at - received_at if sent_at > latest else 0.0
+    if started_at - ahead_s > latest:
+        ahead_s = started_at - received_at
+    return started_at - ahead_s, min(ended_at - ahead_s, latest)
 
 
 def a_name(value: Any) -> str:

@@ -65,6 +65,14 @@ class StoredIncident:
         return self.phase != "end" and now - self.ended_at < AWAITED_S
 
     @property
+    def ahead_s(self) -> float:
+        """By how much the clock that it was told by is ahead of the hub's, which `started_at` and `ended_at` are by.
+
+        Its acts, its clips, and what else its box says of that time, are by the box's own.
+        """
+        return round(max(0.0, float(self.record.get("started_at_unix", 0.0)) - self.started_at), 3)
+
+    @property
     def title(self) -> str:
         """The camera's name for people."""
         return str(self.record.get("camera_title") or self.record.get("camera"))
