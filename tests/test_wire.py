@@ -161,6 +161,13 @@ def test_a_whole_alert_is_taken_and_unknown_fields_do_not_disturb() -> None:
     assert wire.decode_alert(TOPIC, wire.encode(fields)) == fields
 
 
+def test_an_alert_that_no_edge_has_to_tell_is_refused_before_it_is_read() -> None:
+    room = wire.LARGEST_ALERT - len(wire.encode(envelope(why="")))
+    assert wire.decode_alert(TOPIC, wire.encode(envelope(why="z" * room)))
+    with pytest.raises(WireError, match="more than an edge has to tell"):
+        wire.decode_alert(TOPIC, wire.encode(envelope(why="z" * (room + 1))))
+
+
 @pytest.mark.parametrize("name", list(wire.ALERT_FIELDS))
 @pytest.mark.parametrize("value", [None, True, "absent"])
 def test_an_alert_without_a_field_is_refused(name: str, value: Any) -> None:

@@ -18,6 +18,7 @@ from detector.wire.acks import ack_payload, acked_ids, early_ids, early_payload
 from detector.wire.alerts import (
     ALERT_FIELDS,
     INCIDENT_FIELDS,
+    LARGEST_ALERT,
     cut_off,
     decode_alert,
     dropped_fields,
@@ -61,6 +62,7 @@ __all__ = [
     "ALL_HEALTH",
     "ALL_STATUS",
     "INCIDENT_FIELDS",
+    "LARGEST_ALERT",
     "LARGEST_JPEG",
     "LATEST_VERSION",
     "LONGEST_FILM_S",

@@ -30,6 +30,8 @@ DROPPED_FIELDS: FieldTypes = {
     "signature": str,
 }  # fmt: skip
 MOST_RANGES = 1000
+# Bytes. An hour of six people who do something every five seconds, with a picture, comes to 1.5 million.
+LARGEST_ALERT = 4 * 2**20
 
 
 def incident_record(incident: Incident, site: str, edge: str, title: str, size: tuple[int, int]) -> dict[str, Any]:
@@ -159,6 +161,8 @@ def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
     Raises:
         WireError: With what is wrong.
     """
+    if len(payload) > LARGEST_ALERT:
+        raise WireError(f"alert: {len(payload)} bytes are more than an edge has to tell")
     fields = decode(payload)
     if "dropped" in fields and "after" not in fields:
         _require_ranges(fields)

@@ -36,7 +36,7 @@ from detector.hub.storage.stored import StoredIncident
 from detector.tools.verify import HOLDS, check, verify
 from detector.wire.evidence import fingerprint, grouped
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, make_envelope, make_jpeg
+from tests.hub.conftest import NOON, make_act, make_envelope, make_jpeg
 from tests.hub.evidence_parts import SIDE, Office, changed
 
 PICTURE = make_jpeg()
@@ -224,6 +224,16 @@ def test_what_never_came_and_what_no_edge_signed_is_said(desk: Office, mp4: byte
     assert segments(read(desk.pack(desk.found(1))))[1] == ("missing", None)
 
 
+def test_of_very_many_acts_a_pack_holds_all_as_they_were_signed(desk: Office) -> None:
+    acts = [make_act(NOON + n) for n in range(900)]
+    incident = desk.incident(acts=acts)
+    assert len(incident.acts) + incident.acts_left_out == len(acts) and incident.acts_left_out
+    path = desk.pack(desk.case(incident))
+    assert {finding.state for finding in verify(path).findings if finding.what != "key_unknown"} == {HOLDS}
+    (name,) = (name for name in read(path) if name.endswith("incident.json"))
+    assert json.loads(read(path)[name])["record"]["acts"] == acts
+
+
 def test_what_another_edge_told_of_the_same_id_stays_out(desk: Office) -> None:
     incident = desk.incident()
     foreign = make_envelope(9, incident="inc-1", site="suzhou", edge="box9")
@@ -294,7 +304,8 @@ def test_the_sheet_says_how_far_its_own_times_are_from_utc(desk: Office) -> None
 
 def test_the_sheet_says_on_which_day_an_incident_ended_where_that_is_another(desk: Office) -> None:
     ended_at = NOON + 60 * 3600
-    incident = desk.incident(kind="tamper", ended_at=iso(ended_at), ended_at_unix=ended_at)
+    told = {"ended_at": iso(ended_at), "ended_at_unix": ended_at, "sent_at_unix": ended_at}
+    incident = desk.incident(kind="tamper", **told)
     sheet = read(desk.pack(desk.case(incident)))[ZH].decode()
     assert "2026-11-01 12:00:00 – 11-04 00:00:00" in sheet
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import iso
 from detector.hub.storage.rights import Role
+from tests.hub.conftest import make_act
 
 NOON = 1_793_505_600.0
 HOSTILE = '"><script>alert(1)</script>'
@@ -129,6 +130,11 @@ def test_a_clock_that_is_ahead_is_told_of_where_its_alerts_are(site: Any, envelo
     assert "设备时钟快 2 小时" in text_of(site.client.get("/"))
     page = text_of(site.client.get("/incidents/inc-1"))
     assert "快 2 小时，它自己记的是 2026-11-01 14:00:00" in page and "11:59:59 – 12:00:39" in page
+
+
+def test_of_very_many_acts_a_page_says_how_many_it_leaves_out(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, acts=[make_act(NOON + n) for n in range(300)])], NOON + 300)
+    assert "另有 50 个动作" in text_of(site.client.get("/incidents/inc-1"))
 
 
 @pytest.mark.parametrize(("phase", "told"), [("new", "这条告警还没有片段。"), ("end", "这条告警没有片段。")])

@@ -22,6 +22,7 @@ from detector.hub.access.audit import Audit
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.reviews import Reviews
 from detector.hub.footage.training_set import open_store
+from detector.hub.storage.arrivals import MOST_ACTS
 from detector.hub.storage.database import migrate, one_at_a_time
 from detector.hub.storage.rights import Scope
 from detector.hub.storage.schema import changes, metadata
@@ -30,7 +31,7 @@ from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
 from detector.hub.upkeep.console import database_of
 from detector.hub.upkeep.retention import Retention
-from tests.hub.conftest import hold_folder, make_older, sweep_postgres
+from tests.hub.conftest import hold_folder, make_act, make_older, sweep_postgres
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0
@@ -194,6 +195,37 @@ def test_what_a_box_under_a_wrong_clock_goes_on_telling_stays_where_it_began(sto
         store.add_alerts([envelope(seq, **told)], heard_at)
         (found,) = store.feed()
         assert (found.started_at, found.ended_at, found.ahead_s) == (NOON, heard_at, 3600)
+
+
+def test_of_an_hour_of_many_acts_lists_hold_some_and_the_envelope_all(store: Store, envelope: Build) -> None:
+    acts = [make_act(NOON + n, kind="scan" if n % 4 else "photo") for n in range(1200)]
+    store.add_alerts([envelope(1, acts=acts)], NOON + 1300)
+    (found,) = store.feed()
+    kept, left_out = found.record["acts"], found.record["acts_left_out"]
+    assert len(kept) == MOST_ACTS and left_out == 1200 - MOST_ACTS
+    assert kept == [act for act in acts if act["kind"] == "photo"][:MOST_ACTS]
+    assert store.envelopes("inc-1")[0]["after"]["acts"] == acts
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"facts": {"other_zones": ["z" * 1000] * 200}},
+        {"acts": [{**make_act(NOON), "why": "z" * 200_000}]},
+        {"clips": [{"segment": n, "sha256": "0" * 64} for n in range(3000)]},
+    ],
+)
+def test_what_is_more_than_any_edge_has_to_tell_is_refused(store: Store, envelope: Build, told: dict[str, Any]) -> None:
+    with pytest.raises(WireError, match="more than an edge has to tell"):
+        store.add_alerts([envelope(1, **told)], NOON)
+    assert store.feed() == []
+
+
+def test_the_fullest_picture_that_an_edge_tells_of_is_taken(store: Store, envelope: Build) -> None:
+    boxes = [{"what": "label", "box": [0.1234, 0.1234, 0.1234, 0.1234]}] * 900
+    acts = [make_act(NOON + n, track=n) for n in range(4000)]
+    store.add_alerts([envelope(1, acts=acts, boxes=boxes, tracks=list(range(4000)))], NOON + 4000)
+    assert len(store.feed()) == 1
 
 
 def test_the_feed_pages_without_gap_or_repeat(store: Store, envelope: Build) -> None:

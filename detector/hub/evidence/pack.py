@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,6 +41,7 @@ from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import totals
 from detector.hub.evidence.handover import Edge, Recording, Sheet, sheet
 from detector.hub.footage.clips import ClipFolder
+from detector.hub.storage.arrivals import at_hand
 from detector.hub.storage.schema import alerts, audit, edges
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
@@ -241,7 +242,7 @@ class Pack:
             "verdict": incident.verdict,
             "verdicts": [asdict(verdict) for verdict in store.verdicts.on(incident.id)],
             "notes": [asdict(note) for note in self._archive.reviews.notes(incident.id)],
-            "record": incident.record,
+            "record": _as_signed(incident, envelopes),
             "segments": segments,
         }
         return [*files, _File(f"{folder}/incident.json", as_json(told))], segments
@@ -316,6 +317,12 @@ def write_pack(archive: Archive, case: Case, path: Path, *, made_by: str, made_a
         if not found:
             return
         damaged |= found  # once more, so that it says so itself
+
+
+def _as_signed(incident: StoredIncident, envelopes: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The data of an incident as its edge signed them, where less of them is kept at hand."""
+    told = (fields["after"] for fields in envelopes)
+    return next((after for after in told if at_hand(after) == incident.record), incident.record)
 
 
 def safe(text: str) -> str:

@@ -224,6 +224,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
             findings=[str(kind) for kind in findings] if isinstance(findings, list) else [incident.kind],
             facts=record["facts"] if isinstance(record["facts"], dict) else {},
             acts=[Act.model_validate({**act, "kind": str(act.get("kind"))}) for act in incident.acts],
+            acts_left_out=incident.acts_left_out,
             clips=[_segment(clip) for clip in view.store.clips_shown(incident.id)],
             verdicts=[
                 Judgement(

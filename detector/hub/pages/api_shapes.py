@@ -116,6 +116,7 @@ class IncidentInFull(Incident):
     findings: list[str]
     facts: dict[str, Any]
     acts: list[Act]
+    acts_left_out: int = Field(description="how many more there were: of very many, photos and the first are told")
     clips: list[Segment]
     verdicts: list[Judgement]
     confirmed_by: list[str] = Field(description="what replays found of it again")

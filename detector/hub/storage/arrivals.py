@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from detector.facts import names
 from detector.hub.storage.harm import harm
 from detector.hub.storage.stored import is_time
 
+# An hour of dense work beside a sweep may come to thousands of acts, a hundred times what else there is of an incident;
+# a page that lists it would read them all. The envelope has them.
+MOST_ACTS = 250
+LARGEST_RECORD = 128 * 1024  # letters of JSON, with its clips: so many acts and a picture full of boxes take half
 AHEAD_S = 300.0  # clocks of boxes may be ahead of the hub's by so much before anything is made of it
 
 
@@ -77,14 +82,32 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
         "zone": _zone(str(after["zone"])) if after.get("zone") else None,
         "spot": _zone(str(after["spot"])) if after.get("spot") else None,
         "score": _finite(after["score"]),
-        "record": after,
+        "record": at_hand(after),
         "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
     }
+    size = sum(len(json.dumps(state[name], ensure_ascii=False)) for name in ("record", "announced_clips"))
+    if size > LARGEST_RECORD:
+        raise ValueError(f"{size} letters are more than an edge has to tell of an incident")
     if not jpeg:
         return AlertRow(alert, state, None)
     when = {"sent_at": sent_at, "seq": alert["seq"]}
     picture = {"incident": incident, **when, "jpeg": jpeg}
     return AlertRow(alert, state, picture)
+
+
+def at_hand(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is kept at hand of what an edge told of an incident: of very many acts no more than `MOST_ACTS`.
+
+    Photos go before others, then earlier ones; `acts_left_out` says how many are in the envelope alone.
+    """
+    acts = told["acts"]
+    if len(acts) <= MOST_ACTS:
+        return told
+    photos_first = sorted(
+        range(len(acts)), key=lambda n: not (isinstance(acts[n], dict) and acts[n].get("kind") == "photo")
+    )
+    kept = [acts[n] for n in sorted(photos_first[:MOST_ACTS])]
+    return {**told, "acts": kept, "acts_left_out": len(acts) - MOST_ACTS}
 
 
 def _by_our_clock(started_at: float, ended_at: float, sent_at: float, received_at: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from detector.facts import count
 from detector.sentences import photos_counted
 from detector.values import DAY_S
 
@@ -83,6 +84,11 @@ class StoredIncident:
         acts = [act for act in self.record["acts"] if isinstance(act, dict)]
         timed = [act for act in acts if is_time(act.get("started_at_unix")) and is_time(act.get("ended_at_unix"))]
         return sorted(timed, key=lambda act: float(act["started_at_unix"]))
+
+    @property
+    def acts_left_out(self) -> int:
+        """How many acts there were beside `acts`: of very many, its edge's envelopes alone have all (`arrivals`)."""
+        return count(self.record, "acts_left_out")
 
     @property
     def photos(self) -> int:

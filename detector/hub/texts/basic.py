@@ -158,6 +158,7 @@ ZH = {
     "act_unclear": "看不清",
     "act_jump": "跳到 {time} {act}",
     "acts": "动作",
+    "acts_left_out": "另有 {n} 个动作，见证据包里边缘设备签署的数据",
     "facts": "事实",
     "fact_kind": "类型",
     "fact_when": "时间",
@@ -450,6 +451,8 @@ EN = {
     "act_unclear": "Unclear",
     "act_jump": "Jump to {time} {act}",
     "acts": "Acts",
+    "acts_left_out": "one more is in the data that its edge box signed, in an evidence pack|"
+    "{n} more are in the data that its edge box signed, in an evidence pack",
     "facts": "Facts",
     "fact_kind": "Kind",
     "fact_when": "When",
