@@ -13,11 +13,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
+from detector import wire
 from detector.config import Calendar, HubConfig, Shift
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.budget import ALERT, DIGEST, Budget, budget_of
+from detector.hub.storage.schema import edge_keys
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Digested
 from detector.hub.storage.wanted import Wanted
@@ -113,6 +118,45 @@ def test_what_exceeds_the_budget_goes_to_the_digest_and_none_is_lost(few: Store,
     evening = NOON + 9 * 3600
     few.add_alerts([envelope(8, incident="i8", severity="warning", started_at_unix=evening)], evening)
     assert lanes(few)["i8"] == ALERT
+
+
+def let_in(store: Store, *boxes: str) -> None:
+    for box in boxes:
+        EdgeKeys(store.database).trust("shanghai", box, wire.public_key_text(Ed25519PrivateKey.generate()), NOON)
+
+
+def warnings(store: Store, edge: str, count: int, severity: str = "warning") -> list[str]:
+    """Lanes of so many incidents that a box tells one after another."""
+    names = [f"{edge}-{severity}-{n}" for n in range(count)]
+    for n, name in enumerate(names):
+        fields = make_envelope(n + 1, edge=edge, epoch=severity, incident=name, severity=severity)
+        store.add_alerts([fields], NOON)
+    return [lanes(store)[name] for name in names]
+
+
+@pytest.mark.parametrize("flood", ["warning", "critical"])
+def test_a_box_that_tells_too_much_takes_no_other_boxes_place(store: Store, flood: str) -> None:
+    store.intake.budget = Budget(4)
+    let_in(store, "box1", "box2", "box3")
+    warnings(store, "box1", 9, flood)
+    for box in ("box2", "box3"):
+        assert warnings(store, box, 4) == [ALERT, ALERT, DIGEST, DIGEST], "its share of 4, by three boxes, rounded up"
+    assert warnings(store, "box1", 1, "info") == [DIGEST]
+
+
+def test_a_box_has_the_whole_budget_while_others_are_quiet(store: Store) -> None:
+    store.intake.budget = Budget(4)
+    let_in(store, "box1", "box2")
+    assert warnings(store, "box1", 5) == [ALERT] * 4 + [DIGEST]
+
+
+def test_a_box_that_was_shut_out_has_no_share(store: Store) -> None:
+    store.intake.budget = Budget(4)
+    let_in(store, "box1", "box2", "box3", "box4")
+    warnings(store, "box1", 4)
+    with store.database.writing() as connection:
+        connection.execute(update(edge_keys).where(edge_keys.c.edge.in_(("box3", "box4"))).values(state="revoked"))
+    assert warnings(store, "box2", 3) == [ALERT, ALERT, DIGEST]
 
 
 def test_growing_worse_promotes_and_nothing_is_taken_back(few: Store, envelope: Build) -> None:

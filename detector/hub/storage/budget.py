@@ -3,6 +3,10 @@
 The owner sets how many alerts a shift takes. The first warnings of a shift are alerts; what comes after them, and what
 is only a note, waits in the digest. What is critical is always an alert, and counts. An alert never becomes digest;
 digest becomes an alert when it grows more severe and there is room, or when it turns critical.
+
+A box that tells too much, be it mad or in a thief's hands, takes no other's place: each box has its share of what a
+shift takes, rounded up, whatever others told before. So a shift has more than its number where one took more than its
+share, and never more than twice as many and one for each box.
 """
 
 from __future__ import annotations
@@ -37,7 +41,15 @@ class Budget:
         duty = self._shifts.at(at)
         return f"{duty.day} {duty.name}" if duty else f"{self._shifts.local(at).date()}"
 
-    def lane(self, severity: str, spent: int, before: tuple[str, str] | None = None) -> str:
+    def lane(
+        self,
+        severity: str,
+        spent: int,
+        before: tuple[str, str] | None = None,
+        *,
+        own: int | None = None,
+        boxes: int = 1,
+    ) -> str:
         """Whether an incident is an alert or goes to the digest.
 
         It depends on nothing but what came before it, so that the same messages in the same order decide the same.
@@ -46,6 +58,8 @@ class Budget:
             severity: Of the incident now; a word that this hub doesn't know counts as a warning.
             spent: How many alerts its shift has had.
             before: Severity and lane of the incident so far; `None` when it is new.
+            own: How many of those were of its own box; all when left out.
+            boxes: How many boxes share the budget.
         """
         if before is not None:
             severity_before, lane = before
@@ -55,7 +69,9 @@ class Budget:
             return ALERT
         if severity == Severity.INFO:
             return DIGEST
-        return ALERT if self.limit is None or spent < self.limit else DIGEST
+        if self.limit is None or spent < self.limit:
+            return ALERT
+        return ALERT if (spent if own is None else own) * boxes < self.limit else DIGEST
 
 
 def budget_of(config: HubConfig) -> Budget:

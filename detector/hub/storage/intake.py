@@ -19,6 +19,7 @@ from detector.hub.storage.schema import (
     alerts,
     also_in,
     dropped,
+    edge_keys,
     incidents,
     places,
     snapshots,
@@ -159,7 +160,8 @@ class Intake:
         columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
         known = connection.execute(select(*columns).where(incidents.c.id.in_(wanted)))
         standing = {row.id: dict(row._mapping) for row in known}
-        spent: Counter[str] = Counter()
+        boxes = _boxes(connection)
+        spent: dict[str, Counter[tuple[str, str]]] = {}
         newest: dict[str, dict[str, Any]] = {}
         given_way: dict[str, str] = {}
         for state in (row.incident for row in new):
@@ -176,7 +178,7 @@ class Intake:
             shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
             if shift not in spent:
                 # What a replay finds had its place among what live told; it takes none from live, though.
-                spent[shift] = sum(alerts_in(connection, one) for one in {shift, of_live})
+                spent[shift] = sum((_alerts_of_boxes(connection, one) for one in {shift, of_live}), Counter())
             so_far = (before["severity"], before["told"]) if before and before["told"] != DOUBLE else None
             other = beside(connection, {**state, "replayed_at": replayed_at}, before)
             if other is not None and other.gives_way:
@@ -186,8 +188,10 @@ class Intake:
                 same_as = other.id
                 if so_far is not None:  # it was shown until now
                     given_way[state["id"]] = other.id
-            told = DOUBLE if same_as else self.budget.lane(state["severity"], spent[shift], so_far)
-            spent[shift] += told == ALERT and (before is None or before["told"] != ALERT)
+            box, all_of = (state["site"], state["edge"]), spent[shift]
+            lane = self.budget.lane(state["severity"], all_of.total(), so_far, own=all_of[box], boxes=boxes)
+            told = DOUBLE if same_as else lane
+            all_of[box] += told == ALERT and (before is None or before["told"] != ALERT)
             of_replay = {"replayed_at": replayed_at, "same_as": same_as}
             standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told, **of_replay}
         return newest, given_way
@@ -276,6 +280,20 @@ def alerts_in(connection: Connection, shift: str) -> int:
     """How many alerts a shift has had (`Budget.shift` names it)."""
     query = select(func.count()).where(incidents.c.shift == shift, incidents.c.told == ALERT)
     return connection.execute(query).scalar_one()
+
+
+def _alerts_of_boxes(connection: Connection, shift: str) -> Counter[tuple[str, str]]:
+    """How many of them each box told, by site and edge."""
+    c = incidents.c
+    query = select(c.site, c.edge, func.count()).where(c.shift == shift, c.told == ALERT).group_by(c.site, c.edge)
+    return Counter({(site, edge): count for site, edge, count in connection.execute(query)})
+
+
+def _boxes(connection: Connection) -> int:
+    """How many boxes are in service, one at least."""
+    c = edge_keys.c
+    in_service = select(c.site, c.edge).where(c.state.not_in(("retired", "revoked"))).distinct().subquery()
+    return max(1, connection.execute(select(func.count()).select_from(in_service)).scalar_one())
 
 
 def _doubles_that_move(connection: Connection, states: Mapping[str, Mapping[str, Any]]) -> list[str]:

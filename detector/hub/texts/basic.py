@@ -88,7 +88,7 @@ ZH = {
     "no_more": "这一天就这些",
     "budget_used": "本班已用 {spent}/{limit}",
     "budget_full": "本班已用 {spent}/{limit}，其余进汇总",
-    "budget_why": "告警额度：每班 {limit} 条，超出的进汇总；严重的总是告警",
+    "budget_why": "告警额度：每班 {limit} 条，超出的进汇总；严重的总是告警，每台边缘设备也总有自己的一份",
     "by_hour": "今天各时段的告警数",
     "hour_count": "{hour} 点：{n} 起，最高为{severity}",
     "counts_without_cleared": "不含已授权和误报",
@@ -378,7 +378,8 @@ EN = {
     "no_more": "That was all of this day",
     "budget_used": "Shift: {spent}/{limit} used",
     "budget_full": "Shift: {spent}/{limit} used, the rest goes to the digest",
-    "budget_why": "Alert budget: {limit} a shift, what exceeds it goes to the digest; critical ones always alert",
+    "budget_why": "Alert budget: {limit} a shift, what exceeds it goes to the digest; critical ones always alert, "
+    "and each edge box always has its share",
     "by_hour": "Alerts by hour of today",
     "hour_count": "{hour}:00: {n}, worst: {severity}",
     "counts_without_cleared": "authorised and false alerts left out",
