@@ -22,6 +22,7 @@ from detector import wire
 from detector.config import Calendar, HubConfig, Shift
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.budget import ALERT, DIGEST, Budget, budget_of
+from detector.hub.storage.rights import Role
 from detector.hub.storage.schema import edge_keys
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Digested
@@ -157,6 +158,12 @@ def test_a_box_that_was_shut_out_has_no_share(store: Store) -> None:
     with store.database.writing() as connection:
         connection.execute(update(edge_keys).where(edge_keys.c.edge.in_(("box3", "box4"))).values(state="revoked"))
     assert warnings(store, "box2", 3) == [ALERT, ALERT, DIGEST]
+
+
+def test_who_sees_one_site_is_not_told_how_many_alerts_there_were_in_all(site: Any, envelope: Build) -> None:
+    site.store.add_alerts([envelope(1, incident="elsewhere", site="suzhou", edge="box9")], NOON)
+    assert "本班已用 1/" in site.client.get("/").text
+    assert "本班已用" not in site.somebody(Role.VIEWER, ["shanghai"]).get("/").text
 
 
 def test_growing_worse_promotes_and_nothing_is_taken_back(few: Store, envelope: Build) -> None:

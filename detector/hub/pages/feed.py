@@ -24,6 +24,7 @@ from detector.hub.pages.alarms import banner
 from detector.hub.pages.health import gaps_of_today
 from detector.hub.pages.view import Somebody, View, event_stream
 from detector.hub.storage.budget import ALERT, DIGEST, LANES
+from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.storage.stored import VERDICTS, Digested, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
 from detector.names import natural
@@ -238,7 +239,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "cameras": cameras,
         "look": overview(view.parts.keys.in_service(cameras)),
         "spent": view.store.alerts_in(budget.shift(view.now)),
-        "limit": budget.limit,
+        "limit": budget.limit if view.scope == EVERYWHERE else None,  # it is of all places together
         "gaps": gaps_of_today(view, start, cameras),
         **banner(view),
         "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
