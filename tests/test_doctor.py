@@ -58,6 +58,7 @@ def test_a_machine_that_runs_the_tests_can_run_labelwatch(capsys: pytest.Capture
         "runtimes",
         "model scene",
         "broker",
+        "confinement",
         "disk",
         "clock",
     } <= findings.keys()
@@ -146,6 +147,14 @@ def test_room_on_the_disk(tmp_path: Path, free_gib: float, state: str) -> None:
 @pytest.mark.parametrize(("code", "state"), [(0, FINE), (UNSYNCHRONISED, NOTE), (None, NOTE)])
 def test_the_clock(code: int | None, state: str) -> None:
     assert doctor.clock(lambda: code).state == state
+
+
+@pytest.mark.parametrize(
+    ("landlock", "state", "told"), [(-1, NOTE, "no Landlock"), (2, NOTE, "files alone"), (4, FINE, "other ports")]
+)
+def test_what_this_kernel_keeps_from_a_hijacked_reader(landlock: int, state: str, told: str) -> None:
+    found = doctor.confinement(lambda: landlock)
+    assert found.state == state and told in found.told and bool(found.hint) == (state == NOTE)
 
 
 def test_the_broker_for_production_and_the_one_for_the_demo() -> None:

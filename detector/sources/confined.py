@@ -26,6 +26,7 @@ READER = MappingProxyType(
 
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38  # prctl(2)
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # landlock(7)
+LANDLOCK_PORTS = 4  # the version from which on ports can be shut
 _BENEATH, _NET_PORT = 1, 2
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
@@ -72,7 +73,7 @@ def only_ports(*ports: int) -> bool:
     its reader to others that listen on the camera's own port, not to the services of the network it stands in.
     """
     call = ctypes.CDLL(None, use_errno=True)
-    if landlock_version() < 4:
+    if landlock_version() < LANDLOCK_PORTS:
         return False
     ruled = (ctypes.c_uint64 * 2)(0, _BIND_TCP | _CONNECT_TCP)
     rules = call.syscall(_CREATE_RULESET, ctypes.byref(ruled), ctypes.sizeof(ruled), 0)

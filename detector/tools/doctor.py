@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from detector.errors import ConfigError, LabelwatchError, MissingPart, NotThere, Problem, SourceUnavailable
 from detector.machine.resources import resource
 from detector.mqtt.broker import find_mosquitto
+from detector.sources.confined import LANDLOCK_PORTS, landlock_version
 from detector.values import LABELS
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def examine(data_dir: Path) -> Iterator[Finding]:
     yield from models()
     yield from weights()
     yield broker()
+    yield confinement()
     yield chinese_font()
     yield disk(data_dir)
     yield clock()
@@ -209,6 +211,18 @@ def broker(find: Callable[[], str | None] = find_mosquitto) -> Finding:
         hint = "for production: apt-get install mosquitto"
         return Finding("broker", NOTE, f"no mosquitto; the demo uses iotcore {version}", hint)
     return Finding("broker", BAD, "neither mosquitto nor iotcore", "apt-get install mosquitto")
+
+
+def confinement(version: Callable[[], int] = landlock_version) -> Finding:
+    """What the kernel keeps from a process that reads a camera or a stranger's file, should that be hijacked."""
+    what, told = "confinement", version() if sys.platform == "linux" else 0
+    if told < 1:
+        hint = "limits hold, but a hijacked one could read this user's files: Linux 5.13 with landlock among its lsm="
+        return Finding(what, NOTE, "no Landlock: who reads cameras and uploads is not shut off from files", hint)
+    if told < LANDLOCK_PORTS:
+        hint = "a camera may lead its reader to other services in reach: Linux 6.7 or newer"
+        return Finding(what, NOTE, f"Landlock {told} shuts who reads cameras and uploads off from files alone", hint)
+    return Finding(what, FINE, f"Landlock {told} shuts who reads cameras and uploads off from files and other ports")
 
 
 def chinese_font() -> Finding:
