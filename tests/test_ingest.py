@@ -17,13 +17,15 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from detector import wire
 from detector.clock import SystemClock
 from detector.config import Broker
+from detector.errors import WireError
 from detector.hub.edges import ingest as ingest_module
 from detector.hub.edges.heard import Heard
-from detector.hub.edges.ingest import Ingest
+from detector.hub.edges.ingest import LEAST, Ingest
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.database import Database
 from detector.mqtt.broker import EmbeddedBroker
 from tests.alerts.conftest import make_fields
+from tests.builders import SteppedClock
 from tests.hub.conftest import sqlite_url
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -473,6 +475,35 @@ def test_on_a_disk_that_is_nearly_full_an_edge_that_brought_much_waits_and_other
         assert ingest.stop(10.0)
 
 
+def test_who_says_very_much_at_once_waits_for_a_fair_pace_while_others_speak(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.edges.ingest.AT_ONCE", 4 * LEAST)
+    clock = SteppedClock()
+    ingest = Ingest(store, Broker(port=broker.port), clock, lambda _ids: None, keys=keys, key=HUB)
+    ingest.start()
+    two = {"site": "north", "edge": "box-2"}
+    try:
+        with closing(Sender(broker.port)) as sender:
+            assert soon(lambda: ingest.connected)
+            for n in range(9):
+                sender.say(ONE.alerts, alert(f"alone {n}"))
+            assert soon(lambda: len(sender.acked) == 9), "there was nobody to wait for it"
+            sender.say(TWO.alerts, alert("another's", **two))
+            assert soon(lambda: "another's" in sender.acked)
+            for n in range(9):
+                sender.say(ONE.alerts, alert(f"flood {n}"))
+            sender.say(TWO.alerts, alert("another's again", **two))
+            assert soon(lambda: "another's again" in sender.acked)
+            assert sender.acked.count("flood 3") == 1 and "flood 4" not in sender.acked
+            assert store.refusals == [(ONE.alerts, "too much at once: what isn't confirmed it says again")]
+            clock.at += 60
+            sender.say(ONE.alerts, alert("flood 4"))
+            assert soon(lambda: "flood 4" in sender.acked)
+    finally:
+        assert ingest.stop(10.0)
+
+
 def test_what_came_while_the_hub_was_away_is_taken_in_later(
     broker: Mosquitto, start: Callable[..., Ingest], store: MemoryStore
 ) -> None:
@@ -563,6 +594,25 @@ def test_an_alert_that_the_store_cannot_take_holds_up_no_other(sender: Sender, s
         sender._client.publish(ONE.alerts, wire.encode(alert(f"{n}")), qos=1)
     assert soon(lambda: sorted(sender.acked) == ["0", "1", "2", "4", "5"])
     assert any("3 can't be stored: OverflowError" in reason for _, reason in store.refusals)
+
+
+def test_what_one_edge_has_wrong_is_told_in_few_words_and_costs_no_other_its_commit(
+    keys: EdgeKeys, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Strict(MemoryStore):
+        def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+            if any(fields["id"].startswith("wrong") for fields in fields_list):
+                raise WireError("too much")
+            return super().add_alerts(fields_list, received_at)
+
+    strict = Strict()
+    of_two = [alert(f"right {n}", site="north", edge="box-2") for n in range(5)]
+    ingest = Ingest(strict, Broker(port=1), SteppedClock(), lambda _ids: None, keys=keys, key=HUB)
+    new, stored = ingest._keep([alert("wrong 1"), *of_two, alert("wrong 2"), alert("right")], 0.0)
+    assert new == [fields["id"] for fields in stored] == ["right", *(fields["id"] for fields in of_two)]
+    assert strict.batches == [1, 5]
+    assert [reason for _, reason in strict.refusals] == [f"wrong {n} can't be stored: too much" for n in (1, 2)]
+    assert not caplog.records
 
 
 def test_a_listener_that_fails_costs_nothing(

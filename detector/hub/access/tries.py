@@ -14,20 +14,20 @@ class TooManyTries(Exception):  # noqa: N818  (an answer to a visitor, not an er
 class TokenBucket:
     """So many tries at once per name, and one more every so many seconds; forgets names that are full again."""
 
-    def __init__(self, size: int, every_s: float, names: int = 10_000) -> None:
+    def __init__(self, size: float, every_s: float, names: int = 10_000) -> None:
         self._size = size
         self._every_s = every_s
         self._names = names
         self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, name: str, at: float) -> bool:
-        """Spend one try; tells whether there was one left."""
+    def take(self, name: str, at: float, cost: float = 1.0) -> bool:
+        """Spend one try, or so many; tells whether there were as many left."""
         with self._lock:
             spent = self._spent_now(name, at)
-            if spent + 1 > self._size:
+            if spent + cost > self._size:
                 return False
-            self._put(name, spent + 1, at)
+            self._put(name, spent + cost, at)
             return True
 
     def give_back(self, name: str, at: float) -> None:

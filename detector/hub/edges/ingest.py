@@ -7,6 +7,10 @@ thread owns the connection; after any failure, the store's included, it begins a
 session that the broker keeps brings back what was not acknowledged. Commands are told anew in every session: they
 carry a whole state and a version, so that a double does nothing, and a broker that lost them has them again.
 
+Edges take turns: the broker hands their messages over in the order they came, so that what one says without end would
+have all others wait. Once it has said very much at once, what else it says is let go unread, but for a fair pace: what
+the hub doesn't confirm, an edge says again. One that is alone has nobody to wait for it.
+
 What cameras show (views) is much, and none of it an alert: it comes after the alerts of its batch, many to a commit.
 
 A broker that begins anew knows nothing of the hub. What edges sent before the hub was back went nowhere, so they are
@@ -33,6 +37,7 @@ from detector import wire
 from detector.clock import Clock
 from detector.config import Broker
 from detector.errors import LabelwatchError, WireError
+from detector.hub.access.tries import TokenBucket
 from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.keys import EdgeKeys
@@ -53,9 +58,13 @@ KEEPALIVE_S = 30
 SESSION_S = 7 * 24 * 3600  # how long the broker keeps messages for a hub that is away; the outboxes keep them longer
 COMPLAIN_EVERY_S = 60.0
 KINDS_AT_ONCE = 200
+MOST_SPEAKING = 1000
 MOST_WISHES = 100
 SHORT_A_DAY = 64 * 2**20  # bytes of alerts that an edge may bring in a day while the disk is short
 OTHERS = ("…", "and others")
+# Bytes that an edge may say at once, and in each second after that; no message counts as less than `LEAST`, for each
+# has its cost. A month of alerts that waited for the hub is a few minutes' worth of it.
+AT_ONCE, A_SECOND, LEAST = 32 * 2**20, 4 * 2**20, 32 * 2**10
 
 
 class Watch(Protocol):
@@ -134,6 +143,8 @@ class Ingest:
         self._ready = threading.Event()
         self._is_new_here = False
         self._inbox: list[MQTTMessage] = []
+        self._allowed = TokenBucket(AT_ONCE, 1.0 / A_SECOND)
+        self._speaking: set[str] = set()  # edges that said anything
         self._early: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self._refused: Counter[tuple[str, str]] = Counter()
         self._recorded_at: dict[tuple[str, str], float] = {}
@@ -257,7 +268,8 @@ class Ingest:
         views: list[MQTTMessage] = []
         others: list[MQTTMessage] = []
         for message in messages:
-            (views if self._is_view(message) else others).append(message)
+            if self._has_its_turn(message, received_at):
+                (views if self._is_view(message) else others).append(message)
         with self._keys.together():
             believed = [alert for message in others if (alert := self._read(message, received_at)) is not None]
         new, stored = self._keep(believed, received_at)
@@ -275,6 +287,20 @@ class Ingest:
             self._show(views[n : n + VIEWS_AT_ONCE], received_at)
         for message in messages:
             client.ack(message.mid, message.qos)
+
+    def _has_its_turn(self, message: MQTTMessage, at: float) -> bool:
+        """Whether a message is to be dealt with: others wait, and its edge has said very much."""
+        try:
+            topic = message.topic
+            edge = "/".join(wire.topic_owner(topic))
+        except (UnicodeDecodeError, WireError):
+            return True  # it is refused
+        if len(self._speaking) < MOST_SPEAKING:
+            self._speaking.add(edge)
+        if len(self._speaking) < 2 or self._allowed.take(edge, at, max(LEAST, len(message.payload))):
+            return True
+        self._refuse(topic, "too much at once: what isn't confirmed it says again", at)
+        return False
 
     def _is_view(self, message: MQTTMessage) -> bool:
         try:
@@ -386,25 +412,29 @@ class Ingest:
     def _keep(self, alerts: list[Mapping[str, Any]], at: float) -> tuple[list[str], list[Mapping[str, Any]]]:
         """Store alerts; ids that were new, and the alerts that are stored now.
 
-        Where the batch fails they are tried one by one, so that one that the store can't take does not hold up all
-        others for ever. Where the store takes nothing at all, its error comes out.
+        Where the batch fails, those of each edge are tried by themselves, and where that fails one by one, so that one
+        that the store can't take does not hold up all others for ever. Where the store takes nothing at all, its error
+        comes out.
         """
         if not alerts:
             return [], []
         try:
             return self._store.add_alerts(alerts, at), alerts
-        except Exception:
-            logger.warning("a batch could not be stored; trying one by one", exc_info=True)
-        new: list[str] = []
-        stored: list[Mapping[str, Any]] = []
+        except Exception as error:  # noqa: BLE001  (if the store is at fault, putting it on record fails too)
+            refused = error
+        if len(alerts) == 1:
+            topic = wire.Topics(alerts[0]["site"], alerts[0]["edge"]).alerts
+            why = str(refused) if isinstance(refused, WireError) else type(refused).__name__
+            self._refuse(topic, f"{alerts[0]['id'][:40]} can't be stored: {why}", at)
+            return [], []
+        if not isinstance(refused, WireError):
+            logger.warning("a batch could not be stored; trying its parts", exc_info=refused)
+        by_edge: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
         for fields in alerts:
-            try:
-                new += self._store.add_alerts([fields], at)
-                stored.append(fields)
-            except Exception as error:  # noqa: BLE001  (if the store is at fault, putting it on record fails too)
-                topic = wire.Topics(fields["site"], fields["edge"]).alerts
-                self._refuse(topic, f"{fields['id']} can't be stored: {type(error).__name__}", at)
-        return new, stored
+            by_edge[fields["site"], fields["edge"]].append(fields)
+        parts = list(by_edge.values()) if len(by_edge) > 1 else [[fields] for fields in alerts]
+        kept = [self._keep(part, at) for part in parts]
+        return [name for new, _ in kept for name in new], [fields for _, stored in kept for fields in stored]
 
     def _refuse(self, topic: str, reason: str, at: float) -> None:
         """Count a message that is not believed; the first of its kind within a minute goes on record.
