@@ -41,6 +41,7 @@ from detector.hub.pages import add_pages
 from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
 from detector.hub.patience import Door, Patient
+from detector.hub.seldom import have_log_be_brief
 from detector.hub.storage.lock import DataLock
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.janitor import Janitor
@@ -249,6 +250,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
         LabelwatchError: It can't start.
     """
     return_freed_memory()
+    have_log_be_brief()
     stopping = threading.Event()
     former = {sig: signal.signal(sig, lambda *_: stopping.set()) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
