@@ -218,10 +218,10 @@ def test_a_stranger_s_endless_body_is_not_kept_in_memory(how: str, hub: Hub) -> 
     assert is_served(hub)
 
 
-def test_of_many_who_publish_at_once_few_are_held_in_memory(hub: Hub) -> None:
+def test_of_many_strangers_who_publish_at_once_few_are_held_in_memory(hub: Hub) -> None:
     head = b"POST /api/replays/shanghai/box1 HTTP/1.1\r\nHost: hub\r\nContent-Length: 9000\r\n\r\n"
     with ExitStack() as crowd:
-        begun = [crowd.enter_context(call(hub)) for _ in range(replay_intake.AT_ONCE)]
+        begun = [crowd.enter_context(call(hub)) for _ in range(replay_intake.STRANGERS)]
         for connection in begun:
             connection.sendall(head)
         until = time.monotonic() + LONG_S

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -26,6 +29,7 @@ from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
 from detector.hub.notices.rules import Rule
 from detector.hub.notices.services import check
+from detector.hub.replay_intake import STRANGERS
 from detector.hub.storage.stored import StoredIncident
 from detector.recorded.ledger import LEDGER
 from detector.recorded.publishing import _after, read_results
@@ -202,6 +206,22 @@ def test_a_replay_is_in_the_feed_once_while_live_goes_on_and_no_phone_rings(
     assert sorted(path.name for path in (out / "clips").iterdir()) == sorted(
         path.name for path in (results / "clips").iterdir()
     ), "what was replayed stays as it is"
+
+
+def test_slow_strangers_keep_no_replay_from_being_published(
+    office: Office, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configured(tmp_path / "box", office.hub.url, office.broker.port)
+    key = wire.public_key_text(load_identity(file.parent / "data"))
+    office.hub._parts.keys.trust("shanghai", "box1", key, time.time())
+    address = urlsplit(office.hub.url)
+    with ExitStack() as slow:
+        visitors = [slow.enter_context(socket.create_connection((address.hostname, address.port))) for _ in range(8)]
+        for visitor in visitors:
+            head = b"POST /api/replays/shanghai/box1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+            visitor.sendall(head + b"z" * 100)
+        assert soon(lambda: len(select.select(visitors, [], [], 0)[0]) == 8 - STRANGERS), "others are to come again"
+        assert published(out, file, capsys)["left"] == 0
 
 
 def test_what_live_had_found_is_confirmed_and_another_machine_adds_nothing(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,11 +18,15 @@ from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.retention import Retention
 from detector.names import is_name
-from detector.wire.replays import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, check
+from detector.wire.replays import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, bringer, check
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 4  # each is held in memory whole before it is known whose it is
+Box = tuple[str, str]  # site and edge
+
+# Each is held in memory whole. Who doesn't say who they are may take their time with it, in a place that no edge is in.
+AT_ONCE, STRANGERS = 3, 1
+CLAIM_LIFE_S = 15 * 60.0
 
 
 class ReplayIntake:
@@ -36,9 +40,6 @@ class ReplayIntake:
         audit: Is told who published how much.
         clock: Tells the time.
         on_stored: Called when something new is there.
-
-    Attributes:
-        room: For those that are being read.
     """
 
     def __init__(
@@ -54,7 +55,30 @@ class ReplayIntake:
         self._store, self._keys, self._key = store, keys, key
         self._retention, self._audit, self._clock = retention, audit, clock
         self._on_stored = on_stored
-        self.room = asyncio.Semaphore(AT_ONCE)
+        # In the event loop's thread only: who is being read; `None` is somebody unknown.
+        self._here: list[Box | None] = []
+
+    def who(self, site: str, edge: str, headers: Mapping[str, str]) -> Box | None:
+        """The edge that publishes, if the headers of its request say so and are believed."""
+        try:
+            fields, now = bringer(headers, site, edge), self._clock.now()
+            self._keys.believe(fields, signed_at=fields["at"], at=now)
+        except WireError:
+            return None
+        return (site, edge) if abs(fields["at"] - now) <= CLAIM_LIFE_S else None
+
+    @contextmanager
+    def place(self, who: Box | None) -> Iterator[bool]:
+        """A place for a body to be read in, once for each edge; whether there was one."""
+        same = [one for one in self._here if (one is None) == (who is None)]
+        has_place = len(same) < STRANGERS if who is None else who not in same and len(same) < AT_ONCE
+        if has_place:
+            self._here.append(who)
+        try:
+            yield has_place
+        finally:
+            if has_place:
+                self._here.remove(who)
 
     def take(self, site: str, edge: str, body: bytes) -> bytes:
         """Store envelopes, a line each; the signed answer.

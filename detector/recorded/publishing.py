@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import wire
 from detector.alerts.clip_queue import Clip
@@ -46,6 +47,7 @@ from detector.wire.replays import (
     PATH,
     REFUSED,
     Answer,
+    bringer_headers,
     envelope_id,
     marked,
     read_answers,
@@ -234,7 +236,7 @@ class _Publishing:
             yield batch
 
     def _signed(self, fields: dict[str, Any], record: Mapping[str, Any]) -> bytes:
-        now, key = self._clock.now(), load_identity(self._config.data_dir)
+        now, key = self._clock.now(), self._key()
         self._seq = max(self._seq + 1, round(now * 1000))
         picture = self._file(record.get("snapshot"))
         whole = {
@@ -246,13 +248,17 @@ class _Publishing:
         }  # fmt: skip
         return wire.encode(wire.signed(wire.decode(wire.encode(whole)), key)) + b"\n"
 
+    def _key(self) -> Ed25519PrivateKey:
+        return load_identity(self._config.data_dir)  # which may be replaced meanwhile
+
     def _post(self, client: httpx.Client, batch: Mapping[str, tuple[str, bytes]]) -> None:
         """Send some envelopes, and put on record what the hub says of each."""
         url = self._hub + PATH.format(site=self._config.site, edge=self._config.edge)
         body = b"".join(line for _, line in batch.values())
 
         def send() -> httpx.Response:
-            answer = client.post(url, content=body, headers={"Content-Type": "application/x-ndjson"})
+            who = bringer_headers(self._config.site, self._config.edge, self._clock.now(), self._key())
+            answer = client.post(url, content=body, headers={"Content-Type": "application/x-ndjson", **who})
             if answer.status_code in AGAIN_LATER:
                 raise NotNowError(f"the hub answered {answer.status_code}")
             return answer

@@ -82,14 +82,14 @@ def clip_claim(headers: Mapping[str, str], *, incident: str, segment: int, what:
     claim: dict[str, Any] = {
         "incident": incident,
         "segment": segment,
-        "site": _header(headers, "Site"),
-        "edge": _header(headers, "Edge"),
-        "camera": _header(headers, "Camera"),
-        "sha256": _header(headers, "Sha256"),
-        "size": _header_number(headers, "Size", whole=True),
-        "started_at": _header_number(headers, "Started-At"),
-        "duration_s": _header_number(headers, "Duration"),
-        "at": _header_number(headers, "At"),
+        "site": header(headers, "Site"),
+        "edge": header(headers, "Edge"),
+        "camera": header(headers, "Camera"),
+        "sha256": header(headers, "Sha256"),
+        "size": header_number(headers, "Size", whole=True),
+        "started_at": header_number(headers, "Started-At"),
+        "duration_s": header_number(headers, "Duration"),
+        "at": header_number(headers, "At"),
     }
     if what is not None:
         claim["what"] = what
@@ -109,19 +109,29 @@ def verify_clip(
         WireError: A header is missing or malformed, or the signature does not fit.
     """
     claim = clip_claim(headers, incident=incident, segment=segment, what=what)
-    verify({**claim, "signature": _header(headers, "Signature")}, public_key)
+    verify({**claim, "signature": header(headers, "Signature")}, public_key)
     return claim
 
 
-def _header(headers: Mapping[str, str], name: str) -> str:
+def header(headers: Mapping[str, str], name: str) -> str:
+    """One of our headers of a request, by its last words.
+
+    Raises:
+        WireError: It is missing.
+    """
     text = headers.get(f"X-Labelwatch-{name}")
     if not text:
         raise WireError(f"X-Labelwatch-{name} is missing")
     return text
 
 
-def _header_number(headers: Mapping[str, str], name: str, *, whole: bool = False) -> float | int:
-    text = _header(headers, name)
+def header_number(headers: Mapping[str, str], name: str, *, whole: bool = False) -> float | int:
+    """One that is a number of no less than 0.
+
+    Raises:
+        WireError: It is missing, or none.
+    """
+    text = header(headers, name)
     try:
         number = int(text) if whole else round(float(text), 3)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """What travels when a replay is published: envelopes go to the hub by HTTP, a line each; its signed answer comes back.
 
-    POST /api/replays/{site}/{edge}   lines of JSON: envelopes as live sends them, marked by `replay` in `after`
+    POST /api/replays/{site}/{edge}   lines of JSON: envelopes as live sends them, marked by `replay` in `after`; in the
+                                      headers who brings them, signed (`bringer_headers`), from 2026-11 on
     200                               what became of each, signed by the hub as acknowledgements are (`to_edge`)
     401, 413, 422                     nothing of it is taken: `reason` says why
     503                               others publish just now: it may be sent again
@@ -16,8 +17,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from detector import wire
 from detector.errors import WireError
+from detector.wire.clips import header, header_number
+from detector.wire.signatures import signed
 
 PATH = "/api/replays/{site}/{edge}"
 MOST = 100  # envelopes at once
@@ -43,6 +48,32 @@ class Answer:
     shown: str = ""
     wants_clip: bool = False
     why: str = ""
+
+
+def bringer_headers(site: str, edge: str, at: float, key: Ed25519PrivateKey) -> dict[str, str]:
+    """Headers that say who publishes, before the body has come: so an edge needn't wait with strangers who are slow.
+
+    Args:
+        site: Of the edge.
+        edge: Its name.
+        at: Unix seconds now.
+        key: The edge's.
+    """
+    told = {"X-Labelwatch-At": f"{at:.3f}"}
+    return {**told, "X-Labelwatch-Signature": signed(_bringer(told, site, edge), key)["signature"]}
+
+
+def bringer(headers: Mapping[str, str], site: str, edge: str) -> dict[str, Any]:
+    """What such headers say, to be verified: `at` (Unix seconds), `edge`, `site`, `signature`, `what`.
+
+    Raises:
+        WireError: A header is missing or malformed.
+    """
+    return {**_bringer(headers, site, edge), "signature": header(headers, "Signature")}
+
+
+def _bringer(headers: Mapping[str, str], site: str, edge: str) -> dict[str, Any]:
+    return {"what": "replay", "site": site, "edge": edge, "at": header_number(headers, "At")}
 
 
 def replay_id(incident: str, edge: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from detector.hub.evidence.cases import Cases
 from detector.hub.integrations.world import Observer
 from detector.hub.notices.pauses import Pauses
 from detector.hub.notices.rules import Rule
+from detector.hub.replay_intake import AT_ONCE
 from detector.hub.storage.budget import Budget
 from detector.hub.storage.schema import clips, incidents
 from detector.hub.storage.store import Store
@@ -30,7 +32,7 @@ from detector.hub.upkeep.retention import Retention
 from detector.hub.watch.health import Health
 from detector.tools.verify import HOLDS, verify
 from detector.values import DAY_S
-from detector.wire.replays import MOST, envelope_id, marked, read_answers
+from detector.wire.replays import MOST, bringer_headers, envelope_id, marked, read_answers
 from tests.hub.conftest import NOON, Site, make_envelope
 from tests.hub.evidence_parts import Office
 
@@ -340,6 +342,28 @@ def test_what_is_published_is_answered_and_signed_by_the_hub(site: Site) -> None
     assert told == [("known", "inc-1-replay-box1", True), ("known", "live", False)]
     line = next(one for one in site.parts.audit.entries() if one.action == "replay_published")
     assert line.user == "shanghai/box1" and line.details == {"incidents": 1, "confirmed": 1}
+
+
+def test_an_edge_is_known_by_what_it_signed_just_now(site: Site) -> None:
+    intake, clock = site.parts.replays, site.clock
+    headers = bringer_headers("shanghai", "box1", clock.now(), site.key)
+    assert intake.who("shanghai", "box1", headers) == ("shanghai", "box1")
+    by_another = bringer_headers("shanghai", "box1", clock.now(), Ed25519PrivateKey.generate())
+    for told in ({}, by_another, {**headers, "X-Labelwatch-At": f"{clock.now() + 1:.3f}"}):
+        assert intake.who("shanghai", "box1", told) is None
+    assert intake.who("shanghai", "box2", headers) is None
+    clock.at += 3600
+    assert intake.who("shanghai", "box1", headers) is None, "somebody may have overheard it"
+
+
+def test_an_edge_has_one_place_to_publish_and_takes_none_from_strangers_or_others(site: Site) -> None:
+    intake = site.parts.replays
+    boxes = [("shanghai", f"box{n}") for n in range(AT_ONCE + 1)]
+    with ExitStack() as here:
+        places = [here.enter_context(intake.place(who)) for who in (None, None, boxes[0], *boxes)]
+        assert places == [True, False, True, False, *[True] * (AT_ONCE - 1), False]
+    with intake.place(boxes[-1]) as has_place:
+        assert has_place
 
 
 def _of_live(fields: dict[str, Any]) -> dict[str, Any]:

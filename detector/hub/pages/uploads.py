@@ -43,11 +43,12 @@ async def take_side(request: Request, incident_id: str, segment: int) -> Respons
 async def take_replay(request: Request, site: str, edge: str) -> Response:
     """Take what a replay found; who comes while others are being taken is asked to come again."""
     parts: Parts = request.app.state.parts
-    if parts.replays.room.locked():
-        return JSONResponse({"reason": "others are publishing just now"}, 503, {"Retry-After": "5"})
     if parts.clips.is_nearly_full():
         return JSONResponse({"reason": "the hub's disk is nearly full"}, 503, {"Retry-After": "60"})
-    async with parts.replays.room:
+    who = await run_sync(parts.replays.who, site, edge, request.headers)
+    with parts.replays.place(who) as has_place:
+        if not has_place:
+            return JSONResponse({"reason": "others are publishing just now"}, 503, {"Retry-After": "5"})
         return await _replay_taken(request, parts, site, edge)
 
 
