@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -219,6 +220,19 @@ def test_what_is_more_than_any_edge_has_to_tell_is_refused(store: Store, envelop
     with pytest.raises(WireError, match="more than an edge has to tell"):
         store.add_alerts([envelope(1, **told)], NOON)
     assert store.feed() == []
+
+
+def test_a_box_that_makes_names_up_fills_no_filters(
+    store: Store, envelope: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.storage.intake.MOST_PLACES", 60)
+    store.add_alerts([envelope(1, incident="elsewhere", site="suzhou", edge="box2")], NOON)
+    for n in range(4):
+        zones = [f"{n} zone {k}" for k in range(1000)]
+        store.add_alerts([envelope(n + 1, incident=f"i{n}", facts={"other_zones": zones})], NOON)
+    offered = Counter(place.site for place in Overview(store.database).places())
+    assert offered == {"shanghai": 60, "suzhou": 1}
+    assert len(store.feed()) == 5
 
 
 def test_the_fullest_picture_that_an_edge_tells_of_is_taken(store: Store, envelope: Build) -> None:

@@ -19,6 +19,7 @@ from detector.hub.storage.stored import is_time
 # a page that lists it would read them all. The envelope has them.
 MOST_ACTS = 250
 LARGEST_RECORD = 128 * 1024  # letters of JSON, with its clips: so many acts and a picture full of boxes take half
+MOST_OTHER_ZONES = 50  # of one incident that it is found by
 AHEAD_S = 300.0  # clocks of boxes may be ahead of the hub's by so much before anything is made of it
 
 
@@ -188,7 +189,8 @@ def _zone(name: str) -> str:
 
 def other_zones(record: Mapping[str, Any]) -> list[str]:
     """Zones, named as an incident's own is, where some of it was done beside that one: from its record."""
-    return sorted({zone for name in names(record["facts"], "other_zones") if (zone := _zone(name))})
+    told = names(record["facts"], "other_zones")[:MOST_OTHER_ZONES]
+    return sorted({zone for name in told if (zone := _zone(name))})
 
 
 def title_of(record: Mapping[str, Any]) -> str:

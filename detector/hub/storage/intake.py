@@ -27,6 +27,7 @@ from detector.hub.storage.schema import (
 )
 from detector.hub.storage.spots import beside
 
+MOST_PLACES = 5000  # of one site that the feed's filters offer: a box may make names up
 KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
 
 
@@ -213,11 +214,20 @@ class Intake:
             for state in states
             for zone in (state["zone"] or "", *other_zones(state["record"]))
         }
+        c = places.c
+        known = select(c.site, func.count()).where(c.site.in_({site for site, _, _ in found})).group_by(c.site)
+        counts: Counter[str] = Counter({row[0]: row[1] for row in connection.execute(known)})
+        rows = []
+        for place in sorted(found):
+            counts[place[0]] += 1
+            if counts[place[0]] <= MOST_PLACES:
+                rows.append((*place, found[place]))
+        if not rows:
+            return
         key = ("site", "camera", "zone")
         renamed = places.c.title != self._insert(places).excluded.title
         upsert = self._database.upsert(places, key, ["title"], where=renamed)
-        names = (*key, "title")
-        connection.execute(upsert, [dict(zip(names, (*place, found[place]), strict=True)) for place in sorted(found)])
+        connection.execute(upsert, [dict(zip((*key, "title"), row, strict=True)) for row in rows])
 
     def _count_streams(self, connection: Connection, rows: Iterable[AlertRow]) -> None:
         seqs: dict[tuple[str, str, str], list[int]] = {}
