@@ -99,8 +99,10 @@ class Hall:
         return [k for k in order if self.up[k] or rng.random() < aside][:count]
 
 
-def hall(rng: Random, tall: float, rows: int = 4, columns: int = 10) -> Hall:
-    """Parcels of 25 to 50 cm in rows across the floor; near the camera people are `tall` pixels."""
+def hall(rng: Random, tall: float, rows: int = 4, columns: int = 10, up: float = UP) -> Hall:
+    """Parcels of 25 to 50 cm in rows across the floor, this share of them label up; near the camera people are `tall`
+    pixels.
+    """
     empty, parcels = Hall(tall, (), ()), []
     for row in range(rows):
         y = FLOOR[0] + 40 + (FLOOR[1] - FLOOR[0] - 60) * (row + 0.5) / rows
@@ -111,7 +113,7 @@ def hall(rng: Random, tall: float, rows: int = 4, columns: int = 10) -> Hall:
             width, height = rng.uniform(0.25, 0.5) * metre, rng.uniform(0.2, 0.35) * metre
             x = left + step * column + rng.uniform(-0.05, 0.05) * metre
             parcels.append((x, y - height, x + min(width, 0.92 * step), y))
-    return Hall(tall, tuple(parcels), tuple(rng.random() < UP for _ in parcels))
+    return Hall(tall, tuple(parcels), tuple(rng.random() < up for _ in parcels))
 
 
 def ordinary(rng: Random, place: Hall) -> Plan:

@@ -14,6 +14,9 @@ stays the same, so that runs of one seed differ by the borders alone.
 sweep has found it. So it is as in scenes rendered twice (`scenes/stills.py --across`): who is overlooked by one camera
 is hardly more likely to be by the other.
 
+The case that labelwatch exists for is a patch of parcels all turned label up, photographed from end to end.
+`--patches` are such: after how many photos was somebody told of a sweep, by the photos alone?
+
 Who does this for a living comes again. `--couriers` are people who each sweep `--visits` times, in the same style and
 from the same parcel on: after how many visits was one of them told?
 
@@ -48,7 +51,7 @@ from simulation.noise import LOOKS, SAME_PERSON, Looks, MeasuredLook, ParcelNois
 
 from detector.assembly import build_pipeline
 from detector.cli.arguments import positive
-from detector.config import Analysis, Camera, EdgeConfig, Zone
+from detector.config import Analysis, Camera, EdgeConfig, Rules, Zone
 from detector.coverage import least_height_px
 from detector.media.pictures import Bgr
 from detector.pipeline import Pipeline
@@ -59,7 +62,9 @@ MONTH_H = 60.0
 START = 1_790_000_000.0
 TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phones there are about 15 to 43 pixels
 THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
+WITHIN = (5, 10, 15, 20, 30, 40, 60)  # photos of a patch
 STAY_S = 3600.0
+TURNED = 0.9  # share of a patch's parcels that were turned label up: 18 of 20
 CALM_S = 200.0  # after a visit, so that what comes later is another incident
 
 LastLooks = dict[tuple[int, str], tuple[MeasuredLook, float, Step]]
@@ -97,25 +102,30 @@ class Visitor:
 
 @dataclass
 class Told:
-    """What came of a simulation: incidents in their last state, and what ran."""
+    """What came of a simulation: incidents in their last state, when its photos first made it a sweep, and what ran."""
 
     incidents: dict[str, Incident] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
     frames: int = 0
     seconds: float = 0.0
 
-    def take(self, updates: Iterable[IncidentUpdate]) -> None:
+    def take(self, updates: Iterable[IncidentUpdate], now: float) -> None:
         """Remember the last word on each incident."""
         for update in updates:
             self.incidents[update.after.id] = update.after
+            # A patch label up is told as such, and makes a warning of a note: that shall not count for the photos.
+            if is_sweep(update.after) and update.after.score >= Rules().sweep.sure:
+                self.since.setdefault(update.after.id, now)
 
     @property
     def sweeps(self) -> list[Incident]:
-        """Label photography of warning or graver."""
-        return [
-            i
-            for i in self.incidents.values()
-            if i.kind is IncidentKind.LABEL_PHOTOGRAPHY and i.severity.rank >= Severity.WARNING.rank
-        ]
+        """Those told as sweeps."""
+        return [i for i in self.incidents.values() if is_sweep(i)]
+
+
+def is_sweep(incident: Incident) -> bool:
+    """Whether it is label photography of warning or graver."""
+    return incident.kind is IncidentKind.LABEL_PHOTOGRAPHY and incident.severity.rank >= Severity.WARNING.rank
 
 
 class GivenDetector:
@@ -166,16 +176,19 @@ class World:
         tall: Pixels of a person near the camera.
         zones: How many upright strips of equal width the picture is cut into, each a storage zone.
         cameras: How many see all this, each from another side, but alike far off.
+        patch: Whether there are twice as many parcels, and `TURNED` of them label up.
 
     Attributes:
         views: One for each.
         told: What came of it.
     """
 
-    def __init__(self, seed: int, looks: Looks, tall: float, zones: int = 1, cameras: int = 1) -> None:
+    def __init__(
+        self, seed: int, looks: Looks, tall: float, zones: int = 1, cameras: int = 1, *, patch: bool = False
+    ) -> None:
         self._rng = Random(seed)
         self._looks, self.now = looks, START
-        self.hall = hall(self._rng, tall)
+        self.hall = hall(self._rng, tall, rows=8, up=TURNED) if patch else hall(self._rng, tall)
         self._there = np.ones(len(self.hall.parcels), bool)
         self._gone: list[tuple[float, int]] = []
         draws = [(self._rng, np.random.default_rng(seed))]
@@ -194,7 +207,7 @@ class World:
     def finish(self) -> None:
         """The recording is over."""
         for view in self.views:
-            self.told.take(view.pipeline.finish())
+            self.told.take(view.pipeline.finish(), self.now)
 
     def _look(self, visitors: Sequence[Visitor]) -> None:
         self._gone, back = [g for g in self._gone if g[0] > self.now], [n for t, n in self._gone if t <= self.now]
@@ -206,7 +219,7 @@ class World:
             view.detector.found = Detections.joined([as_detections(rows), view.parcels(self._there)])
             frame = view.frame(self.told.frames // len(self.views), self.now)
             began = time.perf_counter()
-            self.told.take(view.pipeline.process(frame))
+            self.told.take(view.pipeline.process(frame), self.now)
             self.told.seconds += time.perf_counter() - began
             self.told.frames += 1
 
@@ -240,9 +253,11 @@ def strips(number: int) -> list[Zone]:
     ]
 
 
-def measured_world(seed: int, tall: float, zones: int = 1, cameras: int = 1, **looks: Any) -> World:
+def measured_world(
+    seed: int, tall: float, zones: int = 1, cameras: int = 1, *, patch: bool = False, **looks: Any
+) -> World:
     """A world with looks from a file; arguments as of `World` and `Looks.read`."""
-    return World(seed, Looks.read(**looks), tall, zones, cameras)
+    return World(seed, Looks.read(**looks), tall, zones, cameras, patch=patch)
 
 
 def pictures(noise: np.random.Generator) -> list[np.ndarray]:
@@ -361,6 +376,26 @@ def one_courier(job: tuple[int, float, str, int, dict[str, Any]]) -> dict[str, A
             "tall_there": round(world.hall.height(world.hall.parcels[first][3]), 1)}  # fmt: skip
 
 
+def one_patch(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
+    """A patch turned label up and photographed from end to end: how many photos had been taken when that was told?"""
+    seed, tall, style, settings = job
+    world = measured_world(seed, tall, patch=True, **settings)
+    plan = sweep(Random(seed + 1), world.hall, style, photos=len(world.hall.parcels))
+    visitor = Visitor(plan, world.now + 5)
+    world.run([visitor], visitor.ends + CALM_S)
+    world.finish()
+    first = min(world.told.since.values(), default=inf)
+    taken, at = 0, visitor.begins
+    for step in plan.steps:
+        taken, at = taken + (step.act == "photo" and at < first), at + step.seconds
+    feet = [step.feet[1] for step in plan.steps if step.act == "photo"]
+    return {
+        "tall": tall, "style": style, "photos": len(feet), "found": first < inf, "told_after": taken,
+        "told_after_s": first - visitor.begins if first < inf else None, "seconds": plan.seconds,
+        "tall_there": round(float(np.median([world.hall.height(y) for y in feet])), 1),
+    }  # fmt: skip
+
+
 def share(found: int, of: int) -> dict[str, float | int | None]:
     """A share with its 95 % interval."""
     if not of:
@@ -381,6 +416,7 @@ def summary(
     sweeps: Sequence[dict[str, Any]],
     couriers: Sequence[dict[str, Any]] = (),
     stays: Sequence[dict[str, Any]] = (),
+    patches: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Figures of all runs, by how tall people are and by style."""
     phone = {tall: round(tall * PHONE_M / TALL_M) for tall in TALL}
@@ -419,6 +455,7 @@ def summary(
         "labels": labels([s for s in sweeps if s["found"]]),
         "couriers": found_out(couriers),
         "stays": stayed(stays),
+        "patches": patched(patches),
         "incidents_a_sweep": round(sum(s["incidents"] for s in sweeps) / max(1, sum(s["found"] for s in sweeps)), 3),
         "pipeline_ms_a_frame": round(1000 * seconds / frames, 3) if frames else None,
     }
@@ -467,6 +504,26 @@ def found_out(couriers: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
+def patched(patches: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of how many patches somebody was told within so many photos; `None` without any."""
+    if not patches:
+        return None
+
+    def told(within: float, chosen: Iterable[dict[str, Any]] = patches) -> dict[str, float | int | None]:
+        kept = list(chosen)
+        return share(sum(p["found"] and p["told_after"] <= within for p in kept), len(kept))
+
+    return {
+        "photos_in_all_median": float(np.median([p["photos"] for p in patches])),
+        "told_within_photos": {n: told(n) for n in WITHIN},
+        "told": told(inf),
+        "told_by_style": {style: told(inf, (p for p in patches if p["style"] == style)) for style in STYLES},
+        "told_by_phone_px": {
+            round(tall * PHONE_M / TALL_M): told(inf, (p for p in patches if p["tall"] == tall)) for tall in TALL
+        },
+    }
+
+
 def stayed(stays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Of people who stay: false sweeps an hour, and how many were told as notes; `None` without any."""
     if not stays:
@@ -506,6 +563,17 @@ def page(figures: dict[str, Any]) -> str:
             ),
             "",
         ]  # fmt: skip
+    if patches := figures["patches"]:
+        within = patches["told_within_photos"]
+        told = list(within.values())
+        lines += [
+            chart(
+                [Series("patches told", list(within), [t["share"] for t in told],
+                        [t["low"] for t in told], [t["high"] for t in told])],
+                "photos taken of the same patch", "share of patches",
+            ),
+            "",
+        ]  # fmt: skip
     lines += ["| style | found | of | share | 95 % |", "| --- | --- | --- | --- | --- |"]
     for style, s in figures["recall_by_style"].items():
         lines.append(f"| {style} | {s['found']} | {s['of']} | {s['share']} | {s['low']} to {s['high']} |")
@@ -520,6 +588,7 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=240)
     parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
     parser.add_argument("--visits", type=positive, default=6, help="of each courier")
+    parser.add_argument("--patches", type=int, default=0, help="of parcels label up, photographed from end to end")
     parser.add_argument("--stays", type=float, default=0.0, help="hours of people who stay for an hour each")
     parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
     parser.add_argument("--cameras", type=positive, default=1, help="that see the same, each from another side")
@@ -552,6 +621,10 @@ def main() -> None:
         (args.seed * 1_000_000 + k, TALL[k % len(TALL)], STYLES[k // len(TALL) % len(STYLES)], settings)
         for k in range(args.sweeps)
     ]
+    whole = [
+        (args.seed * 1_000_000 + 700_000 + k, TALL[k % len(TALL)], STYLES[k // len(TALL) % len(STYLES)], settings)
+        for k in range(args.patches)
+    ]
     lives = [
         (
             args.seed * 1_000_000 + 500_000 + k,
@@ -569,9 +642,14 @@ def main() -> None:
         parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
         couriers = list(counted(pool.map(one_courier, lives), "courier", len(lives)))
         stays = list(counted(pool.map(stay_part, long if args.stays else []), "stay", len(long)))
-    figures = summary(parts, sweeps, couriers, stays)
+        patches = list(counted(pool.map(one_patch, whole), "patch", len(whole)))
+    figures = summary(parts, sweeps, couriers, stays, patches)
     (args.out / "people.json").write_text(
-        json.dumps(figures | {"sweeps": sweeps, "work": parts, "each_courier": couriers, "each_stay": stays}, indent=1),
+        json.dumps(
+            figures
+            | {"sweeps": sweeps, "work": parts, "each_courier": couriers, "each_stay": stays, "each_patch": patches},
+            indent=1,
+        ),
         encoding="utf-8",
     )
     (args.out / "people.md").write_text(page(figures), encoding="utf-8")

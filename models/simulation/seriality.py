@@ -2,10 +2,11 @@
 
     python models/simulation/seriality.py --made-on 2026-11-27 --out models/sweeps.yaml
 
-Ordinary work and sweeps are simulated (`people.py`) by looks at scenes that choose (`looks_choose.csv`): the held-out
-table is for figures only. Each fold of the runs has people of other warehouses, so that figures in the card are of
-people that weights were learnt without. Whatever the sweep rule asks the chance of is listened to. One incident counts
-once, by the person and at the moment of which the acts say most: that is when a false one would be told.
+Ordinary work, people who stay for an hour each among it, and sweeps are simulated (`people.py`) by looks at scenes that
+choose (`looks_choose.csv`): the held-out table is for figures only. Each fold of the runs has people of other
+warehouses, so that figures in the card are of people that weights were learnt without. Whatever the sweep rule asks the
+chance of is listened to. One incident counts once, by the person and at the moment of which the acts say most: that is
+when a false one would be told.
 
 What that weighs is learnt by logistic regression, sweeps and work weighing the same. Then the offset is set: so that
 false sweeps reach a score of `SURE` at `RATE` a camera-month, counting those beyond what was simulated by an
@@ -32,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LOOKS_TO_CHOOSE
-from simulation.people import MONTH_H, STYLES, TALL, counted, month_part, one_sweep
+from simulation.people import MONTH_H, STYLES, TALL, counted, month_part, one_sweep, stay_part
 
 from detector.config import Incidents, Rules
 from detector.rules import sweep
@@ -49,6 +50,7 @@ FOLDS = 3  # each with people of other warehouses
 # table; the shipped weights are of one half as large as that of today.
 UNSEEN = 0.05
 PIECE_H = 2.0
+SIMULATED = {"sweep": one_sweep, "work": month_part, "stay": stay_part}
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,14 @@ def listening() -> Iterator[list[tuple[float, list[float]]]]:
 
 
 def heard_in(run: tuple[int, str, tuple[Any, ...]]) -> list[Incident]:
-    """Incidents of one run of the simulation: a sweep, or some hours of work."""
+    """Incidents of one run of the simulation: a sweep, some hours of work, or of people who stay."""
     number, kind, job = run
     with listening() as heard:
-        one_sweep(job) if kind == "sweep" else month_part(job)
+        SIMULATED[kind](job)
     found: list[list[list[float]]] = []
     last = -float("inf")
     for at, said in heard:
-        if (kind == "work" and at - last > Incidents().join_s) or not found:
+        if (kind != "sweep" and at - last > Incidents().join_s) or not found:
             found.append([])
         if said:
             found[-1].append(said)
@@ -165,12 +167,19 @@ def figures(incidents: Sequence[Incident], sweeps: int, hours: float) -> dict[st
     }  # fmt: skip
 
 
+def in_pieces(kind: str, hours: float) -> list[tuple[str, float]]:
+    """Runs of about `PIECE_H` each that make up so many hours."""
+    pieces = round(hours / PIECE_H)
+    return [(kind, hours / pieces)] * pieces
+
+
 def main() -> None:
     """Simulate, fit, and write the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--looks", type=Path, default=LOOKS_TO_CHOOSE, help="table of measured looks (looks.py)")
-    parser.add_argument("--hours", type=float, default=56.0, help="of ordinary work")
-    parser.add_argument("--sweeps", type=int, default=192)
+    parser.add_argument("--hours", type=float, default=48.0, help="of ordinary work")
+    parser.add_argument("--stays", type=float, default=12.0, help="hours of people who stay for an hour each")
+    parser.add_argument("--sweeps", type=int, default=160)
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--made-on", required=True, metavar="DAY", help="for the card")
@@ -179,24 +188,24 @@ def main() -> None:
     if not args.looks.exists():
         sys.exit(f"seriality: {args.looks} is missing (looks.py --choose makes it)")
     settings = [{"path": args.looks, "part": (fold, FOLDS), "mixed": UNSEEN} for fold in range(FOLDS)]
-    pieces = max(1, round(args.hours / PIECE_H))
     seed, number = args.seed * 1_000_000, len(TALL)
     runs = [
         (k, "sweep", (seed + k, TALL[k % number], STYLES[k // number % len(STYLES)], settings[k % FOLDS]))
         for k in range(args.sweeps)
     ]
+    parts = [*in_pieces("work", args.hours), *in_pieces("stay", args.stays)]
     runs += [
-        (k, "work", (seed - 1 - k, TALL[k % number], args.hours / pieces, settings[k % FOLDS])) for k in range(pieces)
+        (k, kind, (seed - 1 - k, TALL[k % number], hours, settings[k % FOLDS])) for k, (kind, hours) in enumerate(parts)
     ]
     try:
         with ProcessPoolExecutor(args.jobs) as pool:
             incidents = [one for found in counted(pool.map(heard_in, runs), "run", len(runs)) for one in found]
     except ValueError as error:
         sys.exit(f"seriality: {error}: render more (models/scenes)")
-    work = [one for one in incidents if not one.is_sweep]
+    work, hours = [one for one in incidents if not one.is_sweep], args.hours + args.stays
     if len(work) < 2 * TAIL or not incidents[: -len(work)]:
-        sys.exit(f"seriality: {len(work)} pairs of photos in {args.hours:g} hours of work are too few: raise --hours")
-    fit = fitted(incidents).calibrated(work, args.hours)
+        sys.exit(f"seriality: {len(work)} pairs of photos in {hours:g} hours of work are too few: raise --hours")
+    fit = fitted(incidents).calibrated(work, hours)
     card = {
         "name": "sweeps",
         "odds": round(fit.odds, 4),
@@ -208,7 +217,7 @@ def main() -> None:
         "photo_error": Rules().photo.error,
         "rate": RATE,
         "seed": args.seed,
-        "figures": figures(incidents, args.sweeps, args.hours),
+        "figures": figures(incidents, args.sweeps, hours),
     }
     args.out.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
     print(args.out.read_text(encoding="utf-8"))
