@@ -599,6 +599,25 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
         assert page("en", {"cam3": {**strange, "behind": True}}).count("overloaded") == 1
 
 
+def test_many_cameras_of_which_nothing_is_to_be_said_are_folded_into_one_line(site: Site) -> None:
+    fields: dict[str, dict[str, Any]] = {f"cam{n}": {"age_s": 0.2, "analysed_fps": 5.0 - n / 10} for n in range(10)}
+    fields |= {"cam7": {"age_s": 900.0}, "cam8": {"age_s": 0.2, "lack": "far"}, "cam9": {"age_s": 0.2, "behind": True}}
+    site.client.cookies.set("language", "en")
+
+    def page() -> str:
+        site.store.edges.set_health("shanghai", "box1", {"cameras": fields}, NOON)
+        return str(site.client.get("/health").text)
+
+    shown, _, folded = page().partition('<details class="calm">')
+    folded, _, after = folded.partition("</details>")
+    assert re.findall(r"<strong>(cam\d)", shown) == ["cam7", "cam8", "cam9"]
+    assert re.findall(r"<strong>(cam\d)", folded) == [f"cam{n}" for n in range(7)]
+    assert "7 cameras fine" in folded and "at least 4.4 frames a second looked at" in folded and "<strong>" not in after
+    # One that was away today is shown, and few are never folded.
+    del fields["cam6"]
+    assert 'class="calm"' not in page()
+
+
 @pytest.mark.parametrize(
     ("box", "camera"),
     [

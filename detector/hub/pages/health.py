@@ -32,6 +32,7 @@ from detector.values import DAY_S
 router = APIRouter()
 
 DAYS = 7
+FOLDED = 7  # so many cameras of a box that nothing is to be said of are folded away, with one line for all
 MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
@@ -72,6 +73,12 @@ class CameraHealth:
     strip: Strip
     told: dict[str, Any]
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is to be said of it: it watches as it should, and did so for the last 24 hours."""
+        away = any(what != "seen" for what, *_ in self.strip.spans)
+        return self.state.is_fine and not self.state.behind and not self.told["lack"] and not away
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeHealth:
@@ -92,6 +99,17 @@ class EdgeHealth:
     overload: Overload | None
     known: dict[str, Alarm]
     has_its_share: bool = False
+
+    @property
+    def calm(self) -> list[CameraHealth]:
+        """Its cameras that are folded away: those of which nothing is to be said, where there are many."""
+        calm = [camera for camera in self.cameras if camera.is_calm]
+        return calm if len(calm) >= FOLDED else []
+
+    @property
+    def least_analysed(self) -> float | None:
+        """Frames a second looked at of the one folded away that has fewest."""
+        return min((fps for one in self.calm if (fps := one.told["analysed_fps"]) is not None), default=None)
 
     @property
     def is_fine(self) -> bool:
