@@ -496,7 +496,7 @@ def test_who_says_very_much_at_once_waits_for_a_fair_pace_while_others_speak(
             sender.say(TWO.alerts, alert("another's again", **two))
             assert soon(lambda: "another's again" in sender.acked)
             assert sender.acked.count("flood 3") == 1 and "flood 4" not in sender.acked
-            assert store.refusals == [(ONE.alerts, "too much at once: what isn't confirmed it says again")]
+            assert store.refusals == [], "a backlog may be as much"
             clock.at += 60
             sender.say(ONE.alerts, alert("flood 4"))
             assert soon(lambda: "flood 4" in sender.acked)
@@ -687,5 +687,5 @@ def test_a_store_that_can_not_say_the_commands_is_asked_again(
 
 def test_refusals_are_logged_with_their_number(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
     sender.say(ONE.alerts, b"noise\n2027 ERROR forged line")
-    assert soon(lambda: "refused 1 messages" in caplog.text)
+    assert soon(lambda: "1 messages were not taken" in caplog.text)
     assert json.dumps(ONE.alerts).strip('"') in caplog.text

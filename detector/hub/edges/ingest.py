@@ -299,7 +299,7 @@ class Ingest:
             self._speaking.add(edge)
         if len(self._speaking) < 2 or self._allowed.take(edge, at, max(LEAST, len(message.payload))):
             return True
-        self._refuse(topic, "too much at once: what isn't confirmed it says again", at)
+        self._count((topic[:200], "too much at once, to be said again"))  # a backlog may be: nothing is refused
         return False
 
     def _is_view(self, message: MQTTMessage) -> bool:
@@ -442,7 +442,7 @@ class Ingest:
         So a flood of them costs neither a commit each nor memory without end.
         """
         kind = (topic[:200], reason[:200])
-        self._refused[kind if kind in self._refused or len(self._refused) < KINDS_AT_ONCE else OTHERS] += 1
+        self._count(kind)
         now = time.monotonic()
         if now - self._recorded_at.get(kind, float("-inf")) < COMPLAIN_EVERY_S:
             return
@@ -452,12 +452,15 @@ class Ingest:
             self._store.add_refusal(*kind, at)
             self._recorded_at[kind] = now
 
+    def _count(self, kind: tuple[str, str]) -> None:
+        self._refused[kind if kind in self._refused or len(self._refused) < KINDS_AT_ONCE else OTHERS] += 1
+
     def _complain(self) -> None:
-        """Log what was refused, at most once a minute however much comes."""
+        """Log what was not taken, at most once a minute however much comes."""
         if not self._refused or time.monotonic() - self._complained_at < COMPLAIN_EVERY_S:
             return
         worst = "; ".join(f"{topic!r}: {reason} ({n})" for (topic, reason), n in self._refused.most_common(3))
-        logger.warning("refused %d messages, among them %s", self._refused.total(), worst)
+        logger.warning("%d messages were not taken, among them %s", self._refused.total(), worst)
         self._refused.clear()
         self._complained_at = time.monotonic()
 
