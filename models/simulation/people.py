@@ -62,6 +62,7 @@ MONTH_H = 60.0
 START = 1_790_000_000.0
 TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phones there are about 15 to 43 pixels
 THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
+PHOTOS = (1, 6, 9, 13, 17, 21)  # bins of how many parcels are photographed in a sweep
 WITHIN = (5, 10, 15, 20, 30, 40, 60)  # photos of a patch
 STAY_S = 3600.0
 TURNED = 0.9  # share of a patch's parcels that were turned label up: 18 of 20
@@ -335,9 +336,14 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
         visitors.append(Visitor(ordinary(rng, world.hall), world.now + rng.uniform(0, 30)))
     world.run(visitors, visitors[0].ends + CALM_S)
     world.finish()
-    found = [
-        i for i in world.told.sweeps if i.started_at <= visitors[0].ends + 10 and i.ended_at >= visitors[0].begins - 10
+    about = [
+        i
+        for i in world.told.incidents.values()
+        if i.kind is IncidentKind.LABEL_PHOTOGRAPHY
+        and i.started_at <= visitors[0].ends + 10
+        and i.ended_at >= visitors[0].begins - 10
     ]
+    found = [i for i in about if is_sweep(i)]
     photos = [s for s in plan.steps if s.act == "photo"]
     parcels = len({s.target for s in photos})
     acts = [act for act in found[0].acts if act.kind is ActKind.PHOTO] if found else []
@@ -345,7 +351,7 @@ def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     exposed = found[0].labels_exposed if found else None
     return {
         "tall": tall, "tall_there": round(tall_there, 1), "style": style, "photos": parcels,
-        "found": bool(found), "incidents": len(found),
+        "found": bool(found), "found_or_noted": bool(about), "incidents": len(found),
         "exposed": None if exposed is None else [exposed.low, exposed.best, exposed.high],
         "score": round(found[0].score, 3) if found else None,
         "acts": len(acts), "told": len({act.parcels[0] for act in acts if act.parcels}),
@@ -443,6 +449,7 @@ def summary(
         "blamed": dict(blamed.most_common()),
         "other_incidents": dict(others.most_common()),
         "recall": found(sweeps),
+        "recall_with_notes": share(sum(s["found_or_noted"] for s in sweeps), len(sweeps)),
         "recall_by_phone_px": {phone[t]: found(s for s in sweeps if s["tall"] == t) for t in TALL},
         "recall_by_person_px_there": {
             f"{low:g} to {high:g}": found(s for s in sweeps if low <= s["tall_there"] < high)
@@ -451,6 +458,10 @@ def summary(
         # Where people are as tall as the product says they must be for a phone to be judged (`labelwatch doctor`).
         "recall_where_near_enough": {"person_px": round(near_enough)}
         | found(s for s in sweeps if s["tall_there"] >= near_enough),
+        "recall_by_photos": {
+            f"{low} to {beyond - 1}": found(s for s in sweeps if low <= s["photos"] < beyond)
+            for low, beyond in pairwise(PHOTOS)
+        },
         "recall_by_style": {style: found(s for s in sweeps if s["style"] == style) for style in STYLES},
         "labels": labels([s for s in sweeps if s["found"]]),
         "couriers": found_out(couriers),
