@@ -11,7 +11,19 @@ import pytest
 from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
-from simulation.people import TALL, Visitor, World, found_out, month_part, one_courier, one_sweep, strips, working_day
+from simulation.people import (
+    TALL,
+    TURNED,
+    Visitor,
+    World,
+    found_out,
+    month_part,
+    one_courier,
+    one_sweep,
+    patched,
+    strips,
+    working_day,
+)
 
 from detector.rules.zones import ZoneMap
 from detector.values import IncidentKind
@@ -35,6 +47,29 @@ def test_labels_are_read_where_parcels_show_them() -> None:
         place = hall(rng, 240.0)
         read += [place.up[number] for number in place.read(rng, 6, in_a_row=rng.random() < 0.5)]
     assert len(read) == 1200 and 0.7 < sum(read) / len(read) < 0.78
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_patch_turned_label_up_is_photographed_from_end_to_end(style: str) -> None:
+    rng = Random(3)
+    place = hall(rng, 240.0, rows=8, up=TURNED)
+    plan = sweep(rng, place, style, photos=len(place.parcels))
+    targets = [step.target for step in plan.steps if step.act == "photo"]
+    turned = {number for number, up in enumerate(place.up) if up}
+    assert len(place.parcels) == 80 and len(turned) > 60
+    assert turned <= set(targets) and len(targets) == len(set(targets))
+
+
+def test_a_patch_is_told_within_the_photos_taken_by_then() -> None:
+    of_each = [(True, 4), (True, 10), (True, 33), (False, 70)]
+    figures = patched(
+        [{"photos": 70, "found": found, "told_after": taken, "style": STYLES[0], "tall": TALL[0]}
+         for found, taken in of_each]
+    )  # fmt: skip
+    assert figures is not None and figures["told"]["share"] == 0.75
+    within = {n: told["found"] for n, told in figures["told_within_photos"].items()}
+    assert within == {5: 1, 10: 2, 15: 2, 20: 2, 30: 2, 40: 3, 60: 3}
+    assert patched([]) is None
 
 
 def test_a_courier_goes_on_where_they_began() -> None:
