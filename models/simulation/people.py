@@ -16,6 +16,7 @@ is hardly more likely to be by the other.
 
 The case that labelwatch exists for is a patch of parcels all turned label up, photographed from end to end.
 `--patches` are such: after how many photos was somebody told of a sweep, by the photos alone?
+`--turned` has ordinary work and all else go on among such parcels.
 
 Who does this for a living comes again. `--couriers` are people who each sweep `--visits` times, in the same style and
 from the same parcel on: after how many visits was one of them told?
@@ -385,7 +386,7 @@ def one_courier(job: tuple[int, float, str, int, dict[str, Any]]) -> dict[str, A
 def one_patch(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:
     """A patch turned label up and photographed from end to end: how many photos had been taken when that was told?"""
     seed, tall, style, settings = job
-    world = measured_world(seed, tall, patch=True, **settings)
+    world = measured_world(seed, tall, **{**settings, "patch": True})
     plan = sweep(Random(seed + 1), world.hall, style, photos=len(world.hall.parcels))
     visitor = Visitor(plan, world.now + 5)
     world.run([visitor], visitor.ends + CALM_S)
@@ -600,6 +601,7 @@ def main() -> None:
     parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
     parser.add_argument("--visits", type=positive, default=6, help="of each courier")
     parser.add_argument("--patches", type=int, default=0, help="of parcels label up, photographed from end to end")
+    parser.add_argument("--turned", action="store_true", help="all of this among the parcels of such a patch")
     parser.add_argument("--stays", type=float, default=0.0, help="hours of people who stay for an hour each")
     parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
     parser.add_argument("--cameras", type=positive, default=1, help="that see the same, each from another side")
@@ -618,6 +620,7 @@ def main() -> None:
     settings = {
         "zones": args.zones,
         "cameras": args.cameras,
+        "patch": args.turned,
         "path": args.looks,
         "drawn": args.drawn,
         "hold_s": args.hold_s,
