@@ -168,8 +168,10 @@ def figures(incidents: Sequence[Incident], sweeps: int, hours: float) -> dict[st
 
 
 def in_pieces(kind: str, hours: float) -> list[tuple[str, float]]:
-    """Runs of about `PIECE_H` each that make up so many hours."""
-    pieces = round(hours / PIECE_H)
+    """Runs of about `PIECE_H` each that make up so many hours; none of none."""
+    if not hours:
+        return []
+    pieces = max(1, round(hours / PIECE_H))
     return [(kind, hours / pieces)] * pieces
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from simulation.noise import LOOKS
 from simulation.people import MONTH_H
-from simulation.seriality import RATE, SURE, TAIL, Fit, Incident, fitted, heard_in, reached
+from simulation.seriality import PIECE_H, RATE, SURE, TAIL, Fit, Incident, fitted, heard_in, in_pieces, reached
 
 from detector.rules import sweep
 from detector.rules.seriality import chance
@@ -47,6 +47,13 @@ def test_false_ones_are_told_as_often_as_asked_for() -> None:
     work = [incident(k, False, odd) for k, odd in enumerate(odds[: 20 * TAIL])]
     fit = Fit(1.0, 0.0).calibrated(work, 24.0)
     assert reached([fit.log_odds(one) for one in work], 24.0) == pytest.approx(log(SURE / (1 - SURE)))
+
+
+@pytest.mark.parametrize(("hours", "pieces"), [(0.0, 0), (0.5, 1), (2.0, 1), (5.0, 2), (48.0, 24)])
+def test_hours_are_simulated_in_pieces_that_make_them_up(hours: float, pieces: int) -> None:
+    runs = in_pieces("stay", hours)
+    assert len(runs) == pieces and sum(length for _, length in runs) == pytest.approx(hours)
+    assert all(kind == "stay" and length <= 1.25 * PIECE_H for kind, length in runs)
 
 
 def test_what_the_rule_asks_is_heard_and_goes_on_being_asked() -> None:
