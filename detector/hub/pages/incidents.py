@@ -231,7 +231,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     on_film = next((one for one in beside if one.id == side), incident)
     clips, verdicts = view.store.clips_shown(on_film.id), view.store.verdicts.on(incident.id)
     standing = _standing(verdicts)
-    line = timeline(clips, _own_span(on_film), on_film.acts)
+    line = timeline(clips, on_film.own_span, on_film.acts)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     confirming = view.store.confirmed_by(incident.id)
     shown = _shown(on_film, clips, view.store.confirmed_by(on_film.id))
@@ -261,17 +261,12 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     }
 
 
-def _own_span(incident: StoredIncident) -> tuple[float, float]:
-    """From when to when it was by its box's clock, as its film is."""
-    return incident.started_at + incident.ahead_s, incident.ended_at + incident.ahead_s
-
-
 def _came(view: View, incident: StoredIncident) -> Came | None:
     """`None` of what is no pattern, and where nothing was told of how parcels lay."""
     if incident.kind != IncidentKind.ORIENTATION_PATTERN:
         return None
     place = (incident.site, incident.edge, incident.camera)
-    span = _own_span(incident)
+    span = incident.own_span
     start, end = (span[0] - BEFORE_S) // QUARTER_S * QUARTER_S, span[1] + AFTER_S
     minutes = view.parts.censuses.minutes(place, start, end, view.scope).get(incident.zone or "", [])
     if not minutes:

@@ -150,12 +150,11 @@ def _of_that_time(event: Event, zone: str, incidents: Sequence[StoredIncident]) 
     covering = [
         one
         for one in incidents
-        if one.started_at + one.ahead_s - BEFORE_S <= event.until
-        and event.since <= one.ended_at + one.ahead_s + AFTER_S
+        if one.own_span[0] - BEFORE_S <= event.until and event.since <= one.own_span[1] + AFTER_S
     ]
     about = [one for one in covering if one.kind == IncidentKind.ORIENTATION_PATTERN and one.zone == zone]
     others = [one for one in covering if event.turned and one.kind == IncidentKind.LABEL_PHOTOGRAPHY]
-    return min(about or others, key=lambda one: abs(one.started_at + one.ahead_s - event.since), default=None)
+    return min(about or others, key=lambda one: abs(one.own_span[0] - event.since), default=None)
 
 
 def ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:

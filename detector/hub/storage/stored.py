@@ -86,6 +86,11 @@ class StoredIncident:
         return sorted(timed, key=lambda act: float(act["started_at_unix"]))
 
     @property
+    def own_span(self) -> tuple[float, float]:
+        """From when to when it was by its box's clock, as its film and what else the box says are."""
+        return self.started_at + self.ahead_s, self.ended_at + self.ahead_s
+
+    @property
     def acts_left_out(self) -> int:
         """How many acts there were beside `acts`: of very many, its edge's envelopes alone have all (`arrivals`)."""
         return count(self.record, "acts_left_out")
