@@ -31,9 +31,12 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from simulation.crowd import STYLES
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LOOKS_TO_CHOOSE
-from simulation.people import MONTH_H, STYLES, TALL, counted, month_part, one_sweep, stay_part
+from simulation.people import counted
+from simulation.people_page import MONTH_H
+from simulation.tries import TALL, month_part, one_sweep, stay_part
 
 from detector.config import Incidents, Rules
 from detector.rules import sweep

@@ -11,19 +11,9 @@ import pytest
 from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
-from simulation.people import (
-    TALL,
-    TURNED,
-    Visitor,
-    World,
-    found_out,
-    month_part,
-    one_courier,
-    one_sweep,
-    patched,
-    strips,
-    working_day,
-)
+from simulation.people_page import found_out, patched
+from simulation.tries import TALL, month_part, one_courier, one_sweep, working_day
+from simulation.world import TURNED, Visitor, World, strips
 
 from detector.rules.zones import ZoneMap
 from detector.values import IncidentKind

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import pytest
 from simulation.noise import LOOKS
-from simulation.people import MONTH_H
+from simulation.people_page import MONTH_H
 from simulation.seriality import PIECE_H, RATE, SURE, TAIL, Fit, Incident, fitted, heard_in, in_pieces, reached
 
 from detector.rules import sweep
