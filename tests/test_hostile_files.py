@@ -105,9 +105,9 @@ def test_a_list_of_files_is_no_upload(tmp_path: Path, ear: Ear) -> None:
 def probed(*paths: Path) -> list[Any]:
     """What the hub's program finds in files, or which error it ends with."""
     probe = (
-        "import json, sys\nfrom detector.hub.footage import transcode\nfor path in sys.argv[1:]:\n"
-        "    try: print(json.dumps(transcode.probe(path)))\n"
-        "    except transcode.Refused as refused: print(json.dumps(str(refused)))\n"
+        "import json, sys\nfrom detector.hub.footage import opened\nfor path in sys.argv[1:]:\n"
+        "    try: print(json.dumps(opened.probe(path)))\n"
+        "    except opened.Refused as refused: print(json.dumps(str(refused)))\n"
         "    except Exception as error: print(json.dumps(type(error).__name__))"
     )
     done = subprocess.run([sys.executable, "-c", probe, *map(str, paths)], capture_output=True, text=True, check=True)

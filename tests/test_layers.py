@@ -113,6 +113,8 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
                 "detector.alerts.cutting",
                 "detector.alerts.joined",
                 "detector.bench.clips",
+                "detector.hub.footage.copying",
+                "detector.hub.footage.opened",
                 "detector.hub.footage.transcode",
                 "detector.media.containers",
             ],
@@ -176,6 +178,7 @@ def test_the_command_line_loads_nothing_heavy() -> None:
         ("detector.hub.server", ["cv2", "onnxruntime", "av", "alembic"]),
         ("detector.cli", ["cv2", "onnxruntime", "av", "fastapi", "sqlalchemy", "numpy", "pydantic"]),
         ("detector.assembly", ["fastapi", "sqlalchemy", "paho"]),
+        ("detector.hub.footage.transcode", ["cv2", "numpy"]),
     ],
 )
 def test_a_part_starts_without_what_it_does_not_need(module: str, unwanted: list[str]) -> None:

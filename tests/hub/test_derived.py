@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from detector.hub.footage import derived, transcode
+from detector.hub.footage import copying, derived, opened
 from detector.hub.footage.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Kind
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
@@ -142,7 +142,7 @@ def test_a_copy_plays_in_a_browser_and_is_as_long_as_its_clip(
 ) -> None:
     path = tmp_path / "it.mp4"
     content = make_video(path, size=size, times=times, **what)
-    video = transcode.probe(str(path))
+    video = opened.probe(str(path))
     assert (video["plays"], video["width"], video["height"]) == (what == {}, *size)
     copy, remarks = copied(path, length_s=max(times) / 10 + 0.1)
     codec, width, height, found, audio = seen(copy)
@@ -154,8 +154,8 @@ def test_a_copy_plays_in_a_browser_and_is_as_long_as_its_clip(
 def copied(path: Path, faces: Any = None, length_s: float = 1.0) -> tuple[Path, list[str]]:
     """A copy made within this process, and the remarks on it."""
     out = path.with_name("out.mp4")
-    job = transcode.Job(str(path), str(out), faces, None, NOON, "Asia/Shanghai", length_s, 60, 10**8)
-    return out, transcode.make(job)
+    job = copying.Job(str(path), str(out), faces, None, NOON, "Asia/Shanghai", length_s, 60, 10**8)
+    return out, copying.make(job)
 
 
 def test_a_shared_copy_is_no_larger_than_it_need_be(tmp_path: Path) -> None:
@@ -215,8 +215,8 @@ def cut(content: bytes) -> bytes:
 def test_what_is_no_clip_is_refused(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "it.mp4"
     path.write_bytes(spoil(make_video(path)))
-    for attempt in (lambda: transcode.probe(str(path)), lambda: copied(path), lambda: copied(path, "all")):
-        with pytest.raises((transcode.Refused, OSError, av.FFmpegError)):
+    for attempt in (lambda: opened.probe(str(path)), lambda: copied(path), lambda: copied(path, "all")):
+        with pytest.raises((opened.Refused, OSError, av.FFmpegError)):
             attempt()
 
 
@@ -237,7 +237,7 @@ def test_a_clip_without_a_picture_is_unreadable(tmp_path: Path) -> None:
         silence.sample_rate = 8000
         for packet in [*sound.encode(silence), *sound.encode()]:
             container.mux(packet)
-    with pytest.raises(transcode.Refused, match="unreadable"):
+    with pytest.raises(opened.Refused, match="unreadable"):
         copied(path)
 
 

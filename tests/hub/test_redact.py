@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from detector.hub.footage.copying import Job, Picture, make
 from detector.hub.footage.redact import HOLD_S, LEAST_MARGIN, Redaction, Region, head_of
-from detector.hub.footage.transcode import Job, Picture, make
 from detector.values import Box
 
 WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 10, 4

@@ -41,7 +41,7 @@ from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
-RECIPE = 2  # raise it when `transcode` or `redact` hide more than before: all copies are made anew
+RECIPE = 2  # raise it when `copying` or `redact` hide more than before: all copies are made anew
 WAITING, READY, FAILED = "waiting", "ready", "failed"
 MOST_TRIES = 2
 AGAIN_S = 600.0
@@ -62,7 +62,7 @@ class Kind(StrEnum):
 
     @property
     def faces(self) -> str | None:
-        """Whose heads are hidden, as `transcode.Job` has it."""
+        """Whose heads are hidden, as `copying.Job` has it."""
         return {Kind.PREVIEW: None, Kind.SHARED: "others", Kind.SHARED_ALL: "all"}[self]
 
 
@@ -84,7 +84,7 @@ class Copy:
     Attributes:
         state: `waiting`, `ready` or `failed`.
         reason: Why it failed, one of `program.REASONS`.
-        remarks: What is to be said of it: see `transcode.make`.
+        remarks: What is to be said of it: see `copying.make`.
         file: Relative to the clip folder.
     """
 
