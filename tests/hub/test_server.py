@@ -110,10 +110,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
 from detector.config import HubConfig, Broker
-from detector.hub.server import PAGES_AT_ONCE, Hub, _greeting, _listening
-from tests.builders import SteppedClock
-from tests.hub.conftest import NOON, make_hub
-from tests.parts_mosquitto import soon
+from detector.hub.server import Hub
 hub = Hub(HubConfig(data_dir=Path({str(tmp_path / "data")!r}), broker=Broker(port={free_port()})), port=0)
 hub.start()
 hub.stop()
