@@ -148,9 +148,13 @@ class Player {
     return this.plan.segments[this.index];
   }
 
-  // What is shown, or is going to be as soon as it is there.
+  // What is shown, or is going to be as soon as it is there. Of a picture that stands still it is the beginning: from
+  // there a jump comes to the same picture, however often one follows another.
   get now() {
-    return this.segment ? this.segment.start + (this.ready ? this.video.currentTime : this.offset) : null;
+    if (!this.segment) return null;
+    const { currentTime, paused, seeking } = this.video;
+    const still = paused && !seeking && !this.stepping && Math.abs(this.frameAt - currentTime) < ASTRAY_S;
+    return this.segment.start + (!this.ready ? this.offset : still ? this.frameAt : currentTime);
   }
 
   // In a gap, the segment that begins next; behind the last, its end.
