@@ -66,7 +66,10 @@ def run_worker(options: argparse.Namespace) -> int:
         more = ["--verbose"] if options.verbose else []
         strict = ["--strict"] if options.strict else []
         return supervise([sys.executable, "-m", "detector", *more, "run", str(options.config), *strict])
-    from detector.edge.launch import launch
+    from detector.machine.heap import loading
+
+    with loading():
+        from detector.edge.launch import launch
 
     return launch(options.config, strict=options.strict)
 

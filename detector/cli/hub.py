@@ -112,8 +112,11 @@ def add_verbs(verb: Verb) -> None:
 
 def run_hub(options: argparse.Namespace) -> int:
     """`labelwatch hub`."""
-    from detector.config import check_broker, load_hub
-    from detector.hub.server import serve
+    from detector.machine.heap import loading
+
+    with loading():
+        from detector.config import check_broker, load_hub
+        from detector.hub.server import serve
 
     config = load_hub(options.config)
     if problems := check_broker(config.broker, options.config):
