@@ -25,9 +25,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import event
 
+from detector import wire
 from detector.config import HubConfig
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.notices import raising, sender
 from detector.hub.notices import services as notice_services
 from detector.hub.notices.queue import Notice, Notices
 from detector.hub.notices.raising import GATHER_ALARMS_S
@@ -1031,6 +1035,57 @@ def test_above_the_hourly_number_comes_a_summary_and_critical_ones_have_as_many(
     assert len(desk.step(10)) == 2
     assert desk.step(3500) == []
     assert desk.step(200) == ["[Critical] 4 more within the hour"]
+
+
+def test_a_box_that_tells_too_much_takes_no_other_boxes_place_among_critical_ones(desk: Desk) -> None:
+    for box in ("box1", "box2", "box3"):
+        key = wire.public_key_text(Ed25519PrivateKey.generate())
+        EdgeKeys(desk.store.database).trust("shanghai", box, key, NOON)
+    desk.target(per_hour=4)
+    for n in range(9):
+        desk.alert(f"flood{n}")
+    assert len(desk.step()) == 4, "while others are quiet, a box has all of it"
+    for box in ("box2", "box3"):
+        for n in range(3):
+            desk.alert(f"{box}-{n}", edge=box, camera_title=box)
+        told = desk.step(5)
+        assert told == [f"[Critical] {box} · Labels photographed"] * 2, "its share of 4, by three boxes, rounded up"
+    desk.alert("warning1", severity="warning")
+    assert len(desk.step(5)) == 1
+    assert desk.states().count(("held", "limit")) == 7, "none is lost: they wait for a summary"
+
+
+def test_a_summary_tells_of_each_box_in_turn(desk: Desk) -> None:
+    desk.target(quiet="11:00-13:00", breaks_through=False)
+    for n in range(30):
+        desk.alert(f"flood{n:02}", camera_title="flood")
+    desk.alert("true", edge="box2", camera_title="东区 3 号机")
+    desk.alert("warning", edge="box3", severity="warning")
+    desk.step()
+    assert desk.step(3700) == ["[Critical] 32 in quiet hours"]
+    first, second, *_, more, _link = desk.sent[0].body.splitlines()
+    assert [line.split("] ")[1][:6] for line in (first, second)] == ["flood ", "东区 3 号"]
+    assert more == "… and 22 more"
+    assert desk.sent[0].fields and desk.sent[0].fields["count"] == len(desk.sent[0].fields["incidents"]) == 32
+
+
+def test_however_many_are_told_together_no_statement_grows_with_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raising, "AT_ONCE", 20)
+    monkeypatch.setattr(sender, "MOST_LISTED", 20)
+    sizes: list[int] = []
+
+    def measure(_connection: Any, _cursor: Any, _statement: str, values: Any, *_rest: Any) -> None:
+        sizes.append(len(values))
+
+    event.listen(desk.store.database.engine, "before_cursor_execute", measure)
+    desk.target(quiet="11:00-13:00", breaks_through=False)
+    for n in range(150):
+        desk.alert(f"flood{n}")
+    desk.step()
+    assert desk.step(3700) == ["[Critical] 150 in quiet hours"]
+    assert max(sizes) < 100, "PostgreSQL takes 65,535 at most, and then nobody would be told of anything"
 
 
 def test_a_hub_whose_clock_was_ahead_tells_at_once_when_it_is_right(desk: Desk) -> None:

@@ -16,14 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from detector.hub.notices.raising import ALARM, OVER, Raising
 from detector.hub.notices.services import CAUSES, Answer
 from detector.hub.notices.targets import Target, Targets
+from detector.hub.storage.budget import DIGEST
 from detector.hub.storage.database import Database
-from detector.hub.storage.schema import notice_targets, notices
-from detector.values import DAY_S
+from detector.hub.storage.schema import incidents, notice_targets, notices
+from detector.hub.storage.stored import CLEARED
+from detector.values import DAY_S, Severity
 
 FIRST_REST_S, LONGEST_REST_S = 30.0, 1800.0
 GIVE_UP_S = DAY_S
@@ -58,6 +60,15 @@ class Notice:
     def cause(self) -> str:
         """Key of the text that says why no service answered; empty where one did, or none was asked."""
         return self.answer if self.answer.startswith(CAUSES) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """What a summary tells of: so many incidents, so many of which are in the digest alone, and ids of the first."""
+
+    count: int
+    digested: int
+    first: tuple[str, ...]
 
 
 class Notices:
@@ -188,11 +199,13 @@ class Notices:
                 update(notices).where(notices.c.number == notice.number).values(state="dropped", reason=reason)
             )
 
-    def leave_out(self, summary: int, told: Sequence[str], reason: str) -> None:
-        """Put on record that a summary tells of no other incidents than these after all."""
-        others = (notices.c.summary == summary, notices.c.incident.not_in(told))
+    def leave_out_cleared(self, summary: int) -> None:
+        """Put on record that a summary does not tell of what people have cleared, or is gone."""
+        i = incidents.c
+        uncleared = i.verdict.is_(None) | i.verdict.not_in(CLEARED)
+        others = (notices.c.summary == summary, ~select(i.id).where(i.id == notices.c.incident, uncleared).exists())
         with self._database.writing() as connection:
-            connection.execute(update(notices).where(*others).values(state="dropped", reason=reason, summary=None))
+            connection.execute(update(notices).where(*others).values(state="dropped", reason="cleared", summary=None))
 
     def add_test(self, target: Target, now: float) -> Notice:
         """A test message, to be sent at once by who asked for it."""
@@ -204,10 +217,31 @@ class Notices:
         with self._database.writing() as connection:
             return Notice(**connection.execute(notices.insert().returning(notices), row).one()._mapping)
 
-    def summed(self, number: int) -> list[str]:
-        """Incidents that a summary tells of."""
+    def summed(self, number: int, most: int | None = None) -> list[str]:
+        """What a summary tells of: alarms, by the names of their notices, or else incidents."""
         query = select(notices.c.incident).where(notices.c.summary == number).order_by(notices.c.number)
-        return list(self._database.read(query).scalars())
+        return list(self._database.read(query.limit(most)).scalars())
+
+    def summed_up(self, number: int, most: int) -> Summed:
+        """How many incidents a summary tells of, and some of them: the worst first, of equal ones each box's in turn.
+
+        So one that tells very much doesn't keep what others tell out of the few lines of a summary.
+        """
+        i = incidents.c
+        these = select(i.id).join(notices, notices.c.incident == i.id).where(notices.c.summary == number)
+        worst = case((i.severity == Severity.CRITICAL, 0), (i.severity == Severity.INFO, 2), else_=1)
+        turn = func.row_number().over(partition_by=(i.site, i.edge, worst), order_by=(i.started_at, i.id))
+        first = these.order_by(worst, turn, i.started_at, i.id).limit(most)
+        counts = these.with_only_columns(func.count(), func.count().filter(i.told == DIGEST))
+        with self._database.reading() as connection:
+            count, digested = connection.execute(counts).one()
+            return Summed(count, digested, tuple(connection.execute(first).scalars()))
+
+    def how_many(self, summaries: Sequence[int]) -> dict[int, int]:
+        """How many notices each of these summaries tells of."""
+        c = notices.c
+        query = select(c.summary, func.count()).where(c.summary.in_(summaries)).group_by(c.summary)
+        return dict.fromkeys(summaries, 0) | {row[0]: row[1] for row in self._database.read(query)}
 
     def log(self, targets: Sequence[int], before: int | None = None, limit: int = 50) -> list[Notice]:
         """Notices of these targets, latest first."""

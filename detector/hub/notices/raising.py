@@ -20,6 +20,7 @@ from detector.hub.notices.rules import Rule
 from detector.hub.notices.targets import Target, rules_of, targets_of
 from detector.hub.storage.budget import RANKS, rank
 from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.edges import boxes_in_service
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.schema import alerts, changes, edges, incidents, notice_place, notice_targets, notices
 from detector.hub.storage.stored import CLEARED
@@ -110,14 +111,14 @@ class Raising:
         if (until := rule.quiet_until(self._local(now), severity)) is not None:
             return {"state": "held", "reason": "quiet", "due_at": until}
         c = notices.c
-        lately = select(c.created_at).where(
+        lately = select(c.created_at, incidents.c.site, incidents.c.edge).where(
             c.target == rule.target, c.what == "incident", _class_of(severity), c.reason.in_(("", "again")),
             c.created_at > now - HOUR_S,
         )  # fmt: skip
-        lately = lately.order_by(c.created_at.desc()).limit(rule.per_hour)
-        found = connection.execute(lately).scalars().all()
-        if len(found) >= rule.per_hour:
-            return {"state": "held", "reason": "limit", "due_at": found[-1] + HOUR_S}
+        lately = lately.join(incidents, incidents.c.id == c.incident).order_by(c.created_at.desc())
+        found = connection.execute(lately).all()
+        if len(found) >= rule.per_hour and not (is_critical and _has_share(connection, incident, found, rule)):
+            return {"state": "held", "reason": "limit", "due_at": found[rule.per_hour - 1].created_at + HOUR_S}
         return {"state": "waiting", "reason": "", "due_at": now}
 
     def _local(self, at: float) -> datetime:
@@ -186,28 +187,33 @@ class Raising:
 
     def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
         """One summary of incidents and one of alarms; few alarms are told each by itself, for it says what to do."""
-        rows = connection.execute(select(notices).where(notices.c.target == target, *which)).all()
-        alarms, others = ([row for row in rows if (row.what == "alarm") is is_alarm] for is_alarm in (True, False))
-        self._tell_together(connection, alarms, MANY, ALARMS_ALONE, now)
-        self._tell_together(connection, others, reason, 1, now)
+        c = notices.c
+        self._tell_together(connection, target, (*which, c.what == "alarm"), MANY, ALARMS_ALONE, now)
+        self._tell_together(connection, target, (*which, c.what != "alarm"), reason, 1, now)
 
-    def _tell_together(self, connection: Connection, found: Sequence[Any], reason: str, alone: int, now: float) -> None:
-        """Put notices of one target into a summary, or have so many at most told as they are."""
-        numbers = [row.number for row in found]
-        these = update(notices).where(notices.c.number.in_(numbers))
+    def _tell_together(
+        self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, alone: int, now: float
+    ) -> None:
+        """Put notices of one target into a summary, or have so many at most told as they are.
+
+        By what they are, not by their numbers: of a flood there are more than a statement takes.
+        """
+        c = notices.c
+        these = (c.target == target, *which)
+        query = select(c.severity, func.count().label("n"), func.max(c.target_name).label("name")).where(*these)
+        found = connection.execute(query.group_by(c.severity)).all()
         if not found:
             return
-        if len(found) <= alone:
-            connection.execute(these.values(state="waiting", due_at=now))
+        if sum(row.n for row in found) <= alone:
+            connection.execute(update(notices).where(*these).values(state="waiting", due_at=now))
             return
-        worst = max((row.severity for row in found), key=rank)
         row = {
-            "target": found[0].target, "target_name": found[0].target_name, "what": "summary", "reason": reason,
-            "incident": f"summary:{uuid.uuid4().hex}", "severity": worst, "state": "waiting",
-            "created_at": now, "due_at": now,
+            "target": target, "target_name": found[0].name, "what": "summary", "reason": reason,
+            "incident": f"summary:{uuid.uuid4().hex}", "severity": max((row.severity for row in found), key=rank),
+            "state": "waiting", "created_at": now, "due_at": now,
         }  # fmt: skip
-        number = connection.execute(notices.insert().returning(notices.c.number), row).scalar_one()
-        connection.execute(these.values(state="summed", summary=number))
+        number = connection.execute(notices.insert().returning(c.number), row).scalar_one()
+        connection.execute(update(notices).where(*these, c.number != number).values(state="summed", summary=number))
 
 
 def _with_state(query: Select[Any]) -> Select[Any]:
@@ -219,6 +225,15 @@ def _class_of(severity: str) -> ColumnElement[bool]:
     """What is counted with a severity: critical ones have as many again, so that a flood can't keep one back."""
     is_critical = notices.c.severity == Severity.CRITICAL
     return is_critical if severity == Severity.CRITICAL else ~is_critical
+
+
+def _has_share(connection: Connection, incident: Any, found: Sequence[Any], rule: Rule) -> bool:
+    """Whether the box of an incident was told of less than its share of the hourly number, whatever others told.
+
+    As `budget` has it for a shift: one that tells too much, be it mad or in a thief's hands, takes no other's place.
+    """
+    own = sum((row.site, row.edge) == (incident.site, incident.edge) for row in found)
+    return own * boxes_in_service(connection) < rule.per_hour
 
 
 def _alarms_since(connection: Connection, target: Target, severity: str, since: float) -> int:
@@ -276,7 +291,7 @@ def _facts_of(ids: list[str]) -> Any:
 
     Lane and verdict of a double are those of what is shown in its stead: a rule may ask for its camera alone.
     """
-    names = ("id", "site", "camera", "zone", "kind", "severity", "record", "ended_at", "same_as")
+    names = ("id", "site", "edge", "camera", "zone", "kind", "severity", "record", "ended_at", "same_as")
     received = select(func.max(alerts.c.received_at)).where(alerts.c.incident == incidents.c.id).scalar_subquery()
     shown = incidents.alias()
     of_event = [

@@ -28,7 +28,8 @@ class Rule:
         hours: `08:00-20:00`, in which the rule holds; `None` is always.
         quiet: `22:00-07:00`, in which notices wait for one summary at its end.
         breaks_through: Whether critical ones don't wait.
-        per_hour: So many notices an hour at most, and as many critical ones; what exceeds them waits for a summary.
+        per_hour: So many notices an hour at most, and as many critical ones, of which each box has its share whatever
+            others tell; what exceeds them waits for a summary.
     """
 
     severity: str = "warning"

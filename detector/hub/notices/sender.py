@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
-MOST_LISTED = 200  # incidents of a summary, for programs: the newest; `changed_since` of the API tells all
+MOST_LISTED = 200  # incidents of a summary, for programs; `changed_since` of the API tells all
 
 Send = Callable[..., Answer]
 
@@ -166,23 +166,29 @@ class NoticeSender:
             if is_end(alarm):
                 self.notices.make_end(notice)
             return replace(words.alarm(alarm, now=now), fields={"alarm": alarm_fields(alarm)})
-        is_summary = notice.what == "summary"
-        ids = self.notices.summed(notice.number) if is_summary else [notice.incident]
-        if is_summary and any(is_alarm(name) for name in ids):
-            return self._alarms_summary(notice, ids, words)
-        standing = [one for one in self._store.incidents(ids) if one.verdict not in CLEARED]
-        if is_summary:
-            self.notices.leave_out(notice.number, [one.id for one in standing], "cleared")
+        if notice.what == "summary":
+            return self._summary(notice, words)
+        standing = [one for one in self._store.incidents([notice.incident]) if one.verdict not in CLEARED]
         if not standing:
             return None
-        listed = [fields_of(one, self._public_url) for one in standing[:MOST_LISTED]]
-        fields = {"incidents": listed, "count": len(standing)}
-        if is_summary:
-            return replace(words.summary(standing, notice.severity, notice.reason), fields=fields)
         one = standing[0]
+        fields = {"incidents": [fields_of(one, self._public_url)], "count": 1}
         picture = self._store.snapshot(one.id) if target.picture else None
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
         return replace(words.about(one, notice.severity, now=now, picture=picture, like=like), fields=fields)
+
+    def _summary(self, notice: Notice, words: Words) -> Message | None:
+        if any(is_alarm(name) for name in self.notices.summed(notice.number, 1)):
+            return self._alarms_summary(notice, self.notices.summed(notice.number), words)
+        self.notices.leave_out_cleared(notice.number)
+        told = self.notices.summed_up(notice.number, MOST_LISTED)
+        place = {name: n for n, name in enumerate(told.first)}
+        listed = sorted(self._store.incidents(told.first), key=lambda one: place[one.id])
+        if not listed:
+            return None
+        fields = {"incidents": [fields_of(one, self._public_url) for one in listed], "count": told.count}
+        message = words.summary(listed, told.count, notice.severity, notice.reason, of_digest=told.digested > 0)
+        return replace(message, fields=fields)
 
     def _alarms_summary(self, notice: Notice, names: Sequence[str], words: Words) -> Message | None:
         numbers = sorted({alarm_number(name) for name in names})

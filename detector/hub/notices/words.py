@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from detector.clock import iso
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.services import OVER, Message
-from detector.hub.storage.budget import DIGEST
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice
 from detector.hub.watch import alarm_words
@@ -68,24 +67,30 @@ class Words:
             lines.append(say("notice_late", span=say.span(now - incident.ended_at)))
         return self._message(title, lines, severity, f"incidents/{quote(incident.id, safe='')}", picture)
 
-    def summary(self, incidents: Sequence[StoredIncident], severity: str, reason: str) -> Message:
-        """What came in quiet hours, above the hourly number, or while a service was away: a line each, worst first."""
+    def summary(
+        self, first: Sequence[StoredIncident], count: int, severity: str, reason: str, *, of_digest: bool
+    ) -> Message:
+        """What came in quiet hours, above the hourly number, or while a service was away: a line each.
+
+        Args:
+            first: Incidents in the order that they are to be told in.
+            count: How many there are in all.
+            severity: The worst.
+            reason: Why they come together.
+            of_digest: Whether some are in the digest only, which the feed leaves out.
+        """
         say = self.say
-        ranks = {"critical": 0, "warning": 1}
-        ordered = sorted(incidents, key=lambda one: (ranks.get(one.severity, 2), one.started_at))
         lines = [
             _cut(
                 f"{self._time(one.started_at)[5:16]} [{say.either(f'severity_{one.severity}', one.severity)}] "
                 f"{one.title} · {sentence(one.record, say.language)}"
             )
-            for one in ordered[:MOST_LINES]
+            for one in first[:MOST_LINES]
         ]
-        if len(ordered) > MOST_LINES:
-            lines.append(say("notice_more", n=len(ordered) - MOST_LINES))
-        title = f"[{say(f'severity_{severity}')}] {say(REASONS.get(reason, 'notice_sum_limit'), n=len(ordered))}"
-        # The feed leaves out what is in the digest only.
-        told = "?told=all" if any(one.told == DIGEST for one in incidents) else ""
-        return self._message(title, lines, severity, told)
+        if count > MOST_LINES:
+            lines.append(say("notice_more", n=count - MOST_LINES))
+        title = f"[{say(f'severity_{severity}')}] {say(REASONS.get(reason, 'notice_sum_limit'), n=count)}"
+        return self._message(title, lines, severity, "?told=all" if of_digest else "")
 
     def alarm(self, found: Alarm, *, now: float) -> Message:
         """Something is wrong with the system itself, or no longer is: since when, and what to do."""

@@ -208,7 +208,7 @@ def _log(view: View, before: int | None = None) -> dict[str, Any]:
     shown = found[:LOG_SIZE]
     ids = [notice.incident for notice in shown if notice.what == "incident"]
     titles = {one.id: one.title for one in view.store.incidents(ids)}
-    sums = {notice.number: len(kept.summed(notice.number)) for notice in shown if notice.what == "summary"}
+    sums = kept.how_many([notice.number for notice in shown if notice.what == "summary"])
     alarms = {one.number: view.parts.alarms.alarm(alarm_number(one.incident)) for one in shown if one.what == "alarm"}
     alarm_titles = {number: title(alarm, view.say, view.zone) for number, alarm in alarms.items() if alarm}
     more = shown[-1].number if len(found) > LOG_SIZE else None

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import edges, incidents, streams
+from detector.hub.storage.schema import edge_keys, edges, incidents, streams
 from detector.hub.storage.stored import Edge
 from detector.names import natural
 
@@ -72,3 +72,10 @@ class Edges:
         published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
         query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
         return {(row.site, row.edge) for row in self._database.read(query)}
+
+
+def boxes_in_service(connection: Connection) -> int:
+    """How many boxes are in service, one at least."""
+    c = edge_keys.c
+    in_service = select(c.site, c.edge).where(c.state.not_in(("retired", "revoked"))).distinct().subquery()
+    return max(1, connection.execute(select(func.count()).select_from(in_service)).scalar_one())

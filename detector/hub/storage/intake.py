@@ -14,12 +14,12 @@ from detector.hub.storage.budget import ALERT, DOUBLE, Budget
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.doubles import hand_over
+from detector.hub.storage.edges import boxes_in_service
 from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
 from detector.hub.storage.schema import (
     alerts,
     also_in,
     dropped,
-    edge_keys,
     incidents,
     places,
     snapshots,
@@ -161,7 +161,7 @@ class Intake:
         columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
         known = connection.execute(select(*columns).where(incidents.c.id.in_(wanted)))
         standing = {row.id: dict(row._mapping) for row in known}
-        boxes = _boxes(connection)
+        boxes = boxes_in_service(connection)
         spent: dict[str, Counter[tuple[str, str]]] = {}
         newest: dict[str, dict[str, Any]] = {}
         given_way: dict[str, str] = {}
@@ -297,13 +297,6 @@ def _alerts_of_boxes(connection: Connection, shift: str) -> Counter[tuple[str, s
     c = incidents.c
     query = select(c.site, c.edge, func.count()).where(c.shift == shift, c.told == ALERT).group_by(c.site, c.edge)
     return Counter({(site, edge): count for site, edge, count in connection.execute(query)})
-
-
-def _boxes(connection: Connection) -> int:
-    """How many boxes are in service, one at least."""
-    c = edge_keys.c
-    in_service = select(c.site, c.edge).where(c.state.not_in(("retired", "revoked"))).distinct().subquery()
-    return max(1, connection.execute(select(func.count()).select_from(in_service)).scalar_one())
 
 
 def _doubles_that_move(connection: Connection, states: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -79,7 +79,7 @@ ZH: dict[str, str] = {
     "rule_quiet_why": "期间的通知在结束时合成一条汇总",
     "rule_breaks": "严重的不等",
     "rule_per_hour": "每小时最多",
-    "rule_per_hour_why": "超出的合成一条汇总；严重的另计同样多",
+    "rule_per_hour_why": "超出的合成一条汇总；严重的另计同样多，每台边缘设备都有自己的一份",
     "rule_from": "从",
     "rule_to": "到",
     "rule_says_everywhere": "所有地点",
@@ -230,7 +230,8 @@ EN: dict[str, str] = {
     "rule_quiet_why": "what comes in them is told in one summary at their end",
     "rule_breaks": "critical ones don't wait",
     "rule_per_hour": "At most, each hour",
-    "rule_per_hour_why": "what exceeds it is told in one summary; critical ones have as many again",
+    "rule_per_hour_why": "what exceeds it is told in one summary; critical ones have as many again, "
+    "and each edge box always has its share of those",
     "rule_from": "from",
     "rule_to": "to",
     "rule_says_everywhere": "everywhere",
