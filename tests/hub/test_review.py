@@ -75,8 +75,21 @@ def test_the_queue_pages_through_everything_once(queue: Store) -> None:
     reviews, found, place = Reviews(queue.database), [], None
     while page := reviews.queue(Wanted(), place, limit=3):
         found += [incident.id for _, incident in page]
-        place = (page[-1][0], *page[-1][1].cursor)
+        place = page[-1][0]
     assert found == order(queue)
+
+
+def test_of_what_is_as_grave_boxes_have_their_turns_whatever_one_of_them_tells(store: Store, envelope: Build) -> None:
+    mad = [envelope(n, incident=f"mad{n:02}", labels_exposed=labels(9000 + n)) for n in range(1, 36)]
+    others = [envelope(n, edge="box2", incident=f"true{n:02}", labels_exposed=labels(30)) for n in range(1, 3)]
+    mild = envelope(3, edge="box2", incident="warning", severity="warning")
+    store.add_alerts([*mad, *others, mild], NOON)
+    reviews, found, place = Reviews(store.database), [], None
+    while page := reviews.queue(Wanted(), place, limit=7):
+        found += [incident.id for _, incident in page]
+        place = page[-1][0]
+    worst_first = [f"mad{n:02}" for n in range(35, 0, -1)]
+    assert found == [*worst_first[:10], "true02", "true01", *worst_first[10:], "warning"]
 
 
 def test_what_is_judged_leaves_the_queue_and_comes_back_when_it_is_withdrawn(queue: Store) -> None:

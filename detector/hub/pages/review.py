@@ -13,13 +13,13 @@ from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from detector.hub.desk.reviews import Place
 from detector.hub.edges.cameras import by_name, by_place
 from detector.hub.events import HERE
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, event_stream, needs
 from detector.hub.storage.budget import LANES
 from detector.hub.storage.rights import Right
-from detector.hub.storage.stored import StoredIncident
 from detector.hub.storage.wanted import Wanted
 from detector.names import natural
 
@@ -137,7 +137,7 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
     more = found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None
     return {
         "queue": [incident for _, incident in found[:PAGE_SIZE]],
-        "next_page": desk.address("/review/queue", after=_written_place(*more)) if more else "",
+        "next_page": desk.address("/review/queue", after=_written_place(more[0])) if more else "",
         "left": view.parts.reviews.left(wanted),
     }
 
@@ -148,17 +148,17 @@ def _cameras(view: View, names: set[str]) -> list[tuple[str, str]]:
     return sorted(((name, titles.get(name, name)) for name in names), key=lambda camera: natural(camera[1], camera[0]))
 
 
-def _written_place(harm: int, incident: StoredIncident) -> str:
-    return f"{harm},{incident.started_at!r},{incident.id}"
+def _written_place(place: Place) -> str:
+    turn, harm, at, incident = place
+    return f"{turn},{harm},{at!r},{incident}"
 
 
-def _place(after: str) -> tuple[int, float, str] | None:
-    """A place in the queue from `harm,time,id`; `None` for its top."""
-    harm, _, rest = after.partition(",")
-    at, _, incident = rest.partition(",")
+def _place(after: str) -> Place | None:
+    """A place in the queue from `turn,harm,time,id`; `None` for its top."""
     try:
-        place = int(harm), float(at), incident
+        turn, harm, at, incident = after.split(",", 3)
+        place = int(turn), int(harm), float(at), incident
     except ValueError:
         return None
-    fits = abs(place[0]) < 2**62 and math.isfinite(place[1]) and incident and incident.isprintable()
-    return place if fits else None
+    fits = all(abs(number) < 2**62 for number in place[:2]) and math.isfinite(place[2])
+    return place if fits and incident and incident.isprintable() else None

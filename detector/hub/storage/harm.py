@@ -5,6 +5,7 @@ from __future__ import annotations
 from detector.values import IncidentKind, Severity
 
 MOST_LABELS = 10**9
+OF_SEVERITY = 10**12  # harm of a severity begins at so many times its place in `GRADES`
 
 _SEVERITIES: dict[str, int] = {Severity.CRITICAL: 3, Severity.WARNING: 2, Severity.INFO: 1}
 # Taking labels, preparing to, hiding, blinding a camera, standing about. Not the order of `alerts/severity.GRAVITY`,
@@ -18,6 +19,7 @@ _KINDS: dict[str, int] = {
     IncidentKind.TAMPER: 2,
     IncidentKind.LINGERING: 1,
 }
+GRADES = (3, 2, 1, 0)  # of `_SEVERITIES`, the worst first
 
 
 def harm(severity: str, labels: int, kind: str) -> int:
@@ -26,4 +28,4 @@ def harm(severity: str, labels: int, kind: str) -> int:
     Of equal ones the newest comes first: whoever did it may still be there. Migration 0006 says the same in SQL, of the
     kinds that there were then.
     """
-    return _SEVERITIES.get(severity, 0) * 10**12 + min(labels, MOST_LABELS) * 100 + _KINDS.get(kind, 0)
+    return _SEVERITIES.get(severity, 0) * OF_SEVERITY + min(labels, MOST_LABELS) * 100 + _KINDS.get(kind, 0)
