@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -11,14 +12,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector.hub.desk.charts import day_rows, trends
 from detector.hub.desk.overview import Found, Happened, Overview, Place
+from detector.hub.edges.keys import EdgeKeys
+from detector.hub.pages.feed import PAGE_SIZE
+from detector.hub.storage.budget import Budget
 from detector.hub.storage.database import migrate
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
 from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S
+from detector.wire import public_key_text
 from tests.hub.conftest import NOON, Site, make_envelope, make_older
 
 Build = Callable[..., dict[str, Any]]
@@ -103,6 +109,71 @@ def test_the_address_narrows_the_feed(told: Site, query: str, expected: list[str
     assert listed(page.text) == expected
     assert ("没有符合条件的" in page.text) is (not expected)
     assert listed(told.client.get(f"/feed/live?{query}").text) == expected
+
+
+def crowded(site: Site, name: str, count: int, at: float = NOON, **changes: Any) -> list[str]:
+    """So many alerts of one box, a second apart; what they are called, the newest first."""
+    names = [f"{name}{n:03}" for n in range(count)]
+    rows = [
+        make_envelope(n, incident=one, started_at_unix=at + n, epoch=name, **changes) for n, one in enumerate(names, 1)
+    ]
+    site.store.add_alerts(rows, at + count + 60)
+    return names[::-1]
+
+
+def let_in(site: Site, *boxes: str) -> None:
+    for box in boxes:
+        EdgeKeys(site.store.database).trust("shanghai", box, public_key_text(Ed25519PrivateKey.generate()), NOON)
+
+
+def all_pages(site: Site, address: str = "/") -> list[str]:
+    """Incidents on all pages of a list, which each leads to the next."""
+    found: list[str] = []
+    while address:
+        page = site.client.get(address).text
+        found += listed(page)
+        more = re.search(r'data-more href="(.*?)"', page)
+        address = html.unescape(more[1]) if more else ""
+    return found
+
+
+def test_a_box_that_tells_very_much_hides_nothing_of_what_others_tell(site: Site) -> None:
+    let_in(site, "box1", "box2")
+    (true,) = crowded(site, "true", 1, edge="box2")
+    flood = crowded(site, "flood", 150, NOON + 5)
+    page = site.client.get("/").text
+    assert listed(page) == [*flood[:10], true]
+    assert "边缘设备 shanghai / box1 在 12:00–12:02 还有 140 起告警" in page
+    live = site.client.get("/feed/live?shown=11").text
+    assert listed(live) == listed(page) and "还有 140 起告警" in live
+    folded = html.unescape(re.search(r'<p class="crowd".*?href="(.*?)"', page)[1])  # type: ignore[index]
+    assert all_pages(site, folded) == flood[10:], "nothing is lost"
+    assert all_pages(site, "/?edge=box1") == all_pages(site, "/?camera=cam3&edge=box1") == flood
+
+
+def test_what_is_folded_away_is_so_on_whichever_page(site: Site) -> None:
+    let_in(site, "box1", "box2")
+    earlier = crowded(site, "earlier", 12, NOON - 3600, edge="box2")
+    others = crowded(site, "others", 7, NOON + 20, edge="box2")
+    flood = crowded(site, "flood", 40)  # more of it below the first page's end
+    shown = [*flood[:10], *others, *earlier[:10]]
+    assert sorted(all_pages(site)) == sorted(shown) and len(all_pages(site)) == len(shown) > PAGE_SIZE
+    folds = [site.client.get(address).text.count('class="crowd"') for address in ("/", f"/?before={NOON},x")]
+    assert folds == [1, 1], "each once, below what is shown of it"
+
+
+def test_what_is_milder_folds_nothing_graver_away(site: Site) -> None:
+    let_in(site, "box1", "box2")
+    site.store.intake.budget = Budget()
+    (grave,) = crowded(site, "grave", 1)
+    mild = crowded(site, "mild", 15, NOON + 5, severity="warning")
+    assert all_pages(site) == [*mild[:10], grave]
+
+
+def test_with_one_box_alone_nothing_is_folded_away(site: Site) -> None:
+    let_in(site, "box1")
+    flood = crowded(site, "flood", 45)
+    assert all_pages(site) == flood
 
 
 def test_what_was_found_is_counted_without_the_labels_of_cleared_ones(told: Site) -> None:

@@ -18,6 +18,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from detector.hub.desk.charts import hour_bars
+from detector.hub.desk.crowding import Cursor, Fold, gathered
 from detector.hub.edges.cameras import CameraState, by_name, by_place, overview
 from detector.hub.events import HERE
 from detector.hub.pages.alarms import banner
@@ -42,7 +43,7 @@ LONGEST_VALUE = 200
 ALL = "all"
 UNJUDGED = "open"
 NO_ZONE = "-"
-NARROWED_BY = ("site", "camera", "zone", "kind", "severity", "verdict")
+NARROWED_BY = ("site", "edge", "camera", "zone", "kind", "severity", "verdict")
 REPLAY, LIVE = "replay", "live"
 
 
@@ -93,6 +94,19 @@ class Listing:
         by_more = self.hour is not None or bool(self.filters)
         return by_more or (not self.is_digest and (self.day is not None or self.told != ALERT))
 
+    def found(
+        self, view: View, limit: int, before: Cursor | None, down_to: Cursor | None = None
+    ) -> tuple[list[StoredIncident], dict[str, Fold]]:
+        """What it lists, and what is folded away: of alerts, where no box or camera is asked for (`crowding`)."""
+        if self.told == ALERT and not {"edge", "camera"} & self.filters.keys():
+            return gathered(view.store.database, self.wanted, limit, before, down_to)
+        return view.store.feed(before, limit, wanted=self.wanted, down_to=down_to), {}
+
+    def address_of(self, view: View, fold: Fold) -> str:
+        """Address of what is folded away, in a list of its box on that day."""
+        day, after = view.day(fold.until), f"{fold.after[0]},{fold.after[1]}"
+        return self.address(site=fold.site, edge=fold.edge, day=day, hour=None, before=after)
+
     def address(self, page: str = "", **changes: Any) -> str:
         """Address of this list or, by `page`, of its `/older` or `/live`, with parameters set or (`None`) left out."""
         path = "/digest" if self.is_digest else "/feed" if page else "/"
@@ -126,7 +140,7 @@ def digest(view: Somebody, before: str = "") -> Response:
 def _page(view: View, before: str) -> Response:
     listing = Listing.of(view)
     last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
-    found = view.store.feed(_place(before), PAGE_SIZE + 1, wanted=listing.wanted)
+    found = listing.found(view, PAGE_SIZE + 1, _place(before))
     head = _head(view, listing)
     page = view.page(
         "feed.html", **head, **_listed(view, listing, found, PAGE_SIZE), before=before, seen=last_change,
@@ -142,7 +156,7 @@ def _page(view: View, before: str) -> Response:
 def older(view: Somebody, before: str = "", shown: str = "") -> Response:
     """Cards of the incidents after a place, to be put below the `shown` ones."""
     listing, place = Listing.of(view), _place(before)
-    found = view.store.feed(place, PAGE_SIZE + 1, wanted=listing.wanted)
+    found = listing.found(view, PAGE_SIZE + 1, place)
     above = _number(shown, MOST_ASKED_FOR)
     # The day of the card above has its heading already.
     day = view.day(place[0]) if place else ""
@@ -167,7 +181,7 @@ def live(view: Somebody, before: str = "", to: str = "", shown: str = "", seen: 
         return unchanged
     last = _place(to)
     most = min(max(_number(shown, MOST_ASKED_FOR), MOST_CARDS), MOST_ASKED_FOR)
-    found = view.store.feed(_place(before), most + 1, wanted=listing.wanted, down_to=last)
+    found = listing.found(view, most + 1, _place(before), last)
     changed, _ = view.store.changed_since(known, scope=view.scope)
     return view.page(
         "live.html", **head, **_listed(view, listing, found, most, has_older=last is not None), before=before,
@@ -213,13 +227,15 @@ def day_of(view: View, asked: str, otherwise: date | None) -> date | None:
 
 
 def _listed(
-    view: View, listing: Listing, found: list[StoredIncident], most: int, above: int = 0, *, has_older: bool = False
-) -> dict[str, Any]:
+    view: View, listing: Listing, found: tuple[list[StoredIncident], dict[str, Fold]], most: int, above: int = 0, *,
+    has_older: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """What `more.html` needs to show at most so many of those found, below so many that are shown already."""
-    incidents = found[:most]
-    last = incidents[-1].cursor if incidents and (has_older or len(found) > most) else None
+    incidents, folds = found[0][:most], found[1]
+    last = incidents[-1].cursor if incidents and (has_older or len(found[0]) > most) else None
     return {
         **cards_of(view, incidents),
+        "folds": folds,
         "listing": listing,
         "last": f"{last[0]},{last[1]}" if last else "",
         "shown": above + len(incidents),
@@ -318,6 +334,7 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
         "severity": [(severity.value, say(f"severity_{severity.value}")) for severity in reversed(Severity)],
         "kind": [(kind.value, say(f"kind_{kind.value}")) for kind in IncidentKind],
         "site": [(site, site) for site in sites],
+        "edge": [],  # chosen by the line that folds away what one told
         "camera": sorted(by_name(known).items(), key=lambda camera: natural(camera[1])),
         "zone": [(zone, say("no_zone") if zone == NO_ZONE else zone) for zone in sorted(zones, key=natural)],
         "verdict": [(UNJUDGED, say("unjudged")), *((verdict, say(f"verdict_{verdict}")) for verdict in VERDICTS)],

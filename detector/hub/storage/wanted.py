@@ -33,13 +33,14 @@ class Wanted:
     verdict: str | None = None
     replayed: bool | None = None
     doubles: bool = False
+    edge: str | None = None
 
     def clauses(self) -> list[ColumnElement[bool]]:
         """Its conditions on `incidents`."""
         c = incidents.c
         same = [
             (c.kind, self.kind), (c.severity, self.severity), (c.verdict, self.verdict), (c.site, self.site),
-            (c.camera, self.camera),
+            (c.edge, self.edge), (c.camera, self.camera),
         ]  # fmt: skip
         # Through a function, which keeps SQLite to the index by time: that holds all of these, and the few rows that
         # are shown are at its end. It would rather take another that holds one of them, and then read row after row.
