@@ -11,12 +11,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from detector.clock import SystemClock
 from detector.config import AlarmsConfig
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.knocks import Knock
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.schema import dropped
@@ -25,9 +27,11 @@ from detector.hub.storage.stored import Edge
 from detector.hub.texts import Phrases
 from detector.hub.watch.alarm_words import advice, title
 from detector.hub.watch.alarms import KINDS, Alarm, Alarms, Sign
+from detector.hub.watch.floods import Flood, Floods
 from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import HubNow, signs
 from detector.hub.watch.watchman import Watchman
+from detector.wire import public_key_text
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
@@ -160,6 +164,53 @@ def test_clips_that_do_not_come_are_told_with_what_helps(way: str, words: str, s
 )
 def test_what_is_wrong_with_the_hub(changes: dict[str, Any], kinds: list[str]) -> None:
     assert wrong(**changes) == kinds
+
+
+@pytest.mark.parametrize(
+    ("count", "is_standing", "kinds"), [(59, False, []), (60, False, ["flood"]), (30, True, ["flood"]), (29, True, [])]
+)
+def test_a_box_that_tells_more_critical_incidents_than_happen_is_an_alarm(
+    count: int, is_standing: bool, kinds: list[str]
+) -> None:
+    standing = [("flood", "shanghai", "box1", "")] if is_standing else []
+    hub = HubNow(FINE, NOON - 9000)
+    found = signs([], hub, CONFIG, NOON, standing, floods=[Flood("shanghai", "box1", count)])
+    assert [sign.kind for sign in found] == kinds
+
+
+def test_critical_incidents_of_a_box_are_counted_as_they_come_and_once(store: Store) -> None:
+    def tell(count: int, at: float, name: str = "i", **changes: Any) -> None:
+        rows = [make_envelope(n, incident=f"{name}{n}", epoch=f"{name}{at}", **changes) for n in range(1, count + 1)]
+        store.add_alerts([{**row, "sent_at_unix": at} for row in rows], at)
+
+    def counted(floods: Floods, at: float) -> dict[str, int]:
+        return {flood.edge: flood.count for flood in floods.count(at)}
+
+    floods = Floods(store.database)
+    tell(3, NOON, started_at_unix=NOON - 90 * 86400)  # whenever it says that they were
+    tell(2, NOON, "mild", severity="warning")
+    tell(2, NOON, "others", edge="box2")
+    assert counted(floods, NOON + 1) == {"box1": 3, "box2": 2}
+    tell(2, NOON + 60)  # two of them go on
+    tell(2, NOON + 60, "mild")  # what grew worse
+    assert counted(floods, NOON + 61) == {"box1": 5, "box2": 2}
+    assert counted(Floods(store.database), NOON + 61) == {"box1": 5, "box2": 2}, "after a start, too"
+    assert counted(floods, NOON + 3630) == {"box1": 4}
+    assert counted(floods, NOON + 3661) == {}
+
+
+def test_a_box_that_floods_is_told_with_what_to_do_until_it_is_shut_out(site: Site) -> None:
+    EdgeKeys(site.store.database).trust("shanghai", "box1", public_key_text(Ed25519PrivateKey.generate()), NOON - 99)
+    site.store.add_alerts([make_envelope(n, incident=f"i{n}") for n in range(1, 61)], NOON)
+    site.parts.watchman.look_round()
+    page = site.client.get("/").text
+    assert "边缘设备 shanghai / box1 一小时内报了 60 起严重告警" in page and '<a href="/edges">去停用它</a>' in page
+    assert "/?site=shanghai&amp;edge=box1" in page
+    assert "去停用它" not in site.somebody(Role.VIEWER).get("/").text
+    assert site.parts.enrolment.revoke("shanghai", "box1", "owner", NOON)
+    site.clock.at += 601
+    site.parts.watchman.look_round()
+    assert site.parts.alarms.open() == []
 
 
 def test_nobody_is_called_silent_whom_the_hub_could_not_hear() -> None:

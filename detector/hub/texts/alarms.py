@@ -16,6 +16,11 @@ ZH: dict[str, str] = {
     "alarm_do_edge_silent": "它看管的摄像机现在没人看。请检查那台设备的电源和网线；恢复后会自动补传。",
     "alarm_knocking": "有设备自称 {name}，但密钥不对或已停用，已拒绝",
     "alarm_do_knocking": "可能有人冒充它，或丢失的设备又上线了。若是自己重装过的设备，请在“设备”页让它重新加入。",
+    "alarm_flood": "边缘设备 {name} 一小时内报了 {n} 起严重告警",
+    "alarm_do_flood": "若看起来都不像真的，它可能坏了，或落到了别人手里：请在“设备”页停用它（丢失、被盗或停用）。"
+    "告警一条不丢；别台设备的告警照常列出和通知。",
+    "alarm_flood_look": "看它的告警",
+    "alarm_flood_stop": "去停用它",
     "alarm_camera_silent": "{title} 没有画面",
     "alarm_do_camera_silent": "请检查这台摄像机的电源、网线和密码。",
     "alarm_backlog": "边缘设备 {name} 积压 {backlog} 条告警，最久的已等 {oldest}",
@@ -101,6 +106,11 @@ EN: dict[str, str] = {
     "alarm_knocking": "A box calls itself {name}, with another key or one that was shut out, and is refused",
     "alarm_do_knocking": "Somebody may pose as it, or a lost box is back on the network. If it is your own, set up "
     "anew, let it join again on the page of boxes.",
+    "alarm_flood": "Edge box {name} told {n} critical alerts within an hour",
+    "alarm_do_flood": "If nothing of it looks true, it is broken or in strange hands: shut it out on the page of boxes "
+    "(lost, stolen, retired). No alert is lost, and those of other boxes are listed and told all the same.",
+    "alarm_flood_look": "See its alerts",
+    "alarm_flood_stop": "To shut it out",
     "alarm_camera_silent": "{title} brings no picture",
     "alarm_do_camera_silent": "Check this camera's power, network and password.",
     "alarm_backlog": "Edge box {name} holds back {backlog} alerts, the oldest for {oldest}",

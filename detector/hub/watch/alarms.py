@@ -53,6 +53,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "edge_silent": Kind("critical"),
     "knocking": Kind("critical", calm_s=600.0),
+    "flood": Kind(calm_s=600.0),
     "camera_silent": Kind(after_s=300.0),
     "backlog": Kind(),
     "clips_stuck": Kind(after_s=120.0),

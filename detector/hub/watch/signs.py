@@ -15,12 +15,15 @@ from detector.hub.edges.knocks import OTHER, REVOKED, Knock
 from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.storage.stored import Edge, told_number
 from detector.hub.watch.alarms import Place, Sign
+from detector.hub.watch.floods import Flood
 from detector.hub.watch.health import HubState
 from detector.values import DAY_S
 
 LESS_BACKLOG = 0.5  # shares of the thresholds at which an alarm is over
 LESS_CLOCK = 0.5
 MORE_DISK = 1.4
+FLOOD = 60  # critical incidents of one box within an hour; gangs have managed half as many
+LESS_FLOOD = 0.5
 KNOCKING_S = 120.0  # who is refused comes again every few seconds
 CERTIFICATE_S = 60 * DAY_S  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
@@ -57,6 +60,7 @@ def signs(
     now: float,
     standing: Collection[Place] = (),
     knocks: Iterable[Knock] = (),
+    floods: Iterable[Flood] = (),
 ) -> list[Sign]:
     """All that is wrong now.
 
@@ -67,6 +71,7 @@ def signs(
         now: Unix seconds.
         standing: What is an alarm already.
         knocks: Boxes that were refused for their key.
+        floods: How many critical incidents boxes in service told within the hour.
     """
     edges = list(edges)
     found = list(_of_hub(hub, config, standing))
@@ -80,6 +85,9 @@ def signs(
             found += _of_cameras(edge, cameras, now)
         found += _of_losses(edge)
     found += _of_knocks(knocks, now)
+    for flood in floods:
+        if flood.count >= FLOOD * (LESS_FLOOD if ("flood", flood.site, flood.edge, "") in standing else 1):
+            found.append(Sign("flood", flood.site, flood.edge, facts={"n": flood.count}))
     return found
 
 

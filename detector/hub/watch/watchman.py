@@ -13,6 +13,7 @@ from detector.hub.background import Background, attempt
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
 from detector.hub.watch.alarms import Alarms, Place, Sign, is_loss
+from detector.hub.watch.floods import Floods
 from detector.hub.watch.health import Health
 from detector.hub.watch.signs import HubNow, is_fresh, signs
 from detector.values import DAY_S
@@ -63,6 +64,7 @@ class Watchman:
         self._poke = poke
         self._damaged = damaged
         self._key = key
+        self._floods = Floods(store.database)
         self._correction = Correction(clock)
         self._put_back_told = False
         self._told_from: float | None = None
@@ -130,7 +132,8 @@ class Watchman:
             self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
             self._store.database.damage, self._key,
         )  # fmt: skip
-        found = signs(edges, hub, self._config, now, standing, self._keys.knocks.all())
+        floods = self._keys.in_service(self._floods.count(now))
+        found = signs(edges, hub, self._config, now, standing, self._keys.knocks.all(), floods)
         known = {(edge.site, edge.edge): edge for edge in edges}
 
         def is_unseen(place: Place) -> bool:
@@ -138,7 +141,7 @@ class Watchman:
             that was taken out of service is over."""
             kind, *of, _camera = place
             edge = known.get((of[0], of[1]))
-            if edge is None or not of[0]:
+            if edge is None or not of[0] or kind == "flood":  # which the hub itself sees
                 return False
             if kind in ("edge_silent", "overload"):
                 return hub.listening_since is None
