@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from detector.cli import main
-from detector.config import load_edge, load_hub
+from detector.config import Broker, HubLink, load_edge, load_hub
 from detector.credentials import certs
 from detector.credentials.authority import ends_at, load_certificate
 from detector.credentials.certs import (
@@ -33,7 +33,9 @@ from detector.credentials.certs import (
     revoke_named,
     sign_edge,
 )
+from detector.edge.health import certificate_told
 from detector.errors import ConfigError, StoreError
+from detector.hub.lan import certificate
 from detector.values import DAY_S
 from tests.conftest import part_missing
 
@@ -298,6 +300,18 @@ def test_a_folder_that_can_not_be_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         authority_pem(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_an_edge_tells_when_the_first_certificate_ends_that_it_needs(folder: Path, tmp_path: Path) -> None:
+    own, authority, other = folder / "hub" / "client.crt", folder / "hub" / "ca.crt", tmp_path / "lan.crt"
+    shutil.copy(certificate(tmp_path / "lan", [], NOON).authority, other)
+    ends = {file: ends_at(file) for file in (own, authority, other)}
+    assert ends[own] < ends[other] and ends[authority] != ends[other]
+    with_all = Broker(ca_file=authority, cert_file=own)
+    assert certificate_told(with_all, HubLink(ca_file=other)) == {"certificate_ends_at_unix": ends[own]}
+    both = min(ends[authority], ends[other])
+    assert certificate_told(Broker(ca_file=authority), HubLink(ca_file=other)) == {"certificate_ends_at_unix": both}
+    assert certificate_told(Broker(ca_file=tmp_path / "none"), HubLink()) == certificate_told(Broker(), HubLink()) == {}
 
 
 def test_when_a_certificate_ends(folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -177,7 +178,7 @@ class ClipUploads(Tended):
         topics: Site and edge that the clips are claimed for.
         key: Signs the claims.
         clock: Tells the time written into them.
-        ca_file: Vouches for an https:// hub with a certificate of its own (PEM).
+        ca_file: Vouches for an https:// hub with a certificate of its own (PEM); read anew after each failure.
 
     Raises:
         LabelwatchError: `ca_file` can't be used.
@@ -197,7 +198,8 @@ class ClipUploads(Tended):
         self._hub_url = hub_url
         self._key = key
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
-        self._verify = trust_in(hub_url, ca_file)
+        self._ca_file = ca_file
+        trust_in(hub_url, ca_file)
         self._said_older = False
         self._clock = clock
         self._failures = 0  # in a row
@@ -223,21 +225,33 @@ class ClipUploads(Tended):
     def _run(self, stopping: threading.Event) -> None:
         said = ""
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
-        with self.pulse, httpx.Client(timeout=timeout, verify=self._verify) as client:
+        verify = trust_in(self._hub_url, self._ca_file)
+        with self.pulse:
             while not stopping.is_set():
-                self.pulse.beat()
-                self._clips.new_clip.clear()
-                try:
-                    clip = self._clips.next_due()
-                    if clip is None:
-                        self._clips.new_clip.wait(POLL_S)
-                        continue
-                    said = self._bring(client, clip, said)
-                    if self._failures:
-                        stopping.wait(back_off_s(self._failures, LONGEST_PAUSE_S))
-                except StoreError as error:
-                    logger.error("clips can't be uploaded: %s", error)
-                    stopping.wait(POLL_S)
+                with suppress(LabelwatchError):  # it is just being replaced: the one before counts until then
+                    verify = trust_in(self._hub_url, self._ca_file)
+                with httpx.Client(timeout=timeout, verify=verify) as client:
+                    said = self._bring_on(client, stopping, said)
+
+    def _bring_on(self, client: httpx.Client, stopping: threading.Event, said: str) -> str:
+        """Upload what is due, until told to stop, or one fails where another certificate may help."""
+        while not stopping.is_set():
+            self.pulse.beat()
+            self._clips.new_clip.clear()
+            try:
+                clip = self._clips.next_due()
+                if clip is None:
+                    self._clips.new_clip.wait(POLL_S)
+                    continue
+                said = self._bring(client, clip, said)
+                if self._failures:
+                    stopping.wait(back_off_s(self._failures, LONGEST_PAUSE_S))
+                    if self._ca_file is not None:
+                        break
+            except StoreError as error:
+                logger.error("clips can't be uploaded: %s", error)
+                stopping.wait(POLL_S)
+        return said
 
     def _bring(self, client: httpx.Client, clip: Clip, said: str) -> str:
         """Upload one clip and enter the outcome in the outbox; what was last complained of comes and goes."""

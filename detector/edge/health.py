@@ -13,7 +13,7 @@ from typing import Any
 
 from detector import wire
 from detector.clock import kernel_clock
-from detector.config import EdgeConfig
+from detector.config import Broker, EdgeConfig, HubLink
 from detector.credentials.authority import ends_at
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.delivery import Delivery
@@ -39,7 +39,13 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     told: dict[str, Any] = {"site": config.site, "edge": config.edge, "cameras": reports}
     told |= {"tuned": tuned, "zoned": zoned, "dropped_views": delivery.link.dropped_views}
     uploads = delivery.uploads.health() if delivery.uploads is not None else {}
-    told |= {**counts, **uploads, **delivery.trust.health(), **what_runs(config), **_certificate_told(config)}
+    told |= {
+        **counts,
+        **uploads,
+        **delivery.trust.health(),
+        **what_runs(config),
+        **certificate_told(config.broker, config.hub),
+    }
     return {**told, "clock": _clock_told(), **_box_told(config)}
 
 
@@ -135,15 +141,15 @@ def what_runs(config: EdgeConfig) -> dict[str, str | None]:
     }
 
 
-def _certificate_told(config: EdgeConfig) -> dict[str, float]:
-    """When the broker will let this edge in no more; nothing where it comes in otherwise."""
-    if config.broker.cert_file is None:
-        return {}
-    try:
-        return {"certificate_ends_at_unix": ends_at(config.broker.cert_file)}
-    except StoreError as error:
-        logger.warning("%s", error)
-        return {}
+def certificate_told(broker: Broker, hub: HubLink) -> dict[str, float]:
+    """When an edge reaches broker or hub no more, since a certificate of its own, or of who vouches for them, ends."""
+    ends = []
+    for file in filter(None, (broker.cert_file, broker.ca_file, hub.ca_file)):
+        try:
+            ends.append(ends_at(file))
+        except StoreError as error:
+            logger.warning("%s", error)
+    return {"certificate_ends_at_unix": min(ends)} if ends else {}
 
 
 def _clock_told() -> dict[str, Any] | None:

@@ -348,6 +348,23 @@ def test_whoever_is_kept_out_for_a_certificate_is_told_what_is_wrong_with_it(bro
     assert "there is none" in wrong(None)
 
 
+def test_a_replaced_authority_of_the_broker_counts_from_the_next_attempt_on(
+    broker: Shipped, tmp_path: Path, open_outbox: Callable[..., Outbox], key: Ed25519PrivateKey
+) -> None:
+    files, authority, other = broker.files(ONE), tmp_path / "ca.crt", tmp_path / "other"
+    make_certificates(other, ["broker.lan"], [], time.time())
+    shutil.copy(other / "hub" / "ca.crt", authority)
+    where = Broker(port=broker.port, ca_file=authority, cert_file=files / "client.crt", key_file=files / "client.key")
+    link = MqttLink(open_outbox(clock=SystemClock()), wire.Topics("north", "box-1"), where, SystemClock(), key)
+    link.start()
+    try:
+        assert not soon(lambda: link.connected, 3.0)
+        shutil.copy(broker.folder / "hub" / "ca.crt", authority)
+        assert soon(lambda: link.connected)
+    finally:
+        assert link.stop(5.0)
+
+
 def test_the_log_of_a_revoked_box_says_so_and_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broker, key = Shipped(tmp_path), Ed25519PrivateKey.generate()
     assert revoke_edge(broker.folder, "north", "box-1") == 1

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +24,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import Carrier, ClipUploads, NotNowError
 from detector.clock import SystemClock
 from detector.errors import StoreError
+from detector.hub.lan import Certificate, certificate
 from tests.parts_mosquitto import soon
 
 TOPICS = wire.Topics("north", "box-1")
@@ -34,7 +38,7 @@ class Hub:
     more than `passes` bytes at once.
     """
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    def __init__(self, key: Ed25519PrivateKey, tls: Certificate | None = None) -> None:
         self.held: dict[str, bytes] = {}
         self.whole: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
@@ -124,7 +128,11 @@ class Hub:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.handle_error = lambda request, address: None  # type: ignore[method-assign]
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.chain, tls.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
@@ -372,6 +380,28 @@ def test_for_how_long_no_clip_got_through_is_told_and_why(
     assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == "no_room")
     assert outbox.wait_drained(20.0)
     assert soon(lambda: box.health() == {})
+
+
+def test_a_replaced_authority_of_the_hub_counts_without_a_restart(
+    tmp_path: Path, outbox: Outbox, key: Ed25519PrivateKey
+) -> None:
+    before, after = (certificate(tmp_path / name, [], time.time()) for name in ("before", "after"))
+    hub, authority = Hub(key, after), tmp_path / "ca.crt"
+    shutil.copy(before.authority, authority)
+    box = ClipUploads(outbox.clips, hub.url, TOPICS, key, SystemClock(), authority)
+    box.start()
+    try:
+        queue_clip(outbox, tmp_path)
+        assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == "unreachable") and not hub.whole
+        authority.unlink()  # as it is while somebody replaces it
+        tries = box._failures
+        assert soon(lambda: box._failures > tries + 1)
+        shutil.copy(after.authority, authority)
+        assert outbox.wait_drained(20.0) and soon(lambda: box.health() == {})
+        assert list(hub.whole) == ["/api/clips/i1/0"]
+    finally:
+        assert box.stop(10.0)
+        hub.close()
 
 
 @pytest.mark.parametrize(

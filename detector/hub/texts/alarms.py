@@ -49,8 +49,8 @@ ZH: dict[str, str] = {
     "alarm_hub_key": "边缘设备 {name} 不认这个监控中心",
     "alarm_do_hub_key": "它认的是另一把密钥（{known}…，这里是 {own}…），所以告警一直存在它那里，不会丢。"
     "如果监控中心重装过，请让它重新加入。",
-    "alarm_certificate": "边缘设备 {name} 的证书 {to} 到期",
-    "alarm_do_certificate": "到期后它连不上消息服务器。请在那之前让它重新加入。",
+    "alarm_certificate": "边缘设备 {name} 的证书（或它信任的 CA）{to} 到期",
+    "alarm_do_certificate": "到期后它连不上消息服务器或监控中心。请在那之前让它重新加入，或换上新的 CA 文件。",
     "alarm_overload": "边缘设备 {name} 忙不过来：{of} 路摄像机中有 {n} 路看得太少",
     "alarm_do_overload": "有人的画面会优先看，但动作可能漏看。请减少它的路数、改用子码流，或换更强的设备。",
     "alarm_safe_mode": "边缘设备 {name} 的配置文件有误，正按旧配置继续监控",
@@ -147,8 +147,9 @@ EN: dict[str, str] = {
     "alarm_hub_key": "Edge box {name} does not take this hub for its own",
     "alarm_do_hub_key": "It knows another key ({known}…, this hub's is {own}…), so its alerts wait there; "
     "none is lost. If the hub was set up anew, let the box join again.",
-    "alarm_certificate": "The certificate of edge box {name} ends on {to}",
-    "alarm_do_certificate": "After that the broker lets it in no more. Let the box join again before.",
+    "alarm_certificate": "A certificate of edge box {name}, or of an authority that it trusts, ends on {to}",
+    "alarm_do_certificate": "After that it reaches the broker or the hub no more. Let the box join again before, or "
+    "give it the authority's new file.",
     "alarm_overload": "Edge box {name} is overloaded: {n} of {of} cameras is looked at too seldom|"
     "Edge box {name} is overloaded: {n} of {of} cameras are looked at too seldom",
     "alarm_do_overload": "Cameras with people come first, but acts may be missed. Give it fewer cameras, have it use "
