@@ -405,6 +405,19 @@ def test_what_goes_is_counted_by_when_it_is_due_and_the_soonest_told_one_by_one(
     assert [len(span) for span in spans] == [0, 2, 2, 5]
 
 
+def test_however_many_days_ahead_are_told_what_the_database_is_asked_does_not_grow(keeper: Keeper) -> None:
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(keeper.store.database.engine, "before_cursor_execute", note)
+    keeper.retention().ahead([NOON])
+    few = asked.copy()
+    keeper.retention().ahead([NOON + n * DAY_S for n in range(14)])
+    assert asked == few * 2, "for each day the times of all clips would be looked up once more"
+
+
 def steps(store: Store, deed: Callable[[], Any]) -> int:
     """What something costs an SQLite database, in thousands of steps of its machine."""
     taken = []

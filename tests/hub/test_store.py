@@ -442,6 +442,25 @@ def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
         assert f"INDEX {index}" in plan and "incidents_by_camera" not in plan, plan
 
 
+@pytest.mark.parametrize("places", [None, ["shanghai"]])
+def test_what_thresholds_are_proposed_from_is_read_from_an_index_alone(
+    sqlite_store: Store, envelope: Build, places: list[str] | None
+) -> None:
+    sqlite_store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 4)], NOON)
+    sqlite_store.verdicts.add("i1", "guard", "false", "", NOON)
+    plans: list[str] = []
+
+    def note_plan(connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append("; ".join(row[3] for row in asked))
+
+    event.listen(sqlite_store.database.engine, "before_cursor_execute", note_plan)
+    found = sqlite_store.verdicts.judged(NOON - 1, Scope.of(places))
+    assert [one.id for one in found] == ["i1"]
+    assert "COVERING INDEX incidents_judged" in plans[0], plans
+
+
 def test_postgresql_compiles_no_query(postgres: Callable[[], str]) -> None:
     store = Store(postgres())
     try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, verdicts
 from detector.hub.storage.stored import Contested, Verdict
 from detector.hub.storage.tuning import Judged
-from detector.hub.storage.wanted import Wanted
+from detector.hub.storage.wanted import Wanted, within
 
 
 class Verdicts:
@@ -87,15 +88,22 @@ class Verdicts:
 
         With `place`, those of one site, edge, camera and kind.
         """
-        c = incidents.c
+        c, other = incidents.c, incidents.alias().c
         where = (c.site, c.edge, c.camera, c.kind)
-        query = select(*where, c.id, c.score, c.verdict).where(
-            c.verdict.is_not(None), *Wanted(since=since, scope=scope, replayed=False).clauses()
-        )
         # Through a function, as in `Wanted.clauses`: the index of judged ones holds all of these.
+        began = func.coalesce(c.started_at, 0.0)
         same = zip(where, place or (), strict=False)
+        query = select(*where, c.id, c.score, c.verdict).where(c.verdict.is_not(None), began >= since)
         query = query.where(*(func.coalesce(column, "") == value for column, value in same))
-        return [Judged(*row) for row in self._database.read(query.order_by(c.started_at.desc(), c.id.desc()))]
+        if scope.limits_cameras:  # some doubles are shown
+            query = query.where(*Wanted(scope=scope, replayed=False).clauses())
+        else:
+            # Not by `Wanted`, for whose columns each row would be read: those left out have indexes of their own.
+            doubles = select(other.id).where(other.same_as.is_not(None), other.told == DOUBLE)
+            replayed = select(other.id).where(other.replayed_at.is_not(None))
+            query = query.where(c.id.not_in(doubles), c.id.not_in(replayed), *within(scope))
+        with self._database.reading() as connection:
+            return [Judged(*row) for row in connection.execute(query.order_by(began.desc(), c.id.desc()))]
 
 
 def settle(connection: Connection, incident: str) -> None:

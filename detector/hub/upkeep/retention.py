@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,8 @@ class Retention:
         r = retention.c
         found = []
         with self._database.reading() as connection:
-            for due_at, announced, of in self._announced(scope):
+            for aged, warned, announced, of in self._announced(scope):
+                due_at = case((aged > warned, aged), else_=warned)
                 columns = (r.incident, of.site, of.camera, of.kind, of.started_at, r.rule, r.announced_at, r.bytes)
                 query = announced.add_columns(*columns, due_at.label("due_at")).order_by(due_at, r.incident)
                 found += [Due(**row._mapping) for row in connection.execute(query.limit(limit))]
@@ -196,16 +198,18 @@ class Retention:
         """
         counts, sizes = [0] * (len(ends) + 1), [0] * (len(ends) + 1)
         with self._database.reading() as connection:
-            for due_at, announced, _ in self._announced(scope):
-                span = case(*((due_at < end, n) for n, end in enumerate(ends)), else_=len(ends)).label("span")
-                query = announced.add_columns(span, func.count(), func.sum(retention.c.bytes)).group_by("span")
-                for n, count, size in connection.execute(query):
-                    counts[n] += count
-                    sizes[n] += int(size)
+            for aged_at, warned_at, announced, _ in self._announced(scope):
+                query = announced.add_columns(aged_at, warned_at, retention.c.bytes)
+                # Compared here: in a statement, the times of clips are looked up once more for each comparison.
+                for aged, warned, size in connection.execute(query):
+                    n = bisect_right(ends, max(aged, warned))
+                    counts[n] += 1
+                    sizes[n] += size
         return list(zip(counts, sizes, strict=True))
 
-    def _announced(self, scope: Scope) -> Iterator[tuple[ColumnElement[float], Select[Any], Any]]:
-        """By each rule, when what it announced is due, a query without columns for that, and what tells its place."""
+    def _announced(self, scope: Scope) -> Iterator[tuple[ColumnElement[float], ColumnElement[float], Select[Any], Any]]:
+        """By each rule, for what it announced: when it is old enough, when it was announced for long enough, a query
+        without columns, and what tells its place. It is due when both are so."""
         i, r, lost = incidents.c, retention.c, _lost()
         warned = r.announced_at + self._config.warn_days * DAY_S
         rules: list[tuple[str, FromClause, ColumnElement[bool], ColumnElement[float]]]
@@ -217,7 +221,7 @@ class Retention:
             # Its own rule first: of thousands that were announced, each is looked up for one rule then.
             of_rule = select().select_from(retention).where(r.deleted_at.is_(None), r.rule == rule)
             announced = of_rule.join(table, condition).where(*scope.clauses(table.c.site, table.c.camera))
-            yield case((aged > warned, aged), else_=warned), announced, table.c
+            yield aged, warned, announced, table.c
 
     def gone(self, limit: int = 50, scope: Scope = EVERYWHERE) -> list[Gone]:
         """What was deleted last."""
