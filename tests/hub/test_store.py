@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from detector import wire
 from detector.config import HubConfig, RetentionConfig
@@ -26,12 +26,14 @@ from detector.hub.footage.training_set import open_store
 from detector.hub.storage.arrivals import MOST_ACTS
 from detector.hub.storage.database import migrate, one_at_a_time
 from detector.hub.storage.rights import Scope
-from detector.hub.storage.schema import changes, metadata
+from detector.hub.storage.schema import changes, incidents, metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.storage.wanted import Wanted
+from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.console import database_of
 from detector.hub.upkeep.retention import Retention
+from detector.values import DAY_S
 from tests.hub.conftest import hold_folder, make_act, make_older, sweep_postgres
 
 Build = Callable[..., dict[str, Any]]
@@ -187,6 +189,26 @@ def test_what_a_box_dates_ahead_stands_among_what_came_when_it_did(
     assert found.ahead_s == ahead_s and found.record == told["after"]
     assert NOON - 1 <= found.started_at <= found.ended_at <= NOON + 2 + 300 + 40
     assert store.envelopes("ahead")[0]["after"] == told["after"], "as it was signed"
+
+
+def test_what_a_box_dated_ahead_before_an_update_stands_where_the_hub_heard_of_it_from_the_next_start_on(
+    store: Store, envelope: Build
+) -> None:
+    years = 10 * 365 * DAY_S
+    told = [envelope(1, incident="ahead", started_at_unix=NOON + years), envelope(2, incident="known")]
+    store.add_alerts(told, NOON + 2)
+    store.add_alerts([envelope(1, incident="later", edge="box2", started_at_unix=NOON + 600)], NOON + 601)
+    as_before = update(incidents).where(incidents.c.id == "ahead")
+    with store.database.writing() as connection:  # as hubs stored it that took boxes at their word
+        connection.execute(as_before.values(started_at=NOON + years, ended_at=NOON + years + 40))
+    assert store.feed()[0].id == "ahead"
+    last = store.last_change()
+    bring_back(store.database, NOON - years)  # its own clock may be behind: what the hub heard later counts
+    bring_back(store.database, NOON + 3600)
+    assert store.feed()[0].id == "later"
+    (found,) = store.incidents(["ahead"])
+    assert NOON <= found.started_at <= NOON + 302 and found.ended_at <= NOON + 302
+    assert found.record == told[0]["after"] and [name for _, name in store.changed_since(last)[0]] == ["ahead"]
 
 
 def test_what_a_box_under_a_wrong_clock_goes_on_telling_stays_where_it_began(store: Store, envelope: Build) -> None:

@@ -52,7 +52,7 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
     incident = a_name(after["id"])
     jpeg = _jpeg(fields.get("snapshot"))
     sent_at = _time(fields["sent_at_unix"])
-    started_at, ended_at = _by_our_clock(
+    started_at, ended_at = by_our_clock(
         _time(after["started_at_unix"]), _time(after["ended_at_unix"]), sent_at, received_at
     )
     alert = {
@@ -111,7 +111,7 @@ def at_hand(told: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**told, "acts": kept, "acts_left_out": len(acts) - MOST_ACTS}
 
 
-def _by_our_clock(started_at: float, ended_at: float, sent_at: float, received_at: float) -> tuple[float, float]:
+def by_our_clock(started_at: float, ended_at: float, sent_at: float, received_at: float) -> tuple[float, float]:
     """Where an incident stands among others: from when to when it was, where its box's clock is ahead by ours.
 
     Else whoever holds a box, or has one with a wrong clock, could have what it tells stand above all others for years.

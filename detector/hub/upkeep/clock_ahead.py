@@ -4,20 +4,27 @@ A machine's own clock often holds local time, or a wrong year, until a time serv
 Reports of edges would be called older than the one that is held, a box that falls silent would be missed only when its
 last report is past, and notices would count as just sent, or wait, for as long as the clock was ahead. What is evidence
 (alerts, verdicts, the audit log) stays as it was written.
+
+So are incidents that boxes dated ahead while hubs still took them at their word: they would stand above all others in
+the feed until that time came. What each box told of them stays in their records.
 """
 
 from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Table, update
+from sqlalchemy import Connection, Table, func, select, update
 
 from detector.hub.notices.queue import LONGEST_REST_S
-from detector.hub.storage.database import Database
+from detector.hub.storage.arrivals import AHEAD_S, by_our_clock
+from detector.hub.storage.changes import note_changes
+from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.schema import (
     alarms,
+    alerts,
     edges,
     gaps,
+    incidents,
     notice_pauses,
     notice_rules,
     notice_targets,
@@ -40,6 +47,27 @@ PAST: dict[Table, tuple[str, ...]] = {
 }
 
 
+def _put_in_their_places(connection: Connection, now: float) -> None:
+    """Put incidents that begin later than now where intake puts them today (`arrivals`).
+
+    By when the hub heard of them, so that where its own clock is behind nothing is moved.
+    """
+    i = incidents.c
+    heard = select(func.max(alerts.c.received_at)).where(alerts.c.incident == i.id).scalar_subquery()
+    ahead = select(i.id, i.started_at, i.ended_at, i.sent_at, heard.label("heard")).where(i.started_at > now + AHEAD_S)
+    moved = []
+    for row in connection.execute(ahead).all():
+        if row.heard is None:
+            continue
+        started_at, ended_at = by_our_clock(row.started_at, row.ended_at, row.sent_at, row.heard)
+        if started_at != row.started_at:
+            connection.execute(update(incidents).where(i.id == row.id).values(started_at=started_at, ended_at=ended_at))
+            moved.append(row.id)
+    if moved:
+        note_changes(connection, moved)
+        logger.warning("%d incidents that boxes dated ahead stand where the hub heard of them now", len(moved))
+
+
 def bring_back(database: Database, now: float) -> None:
     """Have nothing that the hub waits for, or reckons from, lie further ahead than it may; `now` in Unix seconds.
 
@@ -48,6 +76,8 @@ def bring_back(database: Database, now: float) -> None:
     n, t, p = notices.c, notice_targets.c, notice_pauses.c
     brought = 0
     with database.writing() as connection:
+        one_at_a_time(connection)
+        _put_in_their_places(connection, now)
         connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
         connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
         connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
