@@ -335,6 +335,21 @@ def test_a_parcel_that_was_photographed_is_cut_from_the_recording_and_shows_its_
     assert drawn[0] == [0, 0] and drawn[1][0] > 190, "parcel 13 was never seen"
 
 
+def test_of_many_parcels_that_were_photographed_a_dozen_are_shown_and_the_rest_unfolds(
+    scene: Scene, mp4: bytes
+) -> None:
+    started_at = float(int(time.time()) - 600)
+    acts = [{**make_act(started_at + 0.1 * n, length_s=0.1), "parcels": [n]} for n in range(30)]
+    scene.alert("inc", started_at_unix=started_at, acts=acts)
+    scene.upload("inc", 0, mp4, started_at)
+    scene.upload("inc", 0, make_side("inc", started_at_unix=started_at), started_at, what=wire.SIDE)
+    page = scene.page("incidents/inc")
+    shown = page.locator(".shots button:visible")
+    assert shown.count() == 12
+    page.get_by_text("另外 18 件").click()
+    assert shown.count() == 30
+
+
 def test_who_may_not_see_labels_has_parcels_cut_from_the_redacted_copy(scene: Scene, mp4: bytes) -> None:
     photographed(scene, mp4)
     page = scene.page("incidents/inc", user=scene.guard("vera", Role.VIEWER))

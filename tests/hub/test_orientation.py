@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -321,6 +322,43 @@ def test_where_labels_were_turned_stands_before_zones_that_are_as_usual(stage: S
     Censuses(stage.site.store.database).keep("shanghai", "box1", counted(usual, told), NOON)
     page = stage.site.client.get(PAGE).text
     assert re.findall(r'class="lie (\w+)', page) == ["turned", "usual"]
+
+
+def rows_of(page: str) -> list[str]:
+    """What happened, a row each, without what unfolds within it; tags left out."""
+    listed = page[page.index('class="lie-events"') : page.index("</section>", page.index('class="lie-events"'))]
+    plain = re.sub(r"<details>\s*<summary>分.*?</details>", "", listed, flags=re.S)
+    return [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in re.findall(r"<li>(.*?)</li>", plain, re.S)]
+
+
+def test_what_an_incident_is_about_is_one_row_and_each_other_hour_is_another(stage: Stage) -> None:
+    stage.site.store.add_alerts([make_envelope(kind="orientation_pattern", started_at_unix=NOON - 400)], NOON)
+    for ago in (7200, 7000, 6800, 3700, 600, 300, 10):
+        told = turned(NOON - ago, n=1, tracks=(ago,)) if ago < 1000 else zone(came_up=1, came_not_up=1)
+        stage.censuses.keep("shanghai", "box1", counted(told, at=NOON - ago), NOON)
+    page = stage.site.client.get(PAGE).text
+    assert rows_of(page) == [
+        "11:59:50 1 件被翻成朝上 · 附近有 1 人（10 号）",
+        "11:50:00 – 11:55:00 2 件被翻成朝上 · 附近有 2 人（300、600 号） 看事件",
+        "10:00:00 – 10:58:20 到了 8 件，4 件朝上",
+    ]
+    assert "分 4 次" in page and "10:03:20" in page  # unfolded
+
+
+def test_hours_far_back_unfold(stage: Stage) -> None:
+    for hour in reversed(range(9)):
+        stage.censuses.keep("shanghai", "box1", counted(zone(came_up=1), at=NOON - 3600 * hour), NOON)
+    page = stage.site.client.get(PAGE).text
+    assert len(rows_of(page)) == 9 and "更早的 3 行" in page
+    assert page.index("07:00:00") < page.index("更早的 3 行") < page.index("06:00:00")
+
+
+def test_an_hour_that_comes_twice_is_two_rows(tmp_path: Path) -> None:
+    stage = Stage(Site(tmp_path, timezone="Europe/Berlin"))
+    first = 1_792_886_400.0 + 1800  # 2026-10-25 02:30 in summer time
+    for at in (first, first + 3600):
+        stage.censuses.keep("shanghai", "box1", counted(zone(came_up=1), at=at), NOON)
+    assert len(rows_of(stage.site.client.get(f"{PAGE}?day=2026-10-25").text)) == 2
 
 
 def test_a_patterns_page_and_the_desk_show_how_its_labels_came_to_lie_up(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from detector.hub.storage.stored import Clip
 from detector.values import ActKind
 
 MOST_SHOTS = 60
+FEW_SHOTS = 12  # at first sight; the rest unfolds
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from detector.hub.desk.census_chart import QUARTER_S, WIDTH, DayChart, day_chart
 from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
-from detector.hub.desk.shots import shots
+from detector.hub.desk.shots import FEW_SHOTS, shots
 from detector.hub.edges.pictures import Glimpse
 from detector.hub.pages.cameras import drawable, path_of, too_far
 from detector.hub.pages.feed import cards_of
@@ -302,6 +302,7 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side
         status,
         **item,
         shots=shots(on_film.acts, seen_in),
+        few_shots=FEW_SHOTS,
         marks=marks(on_film),
         zone_map=_zone_map(view, on_film),
         stills=[(number, _taken_at(on_film, sent_at)) for number, sent_at in view.parts.reviews.stills(on_film.id)],

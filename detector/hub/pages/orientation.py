@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -27,7 +28,8 @@ from detector.values import IncidentKind
 router = APIRouter()
 
 MOST_INCIDENTS = 300
-MOST_EVENTS = 60
+MOST_EVENTS = 60  # told one by one of those that are folded into one row
+FEW_ROWS = 6  # at first sight; the rest unfolds
 BEFORE_S, AFTER_S = 300.0, 120.0  # a pattern is told when it is plain, which its first parcels aren't
 FRESH_S = 180.0
 PICTURE_S = 60.0  # one that is older is asked for anew: parcels are drawn on it as they lie now
@@ -37,10 +39,25 @@ GRAVEST = ("turned", "arrived", "lay", "usual", "none")  # how zones lie, worst 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something that happened, with the incident of that time, if any."""
+    """What one incident is about, or else what happened within one hour on the wall: events, latest first."""
 
-    event: Event
     incident: StoredIncident | None
+    events: list[Event]
+
+    @property
+    def since(self) -> float:
+        """When the first of it began, Unix seconds."""
+        return min(event.since for event in self.events)
+
+    @property
+    def until(self) -> float:
+        """When the last of it ended."""
+        return max(event.until for event in self.events)
+
+    @property
+    def sums(self) -> list[Event]:
+        """All that was turned in it and all that came, as one event each."""
+        return [_sum(same) for turned in (True, False) if (same := [e for e in self.events if e.turned is turned])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,8 @@ def orientation(
         picture=picture,
         outlines=[zone for zone in drawable(said.get("zones")) if zone["kind"] == "storage"],
         ticks=ticks(view, first, last),
+        few_rows=FEW_ROWS,
+        most_events=MOST_EVENTS,
         zones=sorted(zones, key=lambda zone: GRAVEST.index(zone.state)),
     )  # fmt: skip
 
@@ -141,8 +160,33 @@ def _zone_day(
     view: View, name: str, minutes: list[Minute], shown: tuple[float, float], incidents: Sequence[StoredIncident]
 ) -> ZoneDay:
     last, chart = minutes[-1], day_chart(minutes, *shown)
-    told = [Told(event, _of_that_time(event, name, incidents)) for event in chart.events[:MOST_EVENTS]]
+    told = _together(chart.events, lambda event: _of_that_time(event, name, incidents), view.local)
     return ZoneDay(name, last.at, last.zone, state_of(last.zone), sentence(view.say, last.zone), chart, told)
+
+
+def _together(
+    events: Sequence[Event],
+    incident_of: Callable[[Event], StoredIncident | None],
+    local: Callable[[float], datetime],
+) -> list[Told]:
+    """Events, latest first, by what they belong to; an hour that comes twice when clocks are put back is two."""
+    found: dict[tuple[object, ...], Told] = {}
+    for event in events:
+        incident, at = incident_of(event), local(event.since)
+        key = (incident.id,) if incident else (at.hour, at.utcoffset())
+        found.setdefault(key, Told(incident, [])).events.append(event)
+    return sorted(found.values(), key=lambda told: told.since, reverse=True)
+
+
+def _sum(events: Sequence[Event]) -> Event:
+    return Event(
+        events[0].turned,
+        min(event.since for event in events),
+        max(event.until for event in events),
+        sum(event.up for event in events),
+        sum(event.not_up for event in events),
+        set().union(*(event.tracks for event in events)),
+    )
 
 
 def _of_that_time(event: Event, zone: str, incidents: Sequence[StoredIncident]) -> StoredIncident | None:
