@@ -601,6 +601,24 @@ def test_a_long_incidents_recordings_are_scrolled_in_their_place_and_nothing_bes
     assert set(map(round, rows.values())) == {round(ends["x"] + ends["width"])}
 
 
+def test_a_page_of_one_column_stands_in_the_middle_of_a_wide_screen(scene: Scene) -> None:
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    page = scene.page(viewport={"width": 1920, "height": 1000})
+    # What frames a page begins where the page does.
+    assert page.locator(".brand").bounding_box()["x"] == page.locator("#head").bounding_box()["x"]
+    columns = {
+        "people": ".people", "retention": ".retention", "integrations": ".integrations", "edges": ".boxes",
+        "source": ".prose", "nowhere": ".prose", "cameras/shanghai/box1/cam3/tests": ".walk",
+    }  # fmt: skip
+    for path, column in columns.items():
+        page.goto(scene.hub.url + path)
+        box = page.locator(column).bounding_box()
+        assert box["x"] == pytest.approx(1920 - box["x"] - box["width"], abs=1) and box["width"] < 1000, path
+        heading = page.locator("h1").bounding_box()["x"]
+        assert box["x"] == pytest.approx(heading, abs=1), path
+    scene.complaints.clear()  # of the page that there isn't
+
+
 def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene) -> None:
     began = time.time() - 600
     for n in range(6):
