@@ -27,6 +27,8 @@ PAGES = [
     "/day",
     "/weeks",
     "/incidents/inc",
+    "/incidents/inc/alike",
+    "/incidents/inc/alike?all=1",
     "/review",
     "/cases",
     "/cameras",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
@@ -64,6 +64,7 @@ class Record:
         changed_at: When the least score was last changed, Unix seconds; `None` when it never was.
         before: False alarms of as many days before the change as there have been since, at most `RECORD_DAYS`.
         after: Those since the change.
+        unjudged: How many of them nobody has judged.
     """
 
     latest: tuple[StoredIncident, ...]
@@ -71,6 +72,7 @@ class Record:
     changed_at: float | None
     before: Share
     after: Share
+    unjudged: int
 
 
 class Reviews:
@@ -112,6 +114,13 @@ class Reviews:
         query = select(c.camera, c.kind).where(c.verdict.is_(None), *Wanted(scope=scope).clauses()).distinct()
         return [(camera, kind) for camera, kind in self._database.read(query)]
 
+    def alike(self, incident: StoredIncident, limit: int) -> list[StoredIncident]:
+        """What nobody has judged of one camera and kind, newest first."""
+        c = incidents.c
+        query = select(c.id).where(*_alike(incident), c.verdict.is_(None)).order_by(c.started_at.desc(), c.id.desc())
+        with self._database.reading() as connection:
+            return read_incidents(connection, list(connection.execute(query.limit(limit)).scalars()))
+
     def add_note(self, incident: str, user: str, text: str, at: float) -> None:
         """Write something to an incident; open pages are told."""
         row = {"incident": incident, "user": user, "text": text, "at": at}
@@ -142,10 +151,7 @@ class Reviews:
     def record(self, incident: StoredIncident, now: float) -> Record:
         """What became of incidents like this one: same camera, same kind."""
         c = incidents.c
-        alike = (
-            c.site == incident.site, c.edge == incident.edge, c.camera == incident.camera, c.kind == incident.kind,
-            c.told != DOUBLE,
-        )  # fmt: skip
+        alike = _alike(incident)
         newest = select(c.id).where(*alike).order_by(c.started_at.desc(), c.id.desc()).limit(LATEST)
         change = select(func.max(thresholds.c.at)).where(
             thresholds.c.site == incident.site, thresholds.c.edge == incident.edge,
@@ -154,6 +160,8 @@ class Reviews:
         with self._database.reading() as connection:
             latest = read_incidents(connection, list(connection.execute(newest).scalars()))
             changed_at = connection.execute(change).scalar_one()
+            waiting = select(func.count()).where(*alike, c.verdict.is_(None))
+            unjudged = connection.execute(waiting).scalar_one()
 
             def share(since: float, until: float) -> Share:
                 judged = select(c.verdict, func.count()).where(
@@ -164,10 +172,20 @@ class Reviews:
 
             recent = share(now - RECORD_DAYS * DAY_S, now + DAY_S)
             if changed_at is None:
-                return Record(tuple(reversed(latest)), recent, None, Share(), Share())
+                return Record(tuple(reversed(latest)), recent, None, Share(), Share(), unjudged)
             length = min(now - changed_at, RECORD_DAYS * DAY_S)
             before = share(changed_at - length, changed_at)
-            return Record(tuple(reversed(latest)), recent, changed_at, before, share(changed_at, now + DAY_S))
+            after = share(changed_at, now + DAY_S)
+            return Record(tuple(reversed(latest)), recent, changed_at, before, after, unjudged)
+
+
+def _alike(incident: StoredIncident) -> tuple[ColumnElement[bool], ...]:
+    """That another is of the same camera and kind, and shown."""
+    c = incidents.c
+    return (
+        c.site == incident.site, c.edge == incident.edge, c.camera == incident.camera, c.kind == incident.kind,
+        c.told != DOUBLE,
+    )  # fmt: skip
 
 
 def _in_turns(grade: int, wanted: Wanted, after: Place | None) -> Select[Any]:

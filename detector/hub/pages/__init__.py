@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from detector.hub.access.tries import TooManyTries
 from detector.hub.pages import (
     alarms,
+    alike,
     api,
     audit,
     cameras,
@@ -52,8 +53,8 @@ logger = logging.getLogger(__name__)
 # What SQLite (SQLITE_FULL) and PostgreSQL (disk_full) say when there is no room.
 FULL = frozenset({13, "53100"})
 PARTS = (
-    api, alarms, lan, entry, feed, overview, incidents, review, cases, cameras, tuning, uploads, sides, derived, health,
-    retention, people, audit, zones, orientation, notices, integrations, edges, walk_tests,
+    api, alarms, lan, entry, feed, overview, incidents, alike, review, cases, cameras, tuning, uploads, sides,
+    derived, health, retention, people, audit, zones, orientation, notices, integrations, edges, walk_tests,
 )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
@@ -49,6 +51,30 @@ class Verdicts:
             settle(connection, incident)
             note_changes(connection, [incident])
         return int(number)
+
+    def add_to_open(self, ids: Sequence[str], user: str, verdict: str, at: float, reason: str = "") -> list[str]:
+        """Judge alike what nobody has judged of some incidents; tells which those were."""
+        row = {"user": user, "verdict": verdict, "note": "", "at": at, "reason": reason}
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            unjudged = select(incidents.c.id).where(incidents.c.id.in_(ids), incidents.c.verdict.is_(None))
+            found = set(connection.execute(unjudged).scalars())
+            judged = [incident for incident in dict.fromkeys(ids) if incident in found]
+            for incident in judged:
+                connection.execute(verdicts.insert(), {**row, "incident": incident})
+                settle(connection, incident)
+            note_changes(connection, judged)
+        return judged
+
+    def given(self, user: str, at: float) -> dict[str, str]:
+        """What somebody judged at one moment, incident and verdict, as far as it is that which counts still."""
+        later = verdicts.alias()
+        replaced = exists().where(
+            later.c.incident == verdicts.c.incident, later.c.number > verdicts.c.number, later.c.withdrawn_at.is_(None)
+        )
+        own = (verdicts.c.user == user, verdicts.c.at == at, verdicts.c.withdrawn_at.is_(None), ~replaced)
+        query = select(verdicts.c.incident, verdicts.c.verdict).where(*own).order_by(verdicts.c.number)
+        return {incident: verdict for incident, verdict in self._database.read(query)}  # noqa: C416  (rows are no pairs)
 
     def withdraw(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
         """Take back the verdict that counts, so that the one before it counts again; without any, do nothing.

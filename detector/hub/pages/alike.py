@@ -1,0 +1,120 @@
+"""Incidents of one camera and kind that nobody has judged: those that somebody marks are given one verdict.
+
+Each verdict is one of its own, as if it were given on the incident's page: with its line in the audit log, undone there
+or all at once here, and never in the stead of one that somebody else gave meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from detector.hub.desk.reviews import REASONS, is_reason
+from detector.hub.pages.incidents import known
+from detector.hub.pages.view import Form, View, needs
+from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import VERDICTS, StoredIncident, is_time
+from detector.hub.storage.wanted import Wanted
+
+router = APIRouter()
+
+MOST = 40  # pictures that somebody looks at, at a time
+MARK = "mark-"  # a field of the form: this and an incident's id
+
+Judge = Annotated[View, needs(Right.JUDGE)]
+
+
+@router.get("/incidents/{incident_id}/alike")
+def alike(view: Judge, incident_id: str, all: str = "", at: str = "", of: str = "") -> Response:  # noqa: A002  (as in the address)
+    """What is like an incident and waits; `all` marks each of it.
+
+    With `at`, when somebody judged some of it, and `of` how many were marked then.
+    """
+    wanted = int(of) if re.fullmatch("[0-9]{1,4}", of) else 0
+    return _shown(view, known(view, incident_id), every=bool(all), judged_at=_time(at), wanted=wanted)
+
+
+@router.post("/incidents/{incident_id}/alike")
+def judge(view: Judge, incident_id: str, fields: Form) -> Response:
+    """Judge what is marked: asked first with what, then, with `sure`, done."""
+    incident = known(view, incident_id)
+    verdict, reason = fields.get("verdict", ""), fields.get("reason", "")
+    if verdict not in VERDICTS or not is_reason(verdict, reason):
+        raise HTTPException(400)
+    marked = [one for one in _marked(view, fields) if _place(one) == _place(incident)]
+    if "sure" not in fields or not marked:
+        return _shown(view, incident, marked=[one for one in marked if one.verdict is None], verdict=verdict)
+    with view.store.database.writing():
+        judged = view.store.verdicts.add_to_open([one.id for one in marked], view.user, verdict, view.now, reason)
+        for one in judged:
+            view.did("verdict", one, verdict=verdict, reason=reason, together=len(judged))
+    view.parts.live.poke()
+    return RedirectResponse(f"{_address(incident)}?at={view.now!r}&of={len(marked)}", 303)
+
+
+@router.post("/incidents/{incident_id}/alike/undo")
+def undo(view: Judge, incident_id: str, fields: Form) -> Response:
+    """Take back what one judged at a time (`at`), as far as it still counts."""
+    incident, at = known(view, incident_id), _time(fields.get("at", ""))
+    with view.store.database.writing():
+        for judged, verdict in view.store.verdicts.given(view.user, at).items() if at else ():
+            view.store.verdicts.withdraw(judged, view.user, view.now)
+            view.did("undo", judged, verdict=verdict)
+    view.parts.live.poke()
+    return RedirectResponse(_address(incident), 303)
+
+
+def _shown(
+    view: View,
+    incident: StoredIncident,
+    *,
+    every: bool = False,
+    marked: list[StoredIncident] | None = None,
+    verdict: str = "",
+    judged_at: float | None = None,
+    wanted: int = 0,
+) -> Response:
+    shown = marked or view.parts.reviews.alike(incident, MOST)
+    judged = view.store.verdicts.given(view.user, judged_at) if judged_at else {}
+    return view.page(
+        "alike.html",
+        incident=incident,
+        path=_address(incident),
+        shown=shown,
+        asked=verdict if marked else "",
+        none_marked=marked == [],
+        every=every,
+        left=view.parts.reviews.record(incident, view.now).unjudged,
+        with_clips=view.store.with_clips([one.id for one in shown]),
+        reasons=REASONS,
+        judged=judged,
+        judged_at=judged_at,
+        passed_over=max(wanted - len(judged), 0),
+    )
+
+
+def _marked(view: View, fields: dict[str, str]) -> list[StoredIncident]:
+    """Those that a form marks and that the visitor may see, newest first."""
+    ids = [name.removeprefix(MARK) for name in fields if name.startswith(MARK)][:MOST]
+    return view.store.incidents(ids, wanted=Wanted(scope=view.scope))
+
+
+def _place(incident: StoredIncident) -> tuple[str, str, str, str]:
+    return incident.site, incident.edge, incident.camera, incident.kind
+
+
+def _time(text: str) -> float | None:
+    try:
+        at = float(text)
+    except ValueError:
+        return None
+    return at if is_time(at) else None
+
+
+def _address(incident: StoredIncident) -> str:
+    return f"/incidents/{quote(incident.id, safe='')}/alike"
