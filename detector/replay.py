@@ -3,7 +3,8 @@
 OUT/incidents.jsonl  one line an incident, its final state
 OUT/summary.json     what was covered, what could not be read and why, and what it cost; of tens of thousands of files
                      only those with something to tell, and all in recordings.jsonl, gaps.jsonl, overlaps.jsonl
-OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet
+OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet,
+                     and the same with Chinese heads as incidents.zh.csv, exposed.zh.csv and people.zh.csv
 OUT/clips            of each incident, and what was seen meanwhile (`detector.media.sides`)
 OUT/snapshots
 OUT/looks            what was seen in each file: kept until its camera is finished, so that nothing is looked at twice

@@ -413,6 +413,26 @@ def test_tables_open_in_a_spreadsheet_and_run_nothing(tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
+def test_tables_with_chinese_heads_stand_beside_those_that_programs_read(tmp_path: Path) -> None:
+    cameras = [{**one, "title": "东门 1 号"} for one in summary()["cameras"]]
+    told = summary(cameras=cameras)
+    page(tmp_path, told, [incident(NOON, kind="lingering", severity="warning", acts=[]), incident(NOON + 60)])
+
+    def read(name: str) -> list[dict[str, str]]:
+        assert (tmp_path / name).read_bytes().startswith(b"\xef\xbb\xbf"), "or Excel takes it for GBK"
+        with (tmp_path / name).open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+
+    first, _ = read("incidents.zh.csv")
+    assert [first[head] for head in ("类型", "级别", "摄像机", "开始", "暴露面单（最多）")] == [
+        "停留", "注意", "东门 1 号", "2026-11-01 12:00:00", "6",
+    ]  # fmt: skip
+    assert first["说明"] == read("incidents.csv")[0]["zh"]
+    (day,), (who,) = read("exposed.zh.csv"), read("people.zh.csv")
+    assert (day["日期"], day["连续拍摄（次）"]) == (who["日期"], who["连续拍摄（次）"]) == ("2026-11-01", "1")
+    assert read("incidents.csv")[0]["kind"] == "lingering"
+
+
 def test_as_many_photos_are_told_of_as_in_the_sentence(tmp_path: Path) -> None:
     acts = [{"kind": "photo", "track": 7}] * 5  # two of which were fine there
     told = page(tmp_path, summary(), [incident(NOON, acts=acts, facts={"photos": 3})])

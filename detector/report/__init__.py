@@ -21,13 +21,13 @@ from detector.config import EdgeConfig
 from detector.machine.progress import span
 from detector.recorded.recordings import FILE_DATE, UNDATED, VAGUE
 from detector.recorded.spots import shown
-from detector.report import tables
 from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
 from detector.report.calendar import Day, weeks
 from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
 from detector.report.pictures import sources
 from detector.report.reach import reaches
 from detector.report.reasons import in_chinese
+from detector.report.tables import Tables
 from detector.report.tally import Keys, PersonShift, Sum, is_sweep, sums
 from detector.report.texts import EN, ZH
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, photos_counted, sentence
@@ -49,7 +49,7 @@ def write_report(
     config: EdgeConfig,
     census: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
 ) -> Path:
-    """Write `report.html`, `incidents.csv`, `exposed.csv` and `people.csv`.
+    """Write `report.html`, and the tables `incidents`, `exposed` and `people` (`tables.Tables`).
 
     Args:
         out: The folder of the replay, with the incidents' pictures in it.
@@ -71,9 +71,10 @@ def write_report(
     told = shown(incidents)
     by_place = sums(told, lambda one: (keys.day(one), *keys.zone(one)))
     by_person = sums(told, keys.person_shift)
-    tables.write_incidents(out / "incidents.csv", incidents, local)
-    tables.write_exposed(out / "exposed.csv", by_place)
-    tables.write_people(out / "people.csv", by_person)
+    tables = Tables(out, titles)
+    tables.incidents(incidents, local)
+    tables.exposed(by_place)
+    tables.people(by_person)
     pictures = sources(out, told)
     beside: dict[str, list[dict[str, Any]]] = {one["id"]: [] for one in told}
     for one in incidents:

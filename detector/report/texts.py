@@ -78,7 +78,8 @@ ZH = {
     "damaged_in": "{n} 帧损坏",
     "more": "还有 {n} 个，见 {file}",
     "more_shorter": "还有 {n} 个更短的，见 {file}",
-    "foot": "时间是 {zone} 时间。完整数据：incidents.jsonl、summary.json、incidents.csv、exposed.csv、people.csv。",
+    "foot": "时间是 {zone} 时间。用 Excel 打开 incidents.zh.csv、exposed.zh.csv、people.zh.csv。"
+    "完整数据：incidents.jsonl、summary.json、incidents.csv、exposed.csv、people.csv。",
     "speed": "用时 {took}，每分钟看 {hours} 小时录像（实时的 {times} 倍）。",
 }
 EN = {
