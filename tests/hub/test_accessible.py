@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.texts import LANGUAGES
 from detector.values import DAY_S
-from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg
+from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg, make_mp4
 from tests.hub.test_browser import Scene, browser, scene  # noqa: F401  (fixtures)
 from tests.hub.test_orientation import lying
 
@@ -28,7 +30,7 @@ PAGES = [
     "/weeks",
     "/incidents/inc",
     "/incidents/inc/alike",
-    "/incidents/inc/alike?all=1",
+    "/clips/ghost",
     "/review",
     "/cases",
     "/cameras",
@@ -99,6 +101,8 @@ def fill(scene: Scene) -> None:  # noqa: F811
     scene.hub._parts.enrolment.revoke("suzhou", "box4", "owner", now)
     scene.hub.store.add_refusal("labelwatch/x", "not signed", time.time())
     lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
+    with TemporaryDirectory() as folder:
+        scene.upload("ghost", 0, make_mp4(Path(folder, "clip.mp4")), time.time() - 60)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

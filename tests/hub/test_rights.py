@@ -70,6 +70,7 @@ TABLE: dict[str, set[Role] | str] = {
     "GET /incidents/{incident_id}/alike": GUARDS,
     "POST /incidents/{incident_id}/alike": GUARDS,
     "POST /incidents/{incident_id}/alike/undo": GUARDS,
+    "GET /clips/{incident_id}": ALL,
     "GET /clips/{incident_id}/{segment}": GUARDS,
     "HEAD /clips/{incident_id}/{segment}": GUARDS,
     "GET /clips/{incident_id}/{segment}/side": ALL,

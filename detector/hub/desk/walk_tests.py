@@ -159,6 +159,11 @@ class WalkTests:
         row = self._database.read(select(walk_tests).where(*_at(site, edge, camera), *own)).first()
         return _test(row) if row else None
 
+    def filmed(self, film: str) -> WalkTest | None:
+        """The test whose film has this name."""
+        row = self._database.read(select(walk_tests).where(walk_tests.c.film == film)).first()
+        return _test(row) if row else None
+
     def during(self, site: str, camera: str, began_at: float, ended_at: float) -> list[WalkTest]:
         """Those that went on at a camera about then, and are over."""
         c = walk_tests.c

@@ -24,6 +24,7 @@ from detector.hub.pages import (
     audit,
     cameras,
     cases,
+    clip,
     derived,
     edges,
     entry,
@@ -54,7 +55,7 @@ logger = logging.getLogger(__name__)
 FULL = frozenset({13, "53100"})
 PARTS = (
     api, alarms, lan, entry, feed, overview, incidents, alike, review, cases, cameras, tuning, uploads, sides,
-    derived, health, retention, people, audit, zones, orientation, notices, integrations, edges, walk_tests,
+    derived, clip, health, retention, people, audit, zones, orientation, notices, integrations, edges, walk_tests,
 )  # fmt: skip
 
 
