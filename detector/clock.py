@@ -51,6 +51,16 @@ class SystemClock:
         self._offset = max(self._offset, time.time() - time.monotonic())
 
 
+def comes_twice(local: datetime) -> bool:
+    """Whether the clock on the wall shows a time, which has its zone, twice, since it is put back soon or was just."""
+    return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+
+
+def on_the_wall(local: datetime, pattern: str) -> str:
+    """A time as `strftime` writes it; of an hour that comes twice with its zone's name: `02:26:13 CEST`."""
+    return local.strftime(f"{pattern} %Z" if comes_twice(local) else pattern)
+
+
 class Correction:
     """Notices that the machine's clock has left ours: it was set right, or the machine slept.
 

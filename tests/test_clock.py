@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.clock import Correction, SystemClock, iso, kernel_clock, unix
+from detector.clock import Correction, SystemClock, iso, kernel_clock, on_the_wall, unix
 from tests.builders import SteppedClock
 
 
@@ -65,6 +67,20 @@ def test_text_keeps_a_time_to_the_millisecond(seconds: float) -> None:
 )
 def test_a_time_is_read(text: str, seconds: float) -> None:
     assert unix(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("2026-10-25T01:59:59+02:00", "01:59:59"),
+        ("2026-10-25T02:00:00+02:00", "02:00:00 CEST"),
+        ("2026-10-25T02:59:59+01:00", "02:59:59 CET"),
+        ("2026-10-25T03:00:00+01:00", "03:00:00"),
+        ("2026-03-29T03:00:00+02:00", "03:00:00"),  # the hour before is left out then
+    ],
+)
+def test_a_time_of_an_hour_that_comes_twice_says_which(at: str, words: str) -> None:
+    assert on_the_wall(datetime.fromtimestamp(unix(at), ZoneInfo("Europe/Berlin")), "%H:%M:%S") == words
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "1700000000.5x"])

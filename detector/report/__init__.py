@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 from markupsafe import Markup
 
-from detector.clock import unix
+from detector.clock import on_the_wall, unix
 from detector.config import EdgeConfig
 from detector.machine.progress import span
 from detector.recorded.recordings import FILE_DATE, UNDATED, VAGUE
@@ -66,7 +66,7 @@ def write_report(
     titles = {camera["camera"]: camera["title"] for camera in summary["cameras"]}
 
     def local(at: str) -> str:
-        return datetime.fromtimestamp(unix(at), zone).strftime("%Y-%m-%d %H:%M:%S")
+        return on_the_wall(datetime.fromtimestamp(unix(at), zone), "%Y-%m-%d %H:%M:%S")
 
     told = shown(incidents)
     by_place = sums(told, lambda one: (keys.day(one), *keys.zone(one)))

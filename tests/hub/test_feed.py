@@ -322,6 +322,38 @@ def test_bars_lead_to_what_they_count_on_a_day_on_which_clocks_are_changed(tmp_p
     assert [listed(client.get(address.replace("&amp;", "&")).text) for address in bars] == [[one] for one in hours]
 
 
+def test_an_hour_that_comes_twice_is_two_on_every_page_and_says_which(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin")
+    site.clock.at = datetime(2026, 10, 25, 23, 59, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    times = {"before": first - 3600, "first": first, "second": first + 3600, "after": first + 7200}
+    for n, (incident, at) in enumerate(times.items(), 1):
+        site.store.add_alerts([make_envelope(n, incident=incident, started_at_unix=at)], at)
+    client = site.somebody(Role.OWNER)
+    feed, day = client.get("/").text, client.get("/day").text
+    for page, marked in ((feed, "hour critical"), (day, "cell critical")):
+        cells = re.findall(rf'class="{marked}[^"]*" href="([^"]+)"', page)
+        assert [listed(client.get(address.replace("&amp;", "&")).text) for address in cells] == [[one] for one in times]
+    hours = re.findall(r'class="hourname[^"]*" role="columnheader">([^<]+)<', day)
+    assert hours == ["0", "1", "2A", "2B", *map(str, range(3, 24))] and 'class="daygrid h25"' in day
+    # Newest first is by time, not by the clock; an address that names no half means the whole.
+    assert listed(feed) == ["after", "second", "first", "before"]
+    assert listed(client.get("/?day=2026-10-25&hour=2").text) == ["second", "first"]
+    assert "02:00–03:00 B" in client.get("/?day=2026-10-25&hour=2B").text
+    shown = re.findall(r"<time [^>]+>(\d\d:[^<]+)</time>", feed)
+    assert shown == ["03:30:00", "02:30:00 CET", "02:30:00 CEST", "01:30:00"]
+
+
+def test_an_hour_that_is_left_out_has_no_place(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin")
+    at = datetime(2026, 3, 29, 12, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    site.store.add_alerts([make_envelope(started_at_unix=at)], at)
+    page = site.client.get("/day?day=2026-03-29").text
+    hours = re.findall(r'class="hourname[^"]*" role="columnheader">([^<]+)<', page)
+    assert hours == ["0", "1", *map(str, range(3, 24))] and 'class="daygrid h23"' in page
+    assert re.findall(r'class="cell critical" href="[^"]+hour=(\w+)&', page) == ["12"]
+
+
 def empty(page: str) -> str:
     """What a page says where it has nothing to show."""
     inside = page.partition('id="empty">')[2].partition("</div>")[0]
@@ -442,11 +474,11 @@ def test_the_worst_camera_comes_first_and_quiet_ones_are_there() -> None:
         Happened(2 * 3600.0, "s", "b", "critical"),
         Happened(2 * 3600.0, "t", "b", "unheard_of"),
     ]
-    rows = day_rows(happened, {("s", "a"): "Gate"}, [("s", "q")], lambda at: int(at // 3600))
+    rows = day_rows(happened, {("s", "a"): "Gate"}, [("s", "q")], lambda at: str(int(at // 3600)), list("0123"))
     assert [(row.site, row.camera, row.title, row.count) for row in rows] == [
         ("s", "b", "b", 1), ("s", "a", "Gate", 2), ("t", "b", "b", 1), ("s", "q", "q", 0),
     ]  # fmt: skip
-    assert [(cell.hour, cell.count, cell.severity) for cell in rows[1].cells if cell.count] == [(1, 2, "warning")]
+    assert [(cell.hour, cell.count, cell.severity) for cell in rows[1].cells if cell.count] == [("1", 2, "warning")]
 
 
 def test_a_trend_is_drawn_to_a_scale_that_its_tallest_day_fits_in() -> None:

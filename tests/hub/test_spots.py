@@ -272,7 +272,7 @@ def test_who_sees_only_the_other_camera_is_shown_what_that_told(store: Store) ->
     lanes = {lane: reviews.left(Wanted(told=lane, scope=across)) for lane in ("alert", "digest")}
     assert lanes == {"alert": 1, "digest": 0}, "in the lane of the other"
     assert store.totals(NOON - DAY_S, NOON + DAY_S, across).alerts == 1
-    assert store.by_hour(NOON - DAY_S, NOON + DAY_S, lambda _: 12, across) == {12: {"info": 1}}
+    assert store.by_hour(NOON - DAY_S, NOON + DAY_S, lambda _: "12", across) == {"12": {"info": 1}}
     found = store.incident(SECOND, across)
     assert found is not None and found.id == SECOND
     assert store.incident(FIRST, across) is None

@@ -300,7 +300,7 @@ def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> Non
     store.verdicts.add("b", "owner", "false", "", NOON)
     totals = store.totals(NOON - 60, NOON + 60)
     assert (totals.alerts, totals.labels_low, totals.labels_high) == (1, 3, 6)
-    assert store.by_hour(NOON - 3600, NOON + 3600, lambda at: int(at >= NOON)) == {1: {"critical": 1}}
+    assert store.by_hour(NOON - 3600, NOON + 3600, lambda at: str(at >= NOON)) == {"True": {"critical": 1}}
 
 
 def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Build) -> None:

@@ -22,20 +22,20 @@ WORST_FIRST = [severity.value for severity in reversed(Severity)]
 
 @dataclass(frozen=True, slots=True)
 class HourBar:
-    """One hour of the day: how many, and how bad."""
+    """One hour of the day, as `View.hour_of` names it: how many, and how bad."""
 
-    hour: int
+    hour: str
     count: int
     severity: str
     height: float
     is_now: bool
 
 
-def hour_bars(counts: dict[int, dict[str, int]], hour_now: int) -> list[HourBar]:
-    """Twenty-four bars from counts by hour and severity; a day of few incidents doesn't fill the height."""
+def hour_bars(counts: dict[str, dict[str, int]], hours: Iterable[str], hour_now: str) -> list[HourBar]:
+    """A bar for each hour from counts by hour and severity; a day of few incidents doesn't fill the height."""
     tallest = max((sum(count.values()) for count in counts.values()), default=0)
     bars = []
-    for hour in range(24):
+    for hour in hours:
         found = counts.get(hour, {})
         count = sum(found.values())
         severity = next((s for s in WORST_FIRST if found.get(s)), "")
@@ -48,7 +48,7 @@ def hour_bars(counts: dict[int, dict[str, int]], hour_now: int) -> list[HourBar]
 class Cell:
     """One hour of one camera: how many, and how bad the worst of them is."""
 
-    hour: int
+    hour: str
     count: int
     severity: str
 
@@ -68,7 +68,8 @@ def day_rows(
     happened: Iterable[Happened],
     titles: Mapping[tuple[str, str], str],
     known: Iterable[tuple[str, str]],
-    hour_of: Callable[[float], int],
+    hour_of: Callable[[float], str],
+    hours: Sequence[str],
 ) -> list[DayRow]:
     """A row for every camera that is known or told of something, the worst first.
 
@@ -76,12 +77,13 @@ def day_rows(
         happened: All of the day.
         titles: Names for people of cameras, by site and camera.
         known: Cameras that have a row even though nothing happened.
-        hour_of: The hour on the wall at a time.
+        hour_of: The hour on the wall at a time, one of `hours`.
+        hours: Those of the day, in their order.
     """
-    found: dict[tuple[str, str], dict[int, Counter[str]]] = {camera: {} for camera in known}
+    found: dict[tuple[str, str], dict[str, Counter[str]]] = {camera: {} for camera in known}
     for one in happened:
-        hours = found.setdefault((one.site, one.camera), {})
-        hours.setdefault(hour_of(one.at), Counter())[one.severity] += 1
+        there = found.setdefault((one.site, one.camera), {})
+        there.setdefault(hour_of(one.at), Counter())[one.severity] += 1
 
     def badness(camera: tuple[str, str]) -> tuple[list[int], Any]:
         told = sum(found[camera].values(), Counter())
@@ -92,13 +94,13 @@ def day_rows(
             *camera,
             titles.get(camera, camera[1]),
             sum(count.total() for count in found[camera].values()),
-            [_cell(hour, found[camera].get(hour, Counter())) for hour in range(24)],
+            [_cell(hour, found[camera].get(hour, Counter())) for hour in hours],
         )
         for camera in sorted(found, key=badness)
     ]
 
 
-def _cell(hour: int, counts: Counter[str]) -> Cell:
+def _cell(hour: str, counts: Counter[str]) -> Cell:
     return Cell(hour, counts.total(), next((severity for severity in WORST_FIRST if counts[severity]), ""))
 
 

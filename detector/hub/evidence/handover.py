@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from detector.clock import KernelClock
+from detector.clock import KernelClock, on_the_wall
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import CaseTotals, time_line
 from detector.hub.storage.harm import harm
@@ -149,7 +149,7 @@ class _Words:
 
     def time(self, at: float | None) -> str:
         """`09:26:13`; a dash where it isn't known."""
-        return "–" if at is None else f"{self._local(at):%H:%M:%S}"
+        return "–" if at is None else on_the_wall(self._local(at), "%H:%M:%S")
 
     def day(self, at: float) -> str:
         """`2026-11-01`."""

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from detector.clock import iso
+from detector.clock import iso, on_the_wall
 from detector.hub.desk.recurrence import DAYS
 from detector.hub.notices.services import OVER, Message
 from detector.hub.storage.stored import StoredIncident
@@ -133,7 +133,7 @@ class Words:
         return Message(title, "\n".join((*lines, *again, *link)), severity, picture)
 
     def _time(self, at: float) -> str:
-        return f"{datetime.fromtimestamp(at, self.zone):%Y-%m-%d %H:%M:%S}"
+        return on_the_wall(datetime.fromtimestamp(at, self.zone), "%Y-%m-%d %H:%M:%S")
 
 
 def fields_of(incident: StoredIncident, public_url: str | None) -> dict[str, Any]:

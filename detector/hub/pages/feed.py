@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -55,7 +55,7 @@ class Listing:
         is_digest: Whether it is the page of one day's digest.
         told: `alert`, `digest` or `all`.
         day: Of the site's calendar; `None` for any.
-        hour: Of that day, by the clock on the wall.
+        hour: Of that day, by the clock on the wall (`View.hour_of`); `2` means both `2A` and `2B`.
         filters: Those of `NARROWED_BY` and `origin` that are given, as the address has them.
         wanted: All of that, for the store.
     """
@@ -63,7 +63,7 @@ class Listing:
     is_digest: bool
     told: str
     day: date | None
-    hour: int | None
+    hour: str | None
     filters: dict[str, str]
     wanted: Wanted
 
@@ -75,11 +75,12 @@ class Listing:
         }
         is_digest = view.request.url.path.startswith("/digest")
         day = day_of(view, asked.get("day", ""), view.local(view.now).date() if is_digest else None)
-        hour = int(asked["hour"]) if day and re.fullmatch("[01]?[0-9]|2[0-3]", asked.get("hour", "")) else None
+        hours = _hours(view, day, asked.get("hour", "")) if day else []
+        hour = asked["hour"].lstrip("0").rjust(1, "0") if hours else None
         told = DIGEST if is_digest else asked["told"] if asked.get("told") in (*LANES, ALL) else ALERT
         filters = {name: asked[name] for name in NARROWED_BY if name in asked}
         origin = {"origin": asked["origin"]} if asked.get("origin") in (REPLAY, LIVE) else {}
-        since, until = _span(view, day, hour) if day else (None, None)
+        since, until = (hours[0][0], hours[-1][1]) if hours else view.span_of(day) if day else (None, None)
         empty = {("zone", NO_ZONE): "", ("verdict", UNJUDGED): ""}
         narrow = {name: empty.get((name, value), value) for name, value in filters.items()}
         wanted = replace(
@@ -246,12 +247,12 @@ def _listed(
 def _head(view: View, listing: Listing) -> dict[str, Any]:
     """What stands above the list: today, how much was found, and a day's digest."""
     start, end = view.span_of(view.local(view.now).date())
-    by_hour = view.store.by_hour(start, end, lambda at: view.local(at).hour, view.scope)
+    by_hour = view.store.by_hour(start, end, view.hour_of, view.scope)
     budget = view.parts.budget
     cameras = view.cameras
     return {
         "totals": view.store.totals(start, end, view.scope),
-        "hours": hour_bars(by_hour, view.local(view.now).hour),
+        "hours": hour_bars(by_hour, view.hours_of(view.local(view.now).date()), view.hour_of(view.now)),
         "cameras": cameras,
         "look": overview(view.parts.keys.in_service(cameras)),
         "spent": view.store.alerts_in(budget.shift(view.now)),
@@ -359,12 +360,12 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
     return picks
 
 
-def _span(view: View, day: date, hour: int | None) -> tuple[float, float]:
-    """Unix seconds at which a day of the site, or an hour of it, begins and ends."""
-    if hour is None:
-        return view.span_of(day)
-    begins, ends = (datetime(day.year, day.month, day.day, hour, tzinfo=view.zone) + timedelta(hours=n) for n in (0, 1))
-    return begins.timestamp(), ends.timestamp()
+def _hours(view: View, day: date, asked: str) -> list[tuple[float, float]]:
+    """Beginnings and ends, Unix seconds, of an hour of a day as an address has it, `2`, `02` or `2B`; else none."""
+    if not re.fullmatch("([01]?[0-9]|2[0-3])[AB]?", asked):
+        return []
+    hour = asked.lstrip("0").rjust(1, "0")
+    return [span for name, span in view.hours_of(day).items() if hour in (name, name.rstrip("AB"))]
 
 
 def _place(text: str) -> tuple[float, str] | None:

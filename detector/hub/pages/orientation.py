@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from detector import wire
 from detector.census import ZoneCensus
+from detector.clock import on_the_wall
 from detector.hub.desk.census_chart import DayChart, Event, day_chart, share, shown_span
 from detector.hub.edges.census import Minute
 from detector.hub.pages.cameras import drawable, known, path_of
@@ -173,7 +174,7 @@ def _together(
     found: dict[tuple[object, ...], Told] = {}
     for event in events:
         incident, at = incident_of(event), local(event.since)
-        key = (incident.id,) if incident else (at.hour, at.utcoffset())
+        key = (incident.id,) if incident else (at.hour, at.fold)
         found.setdefault(key, Told(incident, [])).events.append(event)
     return sorted(found.values(), key=lambda told: told.since, reverse=True)
 
@@ -206,6 +207,6 @@ def ticks(view: View, first: float, last: float) -> list[tuple[float, str]]:
     hours = (last - first) / 3600
     step = next((step for step in (1 / 12, 1 / 4, 1 / 2, 1, 2, 3, 6) if hours / step <= MOST_TICKS), 6)
     return [
-        (round(100 * n * step / hours, 2), f"{view.local(first + 3600 * n * step):%H:%M}")
+        (round(100 * n * step / hours, 2), on_the_wall(view.local(first + 3600 * n * step), "%H:%M"))
         for n in range(math.floor(hours / step + 1e-6) + 1)
     ]

@@ -28,11 +28,13 @@ def day_page(view: Somebody, day: str = "") -> Response:
     titles = {(place.site, place.camera): place.title for place in view.parts.overview.places(view.scope)}
     # Of a day gone by, which cameras there were is known only by what they told.
     known = by_place(cameras) if shown == today else {}
+    hours = list(view.hours_of(shown))
     happened = view.parts.overview.happened(Wanted(since=start, until=end, scope=view.scope))
     page = view.page(
         "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=overview(cameras),
-        rows=day_rows(happened, {**titles, **known}, known, lambda at: view.local(at).hour),
-        hour_now=view.local(view.now).hour if shown == today else 23, told=ALL, seen=view.store.last_change(),
+        rows=day_rows(happened, {**titles, **known}, known, view.hour_of, hours),
+        hours=hours, now_at=hours.index(view.hour_of(view.now)) if shown == today else len(hours), told=ALL,
+        seen=view.store.last_change(),
     )  # fmt: skip
     page.headers["HX-Push-Url"] = f"/day?day={shown}"
     return page

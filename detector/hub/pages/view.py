@@ -23,6 +23,7 @@ from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
+from detector.clock import comes_twice, on_the_wall
 from detector.facts import FACTS, PLAIN, number
 from detector.hub.access.auth import Session
 from detector.hub.access.guard import bearer_token, cookie_name
@@ -36,6 +37,7 @@ from detector.sentences import count_range
 from detector.version import VERSION
 
 LONGEST_FORM = 32 * 1024  # held by `access.guard`; all zones of a camera, as large as they may be, come to 24
+STEP_S = 900.0  # every clock is put back, and begins its day, at a quarter of an hour
 FORM_S = 30.0  # from its first byte to its last
 STATIC = Path(__file__).parent.parent / "static"
 THEMES = ("light", "dark")
@@ -188,8 +190,29 @@ class View:
         return datetime.fromtimestamp(at, self.zone)
 
     def clock_time(self, at: float) -> str:
-        """`09:26:13` in the site's zone."""
-        return f"{self.local(at):%H:%M:%S}"
+        """`09:26:13` in the site's zone; of an hour that comes twice with the zone's name: `02:26:13 CEST`."""
+        return on_the_wall(self.local(at), "%H:%M:%S")
+
+    def hour_of(self, at: float) -> str:
+        """Which hour of its day a time is in, by the clock on the wall: `2`; of one that comes twice `2A` and `2B`."""
+        local = self.local(at)
+        return f"{local.hour}{'AB'[local.fold]}" if comes_twice(local) else str(local.hour)
+
+    def hours_of(self, day: date) -> dict[str, tuple[float, float]]:
+        """The hours of a day in their order (`hour_of`), each with its beginning and end, Unix seconds."""
+        found: dict[str, tuple[float, float]] = {}
+        at, end = self.span_of(day)
+        while at < end:
+            hour = self.hour_of(at)
+            found[hour] = (found.get(hour, (at, at))[0], at + STEP_S)
+            at += STEP_S
+        return found
+
+    @staticmethod
+    def hour_words(hour: str) -> str:
+        """`02:00–03:00`, and which of two."""
+        number = int(hour.rstrip("AB"))
+        return f"{number:02}:00–{number + 1:02}:00" + (f" {hour[-1]}" if hour[-1] in "AB" else "")
 
     def day(self, at: float) -> str:
         """`2026-11-01` in the site's zone."""

@@ -171,13 +171,13 @@ class Store:
         return Totals(*(int(number) for number in self.database.read(query).one()))
 
     def by_hour(
-        self, start: float, end: float, hour_of: Callable[[float], int], scope: Scope = EVERYWHERE
-    ) -> dict[int, dict[str, int]]:
+        self, start: float, end: float, hour_of: Callable[[float], str], scope: Scope = EVERYWHERE
+    ) -> dict[str, dict[str, int]]:
         """Alerts from `start` to before `end`, counted by the hour of each and severity."""
         query = select(incidents.c.started_at, incidents.c.severity).where(
             *_counted(start, end, scope), lane(scope) == ALERT
         )
-        counts: dict[int, dict[str, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         with self._reading() as connection:
             for at, severity in connection.execute(query):
                 hour = counts.setdefault(hour_of(at), {})

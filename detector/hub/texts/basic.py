@@ -90,7 +90,7 @@ ZH = {
     "budget_full": "本班已用 {spent}/{limit}，其余进汇总",
     "budget_why": "告警额度：每班 {limit} 条，超出的进汇总；严重的总是告警，每台边缘设备也总有自己的一份",
     "by_hour": "今天各时段的告警数",
-    "hour_count": "{hour} 点：{n} 起，最高为{severity}",
+    "hour_count": "{hour}：{n} 起，最高为{severity}",
     "counts_without_cleared": "不含已授权和误报",
     "cameras_fine": "{n} 台摄像机正常",
     "cameras_silent": "{n} 台摄像机没有画面",
@@ -381,7 +381,7 @@ EN = {
     "budget_why": "Alert budget: {limit} a shift, what exceeds it goes to the digest; critical ones always alert, "
     "and each edge box always has its share",
     "by_hour": "Alerts by hour of today",
-    "hour_count": "{hour}:00: {n}, worst: {severity}",
+    "hour_count": "{hour}: {n}, worst: {severity}",
     "counts_without_cleared": "authorised and false alerts left out",
     "cameras_fine": "{n} camera fine|{n} cameras fine",
     "cameras_silent": "{n} camera without picture|{n} cameras without picture",

@@ -61,7 +61,7 @@ ZH: dict[str, str] = {
     "day_told": "告警 {n} 起",
     "day_noted": "汇总 {n} 起",
     "show": "显示",
-    "cell": "{hour}:00 {camera}：{n} 起",
+    "cell": "{hour} {camera}：{n} 起",
     "weeks_title": "四周走势",
     "weeks_why": "每格一天，每列一周，数字是一周合计；不含已授权和误报。点一下就看那一天。",
     "labels_exposed": "暴露的面单",
@@ -131,7 +131,7 @@ EN: dict[str, str] = {
     "day_told": "{n} alert|{n} alerts",
     "day_noted": "{n} in the digest",
     "show": "Show",
-    "cell": "{hour}:00 {camera}: {n}",
+    "cell": "{hour} {camera}: {n}",
     "weeks_title": "Four weeks",
     "weeks_why": "A bar is a day, a column a week with its sum; authorised and false alerts left out. Tap a bar to see "
     "that day.",

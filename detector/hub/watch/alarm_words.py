@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from detector.clock import on_the_wall
 from detector.hub.edges.cameras import TROUBLES
 from detector.hub.texts import Phrases
 from detector.hub.watch.alarms import KINDS, Alarm
@@ -56,4 +57,4 @@ def _values(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> dict[str, Any]:
 
 def moment(at: float, zone: ZoneInfo) -> str:
     """A time of a site, to the minute."""
-    return f"{datetime.fromtimestamp(at, zone):%m-%d %H:%M}"
+    return on_the_wall(datetime.fromtimestamp(at, zone), "%m-%d %H:%M")
