@@ -106,9 +106,13 @@ def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av
     """
     try:
         # The codec itself: looked up by the name of its decoder, as AV1's `libdav1d`, there is none to write with.
-        return target.add_stream_from_template(stream, opaque=True)
+        copy = target.add_stream_from_template(stream, opaque=True)
     except ValueError as error:
         raise SourceUnavailable(f"MP4 holds no {stream.codec_context.name}") from error
+    if stream.codec_context.name == "hevc" and stream.codec_context.extradata:
+        # Apple's players, Safari among them, play H.265 that is called so, but not `hev1`, which FFmpeg calls it.
+        copy.codec_context.codec_tag = "hvc1"
+    return copy
 
 
 def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:

@@ -279,6 +279,21 @@ def test_every_kind_of_camera_remuxes(
     assert number_of(first_picture(segment.path)) == pytest.approx(50 % 12, abs=2)
 
 
+@pytest.mark.parametrize(("codec", "called"), [("libx264", b"avc1"), ("libx265", b"hvc1")])
+def test_a_clip_is_called_what_the_players_of_every_maker_know(
+    bench: Callable[..., Bench], tmp_path: Path, codec: str, called: bytes
+) -> None:
+    path = make_video(tmp_path / "a.mp4", codec=codec, seconds=8)
+    b = bench(pre_roll_s=2.0, post_roll_s=1.0)
+    b.play(packets_of(path), {4.0: "i1"})
+    (segment,) = b.segments
+    cut = cut_recording(path, 2.0, 4.0, tmp_path / "out.mp4")
+    for written in (segment.path.read_bytes(), cut.path.read_bytes()):
+        kept = written.index(b"stsd")
+        assert written[kept + 16 : kept + 20] == called
+        assert written.index(b"moov") < written.index(b"mdat")
+
+
 @pytest.mark.parametrize(("codec", "suffix"), [("libvpx", ".webm"), ("h263", ".avi"), ("rawvideo", ".avi")])
 def test_a_codec_that_mp4_does_not_hold_costs_the_clip_and_nothing_else(
     bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, tmp_path: Path, codec: str, suffix: str
