@@ -68,7 +68,11 @@ function shotLook(looks, parcel, track, from, to) {
 }
 
 function showAt(film, t) {
-  shotFilm ??= Object.assign(document.createElement("video"), { muted: true, playsInline: true, preload: "auto" });
+  if (!shotFilm) {
+    // WebKit paints pictures of what is on the screen alone, be it one pixel that nobody sees.
+    shotFilm = Object.assign(document.createElement("video"), { muted: true, playsInline: true, preload: "auto", className: "shot-film", ariaHidden: "true" });
+    document.body.append(shotFilm);
+  }
   return new Promise((resolve, reject) => {
     const late = setTimeout(reject, WAIT_MS);
     const jump = () => {
@@ -76,7 +80,7 @@ function showAt(film, t) {
       shotFilm.currentTime = t + PAST_S;
     };
     if (shotFilm.src === film) return jump();
-    shotFilm.onloadeddata = jump;
+    shotFilm.onloadedmetadata = jump; // a jump loads the picture; without, some load none before somebody plays
     shotFilm.onerror = reject;
     shotFilm.src = film;
     return undefined;
