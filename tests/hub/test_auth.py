@@ -292,7 +292,7 @@ def test_a_crash_says_nothing_and_keeps_the_headers(site: Any, monkeypatch: pyte
     def boom(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(site.store, "feed", boom)
+    monkeypatch.setattr(site.store, "last_change", boom)
     quiet = TestClient(site.app, base_url="http://hub.test", raise_server_exceptions=False, cookies=site.client.cookies)
     answer = quiet.get("/")
     assert answer.status_code == 500 and "secret" not in answer.text and "content-security-policy" in answer.headers
