@@ -344,13 +344,17 @@ class Player {
     }
     const from = this.frameAt ?? this.video.currentTime;
     if (way < 0 || !this.frameS) await this.seekFrame(from - 0.002);
-    const before = from - this.frameAt;
-    if (!this.frameS && before > 1e-4 && before < LONG_S) this.frameS = before;
+    this.learnLength(from - this.frameAt);
     if (way < 0) return;
     if (this.frameS) await this.seekFrame(from + 1.5 * this.frameS);
     else {
       for (let n = 1; n <= 60 && this.frameAt - from < 1e-4; n += 1) await this.seekFrame(from + n * PROBE_S);
+      this.learnLength(this.frameAt - from);
     }
+  }
+
+  learnLength(between) {
+    if (!this.frameS && between > 1e-4 && between < LONG_S) this.frameS = between;
   }
 
   seekFrame(at) {
