@@ -199,7 +199,7 @@ class ClipUploads(Tended):
         self._key = key
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
         self._ca_file = ca_file
-        trust_in(hub_url, ca_file)
+        self._verify = trust_in(hub_url, ca_file)
         self._said_older = False
         self._clock = clock
         self._failures = 0  # in a row
@@ -225,13 +225,12 @@ class ClipUploads(Tended):
     def _run(self, stopping: threading.Event) -> None:
         said = ""
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
-        verify = trust_in(self._hub_url, self._ca_file)
         with self.pulse:
             while not stopping.is_set():
-                with suppress(LabelwatchError):  # it is just being replaced: the one before counts until then
-                    verify = trust_in(self._hub_url, self._ca_file)
-                with httpx.Client(timeout=timeout, verify=verify) as client:
+                with httpx.Client(timeout=timeout, verify=self._verify) as client:
                     said = self._bring_on(client, stopping, said)
+                with suppress(LabelwatchError):  # it is just being replaced: the one before counts until then
+                    self._verify = trust_in(self._hub_url, self._ca_file)
 
     def _bring_on(self, client: httpx.Client, stopping: threading.Event, said: str) -> str:
         """Upload what is due, until told to stop, or one fails where another certificate may help."""
