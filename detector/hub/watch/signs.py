@@ -85,9 +85,7 @@ def signs(
             found += _of_cameras(edge, cameras, now)
         found += _of_losses(edge)
     found += _of_knocks(knocks, now)
-    for flood in floods:
-        if flood.count >= FLOOD * (LESS_FLOOD if ("flood", flood.site, flood.edge, "") in standing else 1):
-            found.append(Sign("flood", flood.site, flood.edge, facts={"n": flood.count}))
+    found += _of_floods(floods, standing)
     return found
 
 
@@ -177,6 +175,13 @@ def _of_knocks(knocks: Iterable[Knock], now: float) -> Iterator[Sign]:
             since[place] = min(knock.first_at, since.get(place, now))
     for (site, edge), first_at in since.items():
         yield Sign("knocking", site, edge, since=first_at)
+
+
+def _of_floods(floods: Iterable[Flood], standing: Collection[Place]) -> Iterator[Sign]:
+    """Boxes that tell more critical incidents than happen."""
+    for flood in floods:
+        if flood.count >= FLOOD * (LESS_FLOOD if ("flood", flood.site, flood.edge, "") in standing else 1):
+            yield Sign("flood", flood.site, flood.edge, facts={"n": flood.count})
 
 
 def _of_losses(edge: Edge) -> Iterator[Sign]:
