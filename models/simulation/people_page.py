@@ -13,11 +13,10 @@ import numpy as np
 from evaluation.svg import Series, chart
 from simulation.crowd import PHONE_M, STYLES, TALL_M
 from simulation.intervals import count_interval, share_interval
-from simulation.tries import TALL
+from simulation.tries import MONTH_H, TALL
 
 from detector.coverage import least_height_px
 
-MONTH_H = 60.0
 THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
 PHOTOS = (1, 6, 9, 13, 17, 21)  # bins of how many parcels are photographed in a sweep
 WITHIN = (5, 10, 15, 20, 30, 40, 60)  # photos of a patch

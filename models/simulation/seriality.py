@@ -35,8 +35,7 @@ from simulation.crowd import STYLES
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LOOKS_TO_CHOOSE
 from simulation.people import counted
-from simulation.people_page import MONTH_H
-from simulation.tries import TALL, month_part, one_sweep, stay_part
+from simulation.tries import MONTH_H, TALL, month_part, one_sweep, stay_part
 
 from detector.config import Incidents, Rules
 from detector.rules import sweep

@@ -19,6 +19,7 @@ from simulation.world import START, LastLooks, Visitor, World, is_sweep, measure
 from detector.values import ActKind, IncidentKind
 
 TALL = (160.0, 240.0, 340.0, 460.0)  # pixels of a person near the camera: phones there are about 15 to 43 pixels
+MONTH_H = 60.0  # of work with somebody in the picture, as many as a camera sees in a month (`people.py`)
 STAY_S = 3600.0
 CALM_S = 200.0  # after a visit, so that what comes later is another incident
 

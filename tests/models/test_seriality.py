@@ -7,8 +7,8 @@ from math import log
 import numpy as np
 import pytest
 from simulation.noise import LOOKS
-from simulation.people_page import MONTH_H
 from simulation.seriality import PIECE_H, RATE, SURE, TAIL, Fit, Incident, fitted, heard_in, in_pieces, reached
+from simulation.tries import MONTH_H
 
 from detector.rules import sweep
 from detector.rules.seriality import chance
