@@ -111,11 +111,13 @@ def largest_reader_now() -> int:
     return max(sizes)
 
 
-def watch(name: str, behaviour: Behaviour, stop: threading.Event, cameras: ExitStack) -> Watched:
+def watch(
+    name: str, behaviour: Behaviour, stop: threading.Event, cameras: ExitStack, patience: Patience = HASTY
+) -> Watched:
     camera = cameras.enter_context(HostileCamera(behaviour))
     source = LiveSource(
         Camera(name=name, source=camera.url, username="wang"),
-        fps=5, clock=SystemClock(), stop=stop, on_packet=lambda packet, form: None, patience=HASTY,
+        fps=5, clock=SystemClock(), stop=stop, on_packet=lambda packet, form: None, patience=patience,
     )  # fmt: skip
     thread = threading.Thread(target=lambda: [None for _ in source], daemon=True)
     thread.start()
@@ -137,7 +139,8 @@ def evening() -> Iterator[Evening]:
     before = resident("self")
     with ExitStack() as cameras:
         found = {name: watch(name, behaviour, stop, cameras) for name, behaviour in WICKED.items()}
-        found["honest"] = watch("honest", honest, stop, cameras)
+        # With a worker's own patience: a busy machine may let an honest camera wait for longer than a hasty second.
+        found["honest"] = watch("honest", honest, stop, cameras, Patience())
         told = Evening(found)
         until = time.monotonic() + LONG_S
         while time.monotonic() < until:
