@@ -22,12 +22,11 @@ import json
 import os
 import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from detector.clock import iso
 from detector.config import EdgeConfig
@@ -45,12 +44,8 @@ from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Session, as_text, sessions
 from detector.recorded.spots import shown, told_once
+from detector.recorded.summary import SCHEMA, summary_of, write_summary
 
-if TYPE_CHECKING:
-    from detector.recorded.archive import Archive
-
-SCHEMA = 1  # of incidents.jsonl and summary.json; fields are only ever added
-MOST_LISTED = 10_000  # files, and gaps and overlaps between them, in summary.json: 2 MB of each
 LOOKERS_A_JUDGE = 8  # a judge keeps up with about that many
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -133,7 +128,7 @@ def replay(
         incidents = [{"schema": SCHEMA, "site": config.site, **incident} for incident in told_once(found)]
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
         write_whole(out / "incidents.jsonl", lines, lasting=False)
-        summary = _summary(
+        summary = summary_of(
             results.values(),
             shown(incidents),
             archive,
@@ -143,7 +138,7 @@ def replay(
             model=model_of(config.analysis),
             known={camera.name for camera in config.cameras},
         )
-        _write_summary(out, summary)
+        write_summary(out, summary)
         census = {result.camera: result.census for result in results.values() if result.census}
         write_report(out, summary, incidents, config, census)
         if not keep_looks:
@@ -253,85 +248,3 @@ def _unjudged(one: CameraWork, why: str) -> CameraResult:
         start = {"start": iso(piece.start_at or 0.0), "start_known_by": piece.known_by}
         files.append({"camera": camera, "file": file, **start, "seconds": 0.0, "unreadable": told})
     return CameraResult(camera=camera, title=one.session.camera.title or camera, files=files, covered_s=0.0)
-
-
-def _summary(
-    results: Collection[CameraResult],
-    incidents: Sequence[Mapping[str, Any]],
-    archive: Archive,
-    *,
-    site: str,
-    now_s: float,
-    wall_s: float,
-    model: dict[str, str],
-    known: Collection[str],
-) -> dict[str, Any]:
-    """What `summary.json` tells; `now_s` of video are of cameras that this run judged, in `wall_s`.
-
-    `known` are the names of the configuration's cameras; others are made of names of files.
-    """
-    files = [file for result in results for file in result.files]
-    borders = [border for result in results for border in result.borders]
-    unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
-    twins = [(one.path, one.twin) for one in archive.passed if one.twin is not None]
-    return {
-        "schema": SCHEMA,
-        "site": site,
-        "files": len(files),
-        "hours_covered": round(sum(result.covered_s for result in results) / 3600, 5),
-        "hours_key_frames_only": round(sum(b - a for f in files for a, b in f.get("key_frames_only", [])) / 3600, 5),
-        "hours_unreadable": round(sum(f.get("missing_s", 0.0) for f in files) / 3600, 5),
-        "unreadable": [{"file": f["file"], "why": f["unreadable"]} for f in files if "unreadable" in f] + unread,
-        "quarantined": [{"file": f["file"], "why": f["unreadable"]} for f in files if f.get("set_aside")],
-        "frames_decoded": sum(result.frames_decoded for result in results),
-        "frames_inferred": sum(result.frames_inferred for result in results),
-        "frames_passed_over": sum(result.frames_passed_over for result in results),
-        "wall_s": wall_s,
-        "cpu_s": round(sum(result.cpu_s for result in results), 2),
-        "gaps": [border for border in borders if border["what"] == "gap"],
-        "overlaps": [border for border in borders if border["what"] == "overlap"],
-        "incidents": dict(Counter(incident["kind"] for incident in incidents)),
-        "severities": dict(Counter(incident["severity"] for incident in incidents)),
-        "cameras": [
-            {
-                "camera": r.camera,
-                "title": r.title,
-                "size": r.size,
-                "hours": round(r.covered_s / 3600, 5),
-                "people": r.people,
-                "configured": r.camera in known,
-            }
-            for r in results
-        ],
-        "recordings": files,
-        "times_real_time": round(now_s / wall_s, 2) if wall_s > 0 else None,
-        "hours_per_minute": round(now_s / 60 / wall_s, 3) if wall_s > 0 else None,
-        "passed_over": [{"file": as_text(one.path), "why": as_text(one.why)} for one in archive.passed],
-        "duplicates": [{"file": as_text(path), "same_as": as_text(twin)} for path, twin in twins],
-        "model": model,
-    }
-
-
-def _write_summary(out: Path, summary: dict[str, Any]) -> None:
-    """Write the summary; a list longer than a program wants to read at once goes to a file of its own, a line each."""
-    shown = dict(summary)
-    for name in ("recordings", "gaps", "overlaps"):
-        entries, whole = summary[name], out / f"{name}.jsonl"
-        if len(entries) <= MOST_LISTED:
-            whole.unlink(missing_ok=True)  # of an earlier run
-            continue
-        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
-        write_whole(whole, lines, lasting=False)
-        if name == "recordings":
-            shown[name] = list(filter(_is_remarkable, entries))[:MOST_LISTED]
-        else:  # the longest, in order
-            longest = sorted(range(len(entries)), key=lambda n: -entries[n]["seconds"])[:MOST_LISTED]
-            shown[name] = [entries[n] for n in sorted(longest)]
-        shown.setdefault("shortened", {})[name] = {"listed": len(shown[name]), "of": len(entries), "all": whole.name}
-    write_whole(out / "summary.json", json.dumps(shown, ensure_ascii=False, indent=1), lasting=False)
-
-
-def _is_remarkable(file: dict[str, Any]) -> bool:
-    """Whether there is more to tell of a file than that it was read, from when on, and how long it is."""
-    told = file.keys() - {"camera", "file", "start", "start_known_by", "seconds", "damaged_pictures", "key_frames_only"}
-    return bool(told or file.get("damaged_pictures"))

@@ -273,7 +273,7 @@ def test_two_recorders_that_name_their_files_alike_are_told_apart_by_folders(
 def test_a_summary_of_very_many_files_lists_what_is_remarkable_and_all_in_files_beside_it(
     glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.replay.MOST_LISTED", 2)
+    monkeypatch.setattr("detector.recorded.summary.MOST_LISTED", 2)
     starts, out = (0, 10, 30, 40, 50), tmp_path / "out"
     files = [make_video(tmp_path / f"gate_202611010926{at:02}.mkv", seconds=3, fps=5) for at in starts]
     files[1].write_bytes(b"no video")

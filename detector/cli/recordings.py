@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +26,6 @@ from detector.machine.secrecy import one_line
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
     from detector.recorded.dask_crew import DaskCrew
-
-
-FEW = 5  # cameras or folders named where more are meant
 
 
 def add_verbs(verb: Verb) -> None:
@@ -102,9 +95,8 @@ def run_replay(options: argparse.Namespace) -> int:
 
     from detector.config import load_edge
     from detector.recorded.recorder_names import Pattern
-    from detector.recorded.recordings import FILE_DATE, VAGUE
     from detector.replay import replay
-    from detector.report.reach import reaches
+    from detector.report.remarks import remarks
 
     config = load_edge(options.config)
     if options.publish:
@@ -133,103 +125,23 @@ def run_replay(options: argparse.Namespace) -> int:
     if options.json and not options.publish:
         print(json.dumps(summary, ensure_ascii=False))
     elif not options.json:
-        for kind, count in sorted(summary["incidents"].items()):
-            print(f"{kind}: {count}")
-        if not summary["incidents"]:
-            print("no incidents" if summary["hours_covered"] else "nothing could be seen")
-        hours, speed = summary["hours_covered"], summary["times_real_time"]
-        files = "one file" if summary["files"] == 1 else f"{summary['files']} files"
-        print(f"{files}, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
-        print(f"report: {options.out / 'report.html'}")
-    for reach in [reach for reach in reaches(summary["cameras"], config) if reach.is_mostly_too_far][:MOST_TOLD]:
-        told = "people were mostly too far off to tell whether a phone photographs: see the end of the report"
-        print(f"labelwatch: {one_line(reach.title)}: {told}", file=sys.stderr)
-    for item in summary["unreadable"][:MOST_TOLD]:
-        print(f"labelwatch: not read: {one_line(item['why'])}", file=sys.stderr)
-    if (more := len(summary["unreadable"]) - MOST_TOLD) > 0:
-        print(f"labelwatch: not read: {more} more, see {options.out / 'summary.json'}", file=sys.stderr)
-    if later := sum(file.get("transient", False) for file in summary["recordings"]):
-        number = "one of them is" if later == 1 else f"{later} of them are"
-        told = "not to be had just now, by the disk or the network"
-        print(f"labelwatch: {number} {told}: the same command with --resume tries again", file=sys.stderr)
-    if n := len(summary["duplicates"]):
-        told = "one file is a copy of another, and was" if n == 1 else f"{n} files are copies of others, and were"
-        which = [f"{one['file']} equals {one['same_as']}" for one in summary["duplicates"][:FEW]]
-        others = f" and {n - FEW} more, see the end of the report" if n > FEW else ""
-        print(f"labelwatch: {told} not looked at again: {one_line(', '.join(which))}{others}", file=sys.stderr)
-    if aside := _not_videos(summary):
-        print(f"labelwatch: {one_line(aside)}: see the end of the report", file=sys.stderr)
-    seen = [camera for camera in summary["cameras"] if camera["size"]]
-    strange = [one_line(camera["title"]) for camera in seen if not camera["configured"]]
-    if strange:
-        others = f" and {len(strange) - FEW} more" if len(strange) > FEW else ""
-        told = "watched as one storage zone, by the default policy"
-        hint = "`recordings` of a camera says which files are its"
-        names = ", ".join(strange[:FEW])
-        print(f"labelwatch: not in {options.config}: {names}{others}: {told}: {hint}", file=sys.stderr)
-    for line in _seen_once(summary):
-        print(f"labelwatch: {line}", file=sys.stderr)
-    dated = [file["file"] for file in summary["recordings"] if file["start_known_by"] == FILE_DATE and file["seconds"]]
-    if dated:
-        number = "one file" if len(dated) == 1 else f"{len(dated)} files"
-        told = "neither name nor content says when it was recorded, so its date is taken, which copying changes"
-        hint = "say it with --pattern (see README.md) or --start"
-        print(f"labelwatch: {number}, such as {one_line(dated[0])}: {told}: {hint}", file=sys.stderr)
-    vague: dict[str, str] = {}
-    for file in summary["recordings"]:
-        if file["start_known_by"] == VAGUE:
-            vague.setdefault(file["camera"], file["file"])
-    for name in list(vague.values())[:MOST_TOLD]:
-        told = "times from here on are not known exactly: a file before, of unknown length, can't be read"
-        print(f"labelwatch: {one_line(name)}: {told}", file=sys.stderr)
+        _tell(summary, options.out)
+    for remark in remarks(summary, config, options.config, options.out, most=MOST_TOLD):
+        print(f"labelwatch: {one_line(remark)}", file=sys.stderr)
     code = _publish(options, config, summary) if options.publish else FINE
     return FAILED if summary["unreadable"] else code
 
 
-def _not_videos(summary: dict[str, Any]) -> str:
-    """How many files were left aside by their names, and of which kinds: among them may be what a recorder wrote."""
-    from detector.recorded.archive import NOT_VIDEO
-
-    names = [Path(one["file"]) for one in summary["passed_over"] if one["why"].endswith(NOT_VIDEO)]
-    kinds = [f"{kind} {n}" for kind, n in Counter(path.suffix or path.name for path in names).most_common()]
-    others = f" and {len(kinds) - FEW} more kinds" if len(kinds) > FEW else ""
-    number = (
-        "one file that by its name is no video was"
-        if len(names) == 1
-        else (f"{len(names)} files that by their names are no videos were")
-    )
-    return f"{number} not looked at ({', '.join(kinds[:FEW])}{others})" if names else ""
-
-
-def _seen_once(summary: dict[str, Any]) -> Iterator[str]:
-    """Of each camera, whether its files show a time more than once: two recorders may name their files alike."""
-    from detector.report import OVERLAP_S
-
-    later = {one["before"] for one in summary["overlaps"] if one["seconds"] >= OVERLAP_S}
-    folders: defaultdict[str, Counter[Path]] = defaultdict(Counter)
-    numbers: Counter[str] = Counter()
-    for before, file in pairwise(summary["recordings"]):
-        if file["file"] in later and before["camera"] == file["camera"]:
-            numbers[file["camera"]] += 1
-            folders[file["camera"]].update(Path(one["file"]).absolute().parent for one in (before, file))
-    titles = {camera["camera"]: camera["title"] for camera in summary["cameras"]}
-    for camera, number in numbers.most_common(MOST_TOLD):
-        files = "one file shows" if number == 1 else f"{number} files show"
-        told = f"{titles[camera]}: {files} a time that another shows, too: there one of them is seen"
-        if len(lie := sorted(folders[camera])) > 1:
-            others = f" and {len(lie) - FEW} more folders" if len(lie) > FEW else ""
-            told += (
-                f"; they lie in {', '.join(map(str, lie[:FEW]))}{others}: if these are of two cameras, give each its"
-            )
-            told += f' own by recordings: ["{_form_of(lie)}"]'
-        yield one_line(told)
-
-
-def _form_of(folders: Sequence[Path]) -> str:
-    """A form as `recordings` has them, of what lies in one of several folders or below it: `nvr1/*`, `nvr1/*/*`."""
-    shared = os.path.commonpath(folders)
-    parts = folders[-1].relative_to(shared).parts
-    return "/".join([parts[0], *["*"] * len(parts)])
+def _tell(summary: dict[str, Any], out: Path) -> None:
+    """Print what was found, in what, and how long that took."""
+    for kind, count in sorted(summary["incidents"].items()):
+        print(f"{kind}: {count}")
+    if not summary["incidents"]:
+        print("no incidents" if summary["hours_covered"] else "nothing could be seen")
+    hours, speed = summary["hours_covered"], summary["times_real_time"]
+    files = "one file" if summary["files"] == 1 else f"{summary['files']} files"
+    print(f"{files}, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
+    print(f"report: {out / 'report.html'}")
 
 
 def _publish(options: argparse.Namespace, config: EdgeConfig, summary: dict[str, Any]) -> int:
