@@ -275,13 +275,32 @@ def _span(record: Mapping[str, Any]) -> float | None:
 
 
 def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[str]:
-    facts, span_s = record["facts"], record["span_s"]
+    facts = record["facts"]
     photos = _photos(record) if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0
-    away_s = number(facts, "away_s") if IncidentKind.BLIND_CORNER in kinds else None
+    items = [*_span_item(record, kinds, say), *_who(record, photos, say), *_photo_items(record, photos, say)]
+    if IncidentKind.LABEL_PHOTOGRAPHY in kinds:
+        items += _scan_items(facts, photos, say)
+    zones = [zone[:LONGEST_KIND] for zone in names(facts, "other_zones")[:MOST_ZONES]]
+    items += [say("other_zones", zones=LIST_COMMA[say.language].join(zones))] if zones else []
+    if IncidentKind.LINGERING in kinds:
+        items += _lingering_items(facts, photos, say)
+    if IncidentKind.BLIND_CORNER in kinds:
+        items += _corner_items(facts, say)
+    items += [say("out_of_hours")] if holds(facts, "out_of_hours") else []
+    told_before = holds(facts, "acts_told_earlier") or holds(facts, "told_before")
+    return items + ([say("carries_on")] if told_before else [])
+
+
+def _span_item(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[str]:
+    span_s = record["span_s"]
     if kinds == {IncidentKind.LINGERING}:
-        span_s = number(facts, "stay_s") or span_s
-    items = [] if span_s is None or kinds == {IncidentKind.BLIND_CORNER} else [say.span(span_s)]
-    items += _who(record, photos, say)
+        span_s = number(record["facts"], "stay_s") or span_s
+    # How long somebody was away behind a corner is said there.
+    return [] if span_s is None or kinds == {IncidentKind.BLIND_CORNER} else [say.span(span_s)]
+
+
+def _photo_items(record: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
+    facts, items = record["facts"], []
     if photos:
         items.append(say("photos", n=photos))
         items += [say("unsure")] if holds(facts, "unsure") else []
@@ -289,30 +308,35 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
         items += [say("pace", n=pace)] if photos > 2 and pace > 1 else []
         items += [say("along_row")] if holds(facts, "along_row") else []
     low, high = record["labels"]
-    items += [labels_exposed(low, high, say.language)] if high else []
-    if scans := count(facts, "scans") if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0:
-        items.append(say("scans" if photos else "scans_only", n=scans))
-        items += [say("unsure")] if not photos and holds(facts, "unsure") else []
-    zones = [zone[:LONGEST_KIND] for zone in names(facts, "other_zones")[:MOST_ZONES]]
-    items += [say("other_zones", zones=LIST_COMMA[say.language].join(zones))] if zones else []
-    if IncidentKind.LINGERING in kinds:
-        alone = number(facts, "parcels") == 0
-        items += [] if photos else [say("staying_here" if alone else "staying")]
-        crouched_s = number(facts, "crouched_s") or 0.0
-        if crouched_s >= 1 and not squats(facts):
-            items.append(say("squatting_for", span=say.span(crouched_s)))
-    if IncidentKind.BLIND_CORNER in kinds:
-        items.append(say("away", span=say.span(away_s)) if away_s and away_s > 0 else say("away_unknown"))
-        items += [say("still_inside")] if holds(facts, "still_inside") else []
-        items += [say("carried")] if holds(facts, "carried") else []
-        visits = count(facts, "visits")
-        # Outside all shifts, and where none are given, they are those of the calendar's day.
-        within = "visits_day" if facts.get("shift", "") is None else "visits"
-        items += [say(within, n=visits)] if visits > 1 else []
-    items += [say("out_of_hours")] if holds(facts, "out_of_hours") else []
-    told_before = holds(facts, "acts_told_earlier") or holds(facts, "told_before")
-    items += [say("carries_on")] if told_before else []
+    return items + ([labels_exposed(low, high, say.language)] if high else [])
+
+
+def _scan_items(facts: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
+    scans = count(facts, "scans")
+    if not scans:
+        return []
+    unsure = [say("unsure")] if not photos and holds(facts, "unsure") else []
+    return [say("scans" if photos else "scans_only", n=scans), *unsure]
+
+
+def _lingering_items(facts: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
+    alone = number(facts, "parcels") == 0
+    items = [] if photos else [say("staying_here" if alone else "staying")]
+    crouched_s = number(facts, "crouched_s") or 0.0
+    if crouched_s >= 1 and not squats(facts):
+        items.append(say("squatting_for", span=say.span(crouched_s)))
     return items
+
+
+def _corner_items(facts: Mapping[str, Any], say: _Words) -> list[str]:
+    away_s = number(facts, "away_s")
+    items = [say("away", span=say.span(away_s)) if away_s and away_s > 0 else say("away_unknown")]
+    items += [say("still_inside")] if holds(facts, "still_inside") else []
+    items += [say("carried")] if holds(facts, "carried") else []
+    visits = count(facts, "visits")
+    # Outside all shifts, and where none are given, they are those of the calendar's day.
+    within = "visits_day" if facts.get("shift", "") is None else "visits"
+    return items + ([say(within, n=visits)] if visits > 1 else [])
 
 
 def _photos(record: Mapping[str, Any]) -> int:
