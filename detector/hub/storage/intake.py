@@ -10,12 +10,12 @@ from sqlalchemy import Connection, case, delete, func, select, update
 
 from detector.errors import WireError
 from detector.hub.storage.arrivals import AlertRow, a_name, a_whole, alert_row, clean, other_zones, title_of
-from detector.hub.storage.budget import ALERT, DOUBLE, Budget
+from detector.hub.storage.budget import Budget
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.doubles import hand_over
-from detector.hub.storage.edges import boxes_in_service
-from detector.hub.storage.replays import double_of, give_way, is_replay, shift_of
+from detector.hub.storage.lanes import Lanes
+from detector.hub.storage.replays import give_way, is_replay
 from detector.hub.storage.schema import (
     alerts,
     also_in,
@@ -25,7 +25,6 @@ from detector.hub.storage.schema import (
     snapshots,
     streams,
 )
-from detector.hub.storage.spots import beside
 
 MOST_PLACES = 5000  # of one site that the feed's filters offer: a box may make names up
 KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
@@ -134,7 +133,9 @@ class Intake:
 
     def _bring_up_to_date(self, connection: Connection, new: list[AlertRow], received_at: float) -> list[str]:
         """Bring the incidents of envelopes up to date; ids of others that changed thereby."""
-        newest, given_way = self._choose_lanes(connection, new, received_at)
+        lanes = Lanes(connection, self.budget, received_at)
+        lanes.take(row.incident for row in new)
+        newest, given_way = lanes.newest, lanes.given_way
         if not newest:
             return []
         moved = _doubles_that_move(connection, newest)
@@ -146,56 +147,6 @@ class Intake:
             moved += hand_over(connection, double, shown)
         of_spot = (one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])
         return [*changed, *given_way, *moved, *of_spot]
-
-    def _choose_lanes(
-        self, connection: Connection, new: list[AlertRow], received_at: float
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """The newest state of each incident that these envelopes bring up to date, with `told` and `shift`.
-
-        Envelope by envelope in the order they came, so that it makes no difference how they are batched.
-
-        Returns:
-            The states by id; and incidents that are no longer shown, each with that which is instead (`spots`).
-        """
-        wanted = {row.incident["id"] for row in new}
-        columns = [incidents.c[name] for name in ("id", "site", "edge", "epoch", "seq", "sent_at", *_LANE)]
-        known = connection.execute(select(*columns).where(incidents.c.id.in_(wanted)))
-        standing = {row.id: dict(row._mapping) for row in known}
-        boxes = boxes_in_service(connection)
-        spent: dict[str, Counter[tuple[str, str]]] = {}
-        newest: dict[str, dict[str, Any]] = {}
-        given_way: dict[str, str] = {}
-        for state in (row.incident for row in new):
-            before = standing.get(state["id"])
-            if before is not None and not _same_edge(before, state) and not is_replay(state["record"]):
-                raise WireError("its incident is another edge's")
-            if before is not None and not (_same_edge(before, state) and _takes_over(state, before)):
-                continue
-            of_live = self.budget.shift(state["started_at"])
-            replayed_at = same_as = None
-            if is_replay(state["record"]):
-                replayed_at = before["replayed_at"] if before and before["replayed_at"] else received_at
-                same_as = (before and before["same_as"]) or double_of(connection, state)
-            shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
-            if shift not in spent:
-                # What a replay finds had its place among what live told; it takes none from live, though.
-                spent[shift] = sum((_alerts_of_boxes(connection, one) for one in {shift, of_live}), Counter())
-            so_far = (before["severity"], before["told"]) if before and before["told"] != DOUBLE else None
-            other = beside(connection, {**state, "replayed_at": replayed_at}, before)
-            if other is not None and other.gives_way:
-                given_way[other.id] = state["id"]
-                same_as, so_far = None, (other.severity, other.told)
-            elif other is not None:
-                same_as = other.id
-                if so_far is not None:  # it was shown until now
-                    given_way[state["id"]] = other.id
-            box, all_of = (state["site"], state["edge"]), spent[shift]
-            lane = self.budget.lane(state["severity"], all_of.total(), so_far, own=all_of[box], boxes=boxes)
-            told = DOUBLE if same_as else lane
-            all_of[box] += told == ALERT and (before is None or before["told"] != ALERT)
-            of_replay = {"replayed_at": replayed_at, "same_as": same_as}
-            standing[state["id"]] = newest[state["id"]] = {**state, "shift": shift, "told": told, **of_replay}
-        return newest, given_way
 
     def _upsert_incident(self) -> Any:
         kept = {"id", "site", "edge", "snapshot", "verdict"}
@@ -255,9 +206,6 @@ class Intake:
         connection.execute(self._database.upsert(streams, ("site", "edge", "epoch"), (), together), counts)
 
 
-_LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as")
-
-
 def _check_whose(connection: Connection, rows: Iterable[AlertRow], added: Mapping[str, tuple[str, str]]) -> None:
     """What another edge told by an alert's id doesn't stand for it: that edge would have it confirmed away."""
     c = alerts.c
@@ -266,37 +214,6 @@ def _check_whose(connection: Connection, rows: Iterable[AlertRow], added: Mappin
     whose = {**added, **{row.id: (row.site, row.edge) for row in found}}
     if any(whose[row.alert["id"]] != (row.alert["site"], row.alert["edge"]) for row in rows):
         raise WireError("its id is that of another edge's alert")
-
-
-def _same_edge(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    """An edge can't touch another's incident, even knowing its id."""
-    return bool(one["site"] == two["site"] and one["edge"] == two["edge"])
-
-
-def _is_newer(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    if one["epoch"] == two["epoch"]:
-        return bool(one["seq"] > two["seq"])
-    return bool(one["sent_at"] > two["sent_at"])
-
-
-def _takes_over(state: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Whether a row is brought up to date: what live told is never changed by a replay, and the other way always."""
-    if is_replay(state["record"]) == (before["replayed_at"] is not None):
-        return _is_newer(state, before)
-    return not is_replay(state["record"])
-
-
-def alerts_in(connection: Connection, shift: str) -> int:
-    """How many alerts a shift has had (`Budget.shift` names it)."""
-    query = select(func.count()).where(incidents.c.shift == shift, incidents.c.told == ALERT)
-    return connection.execute(query).scalar_one()
-
-
-def _alerts_of_boxes(connection: Connection, shift: str) -> Counter[tuple[str, str]]:
-    """How many of them each box told, by site and edge."""
-    c = incidents.c
-    query = select(c.site, c.edge, func.count()).where(c.shift == shift, c.told == ALERT).group_by(c.site, c.edge)
-    return Counter({(site, edge): count for site, edge, count in connection.execute(query)})
 
 
 def _doubles_that_move(connection: Connection, states: Mapping[str, Mapping[str, Any]]) -> list[str]:

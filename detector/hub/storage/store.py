@@ -29,7 +29,8 @@ from detector.hub.storage.budget import ALERT, DIGEST, Budget
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.edges import Edges
-from detector.hub.storage.intake import Intake, alerts_in
+from detector.hub.storage.intake import Intake
+from detector.hub.storage.lanes import alerts_in
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import alerts, also_in, changes, clips, incidents, refusals, snapshots
 from detector.hub.storage.segments import Segments
