@@ -389,6 +389,7 @@ def test_time_stamps_that_jump_do_no_harm(watch: Callable[..., Watcher]) -> None
         watchers = {
             name: watch(
                 Camera(name="dock", source=camera.url),
+                patience=Patience(),
                 on_packet=lambda packet, _, name=name: packets[name].append(packet),
             )
             for name, camera in cameras.items()
