@@ -83,34 +83,45 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
         raise BadZones("zones_many", n=wire.MOST_ZONES)
     drawn: list[Drawn] = []
     for one in draft:
-        name, kind, was = one.get("name"), one.get("kind"), one.get("was")
-        if not isinstance(name, str) or not is_name(name):
-            raise BadZones("zones_bad_name", name=str(name)[:64])
-        if kind not in KINDS:
-            raise BadZones("zones_bad_kind")
-        # Zones of kind blind_edge that share a name are mouths of one place.
-        if any(other.zone["name"] == name and {other.zone["kind"], kind} != {"blind_edge"} for other in drawn):
-            raise BadZones("zones_twice", name=name)
-        namesakes = [zone for zone in known if zone["name"] == was]
-        namesakes.sort(key=lambda zone: zone["polygon"] == one.get("polygon"))
-        former = namesakes[-1] if namesakes else None
-        try:
-            same = former is not None and one.get("polygon") == former["polygon"]
-            corners = former["polygon"] if former and same else list(map(list, checked_polygon(one.get("polygon"))))
-        except BadZones as error:
-            raise BadZones("zones_one_bad", name=name, why=error) from error
-        whole = {**(former or {}), "name": name, "kind": kind, "polygon": corners}
-        if spot := one.get("spot"):
-            if not isinstance(spot, str) or not is_name(spot):
-                raise BadZones("zones_one_bad", name=name, why=BadZones("zones_bad_name", name=str(spot)[:64]))
-            whole["spot"] = spot
-        elif "spot" in one:
-            whole.pop("spot", None)
-        lost = tuple(part for part, kinds in NOT_FOR.items() if part in whole and kind in kinds)
-        for part in lost:
-            del whole[part]
-        drawn.append(Drawn(whole, former["name"] if former else None, lost))
+        drawn.append(_checked_zone(one, drawn, known))
     return drawn
+
+
+def _checked_zone(one: Mapping[str, Any], others: Iterable[Drawn], known: Sequence[Mapping[str, Any]]) -> Drawn:
+    """One of them; `others` are those before it."""
+    name, kind = one.get("name"), one.get("kind")
+    if not isinstance(name, str) or not is_name(name):
+        raise BadZones("zones_bad_name", name=str(name)[:64])
+    if kind not in KINDS:
+        raise BadZones("zones_bad_kind")
+    # Zones of kind blind_edge that share a name are mouths of one place.
+    if any(other.zone["name"] == name and {other.zone["kind"], kind} != {"blind_edge"} for other in others):
+        raise BadZones("zones_twice", name=name)
+    former = _former(one, known)
+    corners = former["polygon"] if former else None
+    try:
+        if corners is None or corners != one.get("polygon"):  # what an edge has already isn't judged anew
+            corners = list(map(list, checked_polygon(one.get("polygon"))))
+    except BadZones as error:
+        raise BadZones("zones_one_bad", name=name, why=error) from error
+    whole = {**(former or {}), "name": name, "kind": kind, "polygon": corners}
+    if spot := one.get("spot"):
+        if not isinstance(spot, str) or not is_name(spot):
+            raise BadZones("zones_one_bad", name=name, why=BadZones("zones_bad_name", name=str(spot)[:64]))
+        whole["spot"] = spot
+    elif "spot" in one:
+        whole.pop("spot", None)
+    lost = tuple(part for part, kinds in NOT_FOR.items() if part in whole and kind in kinds)
+    for part in lost:
+        del whole[part]
+    return Drawn(whole, former["name"] if former else None, lost)
+
+
+def _former(one: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The zone that this one was before it was drawn on."""
+    namesakes = [zone for zone in known if zone["name"] == one.get("was")]
+    unmoved = [zone for zone in namesakes if zone["polygon"] == one.get("polygon")]
+    return next(reversed(unmoved or namesakes), None)
 
 
 def uncounted(zones: Iterable[object], known: Iterable[Iterable[object]]) -> list[Covered]:
