@@ -21,12 +21,12 @@ from detector.machine.pulse import Pulse
 from detector.media.packets import Packet, PacketRing, StreamFormat
 from detector.pipeline import Pipeline, Source
 from detector.rules.closeness import MOSTLY, Closeness
+from detector.sources.stats import SourceStats
 from detector.values import Frame, IncidentUpdate, Phase, Sight
 
 if TYPE_CHECKING:
     from detector.alerts.census import CameraCensus
     from detector.alerts.pictures import CameraPictures
-    from detector.sources.stats import SourceStats
 
 logger = logging.getLogger(__name__)
 
@@ -165,35 +165,31 @@ class CameraWorker:
 
     def health(self, now: float) -> dict[str, Any]:
         """Fields for the health message; rates are since the last call."""
-        stats = self._source.stats if self._source else None
-        looked_at, dropped = self.frames - self.passed_over, stats.dropped if stats else 0
-        frames_in = stats.frames_in if stats else 0
-        rates = self._load.report(now, frames_in, looked_at, self.passed_over, dropped, rested=self._rested)
+        stats = self._source.stats if self._source else SourceStats()
+        looked_at = self.frames - self.passed_over
+        rates = self._load.report(now, stats.frames_in, looked_at, self.passed_over, stats.dropped, rested=self._rested)
         self._rested, sparse = self._resting, rates.pop("sparse")
         self._relief.note(rates["behind"], now)
-        last = stats.last_frame_at if stats else None
-        state = "failing" if self._trouble else stats.state if stats else "connecting"
+        state = "failing" if self._trouble else "ok" if stats.state == "online" else stats.state
+        of_source = stats.last_error if stats.state != "online" or stats.lack else None
         return {
             "title": self.camera.title or self.camera.name,
-            "state": "ok" if state == "online" else state,
-            "reason": self._trouble
-            or self.failure
-            or (stats.last_error if stats and (state != "online" or stats.lack) else None)
-            or "",
-            "trouble": stats.trouble if stats else None,
-            "lack": (stats.lack if stats else None) or ("sparse" if sparse else self._too_far()),
+            "state": state,
+            "reason": self._trouble or self.failure or of_source or "",
+            "trouble": stats.trouble,
+            "lack": stats.lack or ("sparse" if sparse else self._too_far()),
             "resting": self._resting,
             **rates,
             "analysed": looked_at,
             "passed_over": self.passed_over,
-            "dropped": dropped,
-            "decode_errors": stats.decode_errors if stats else 0,
-            "reconnects": stats.reconnects if stats else 0,
-            "restarts": stats.restarts if stats else 0,
-            "killed": stats.killed if stats else 0,
+            "dropped": stats.dropped,
+            "decode_errors": stats.decode_errors,
+            "reconnects": stats.reconnects,
+            "restarts": stats.restarts,
+            "killed": stats.killed,
             "crashes": self.crashes,
             "left_out": self._pipeline.left_out if self._pipeline else 0,
-            "age_s": round(max(0.0, now - last), 1) if last is not None else None,
+            "age_s": None if (last := stats.last_frame_at) is None else round(max(0.0, now - last), 1),
         }
 
     def _too_far(self) -> str | None:
