@@ -407,6 +407,30 @@ INK = f"""() => {{
 }}"""
 
 
+# Of labels, which have no track, by the look before and after, half-way between the two.
+BETWEEN = """([before, after]) => {
+  const label = ([x, y]) => ["label", null, x, y, x + 0.1, y + 0.1];
+  const looks = [before, after].map((corners, t) => ({ t, boxes: corners.map(label) }));
+  return boxesAt(looks, 0.5).map(({ place }) => place.slice(0, 2).map((part) => Math.round(100 * part) / 100)).sort();
+}"""
+
+
+LABELS = [
+    ([[0.1, 0.1], [0.7, 0.7]], [[0.7, 0.7], [0.1, 0.1]], [[0.1, 0.1], [0.7, 0.7]]),  # told in another order
+    ([[0.1, 0.1], [0.7, 0.7]], [[0.3, 0.3], [0.7, 0.7]], [[0.3, 0.3], [0.7, 0.7]]),  # one gone, another come
+    ([[0.1, 0.1], [0.2, 0.1]], [[0.14, 0.1], [0.24, 0.1]], [[0.12, 0.1], [0.22, 0.1]]),  # a camera that turns
+    ([[0.1, 0.1]], [[0.1, 0.1], [0.14, 0.1]], [[0.1, 0.1], [0.14, 0.1]]),
+    ([], [[0.1, 0.1]], [[0.1, 0.1]]),
+]
+
+
+def test_no_label_flies_to_another_between_two_looks(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("incidents/inc")
+    for before, after, shown in LABELS:
+        assert page.evaluate(BETWEEN, [before, after]) == shown
+
+
 def test_a_clip_that_arrives_shows_up_on_the_open_page(scene: Scene, mp4: bytes) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

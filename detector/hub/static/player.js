@@ -18,7 +18,7 @@ const LETTER_PX = .8125 * parseFloat(getComputedStyle(document.documentElement).
 const choices = { boxes: true, loop: true, rate: 1 };
 
 // Boxes at a time between two looks. A thing that is in both moves on the straight way; what is in one alone is shown
-// near it. Things without a track of their own are taken by their order, where both looks have as many of a kind.
+// near it.
 function boxesAt(looks, t) {
   let low = 0;
   let high = looks.length;
@@ -35,23 +35,46 @@ function boxesAt(looks, t) {
     return near ? near.boxes.map((box) => drawn(box, box, 0, near)) : [];
   }
   const share = (t - before.t) / (after.t - before.t);
-  const later = named(after);
+  const later = before.later ??= partners(before.boxes, after.boxes);
   const found = [];
-  for (const [name, box] of named(before)) {
-    const to = later.get(name);
-    later.delete(name);
+  for (const box of before.boxes) {
+    const to = later.get(box);
     if (to || share < 0.5) found.push(drawn(box, to ?? box, to ? share : 0, before));
   }
-  if (share >= 0.5) for (const box of later.values()) found.push(drawn(box, box, 0, after));
+  if (share >= 0.5) {
+    const moved = new Set(later.values());
+    for (const box of after.boxes) if (!moved.has(box)) found.push(drawn(box, box, 0, after));
+  }
   return found;
 }
 
-function named(look) {
-  const counts = {};
-  return new Map(look.boxes.map((box) => {
-    const name = `${box[0]} ${box[1]}`;
-    counts[name] = (counts[name] ?? 0) + 1;
-    return [`${name} ${counts[name]}`, box];
+// The box of the next look that shows the same thing, for each that has one: that of its track; of things without a
+// track, as labels and phones are, the nearest of its kind that lies no further off than its own size, pair by pair.
+function partners(before, after) {
+  const near = [];
+  for (const one of before) {
+    for (const other of after) {
+      if (one[0] !== other[0] || one[1] !== other[1]) continue;
+      const off = one[1] === null ? apart(one, other) : 0;
+      if (off <= 1) near.push([off, one, other]);
+    }
+  }
+  near.sort((one, two) => one[0] - two[0]);
+  const found = new Map();
+  const taken = new Set();
+  for (const [, one, other] of near) {
+    if (found.has(one) || taken.has(other)) continue;
+    found.set(one, other);
+    taken.add(other);
+  }
+  return found;
+}
+
+// How far the middles of two boxes lie apart, in widths and heights of the larger one.
+function apart([, , ...one], [, , ...other]) {
+  return Math.max(...[0, 1].map((n) => {
+    const sizes = [one, other].map((box) => box[n + 2] - box[n]);
+    return Math.abs(one[n] + one[n + 2] - other[n] - other[n + 2]) / 2 / Math.max(...sizes);
   }));
 }
 
