@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -312,6 +314,20 @@ def test_an_address_with_https_of_a_hub_without_tls_is_told_as_such(edge: Path) 
     for url in answering(lambda _: (200, b"")):
         with pytest.raises(NotJoined, match="it speaks no TLS: its address begins with http://"):
             join(url.replace("http:", "https:"), make_code(), load_edge(edge), SystemClock())
+
+
+def test_an_address_without_https_of_what_hangs_up_is_told_as_such(edge: Path) -> None:
+    def hang_up(listening: socket.socket) -> None:
+        with listening.accept()[0] as connection:
+            said = b""
+            while not said.endswith(b"}"):  # all of the request: then it is the answer that breaks off
+                said += connection.recv(65_536)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets it
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=hang_up, args=(listening,), daemon=True).start()
+        with pytest.raises(NotJoined, match="perhaps its address begins with https://"):
+            join(f"http://127.0.0.1:{listening.getsockname()[1]}", make_code(), load_edge(edge), SystemClock())
 
 
 def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(edge: Path, tmp_path: Path) -> None:

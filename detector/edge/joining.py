@@ -249,7 +249,9 @@ def _other_scheme(url: str, error: httpx.HTTPError) -> str:
     """What to say where one end speaks TLS and the other doesn't; empty where that isn't the trouble."""
     if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
         return "it speaks no TLS: its address begins with http://"
-    if url.startswith("http:") and isinstance(error, httpx.RemoteProtocolError):
+    # Whether what it sent, or only that it hung up, arrives is a matter of luck.
+    broke_off = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
+    if url.startswith("http:") and broke_off:
         return "it breaks off, as a hub with TLS does: perhaps its address begins with https://"
     return ""
 
