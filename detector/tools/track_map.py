@@ -443,7 +443,7 @@ def _legend(found: TrackMap, peak: float) -> Picture:
     hours, number = found.footage.seconds / 3600, found.journeys
     name = found.camera.title or found.camera.name
     span = f"{hours:.1f}" if hours >= 0.95 else f"{hours * 60:.0f}"
-    zh_unit, en_unit = ("小时", "hours") if hours >= 0.95 else ("分钟", "minutes")
+    zh_unit, en_unit = ("小时", "h") if hours >= 0.95 else ("分钟", "min")
     write(panel, f"人在哪里走出视线  {name}", (MARGIN, 52), 28, INK, bold=True, otherwise=name)
     write(panel, f"录像 {span} {zh_unit}，{number} 段行走", (MARGIN, 84), 17, FAINT)
     write(
