@@ -1,7 +1,7 @@
 """Measure a model as `labelwatch detect` looks: both looks, from picture to merged detections.
 
     python models/evaluate.py --data DATA [--rendered FOLDER ...] [--real FOLDER ...] [--own MANIFEST ...]
-                              [--card models/scene.yaml] [--out PAGE_DIR] [--variants] [--write]
+                              [--card models/scene.yaml] [--out PAGE_DIR] [--variants] [--write] [--against scene]
 
 Sets, none of them trained on (`evaluation/sets.py`): rendered scenes held out as wholes, `DATA/real/val` by source,
 `DATA/real_check`, and of one's own YOLO folders (`--real`) and manifests (`--own`). Rendered seeds divisible by ten
@@ -11,12 +11,15 @@ enough of a class is marked. Other real pictures choose nothing.
 Writes `evaluation.html`, one page with plots and the worst cases as pictures, and `evaluation.md` into `--out`.
 `--write` puts the thresholds that the choosing scenes give, figures and curves into the card; sets whose figures stand
 there already are to be measured again with the others, for all are told at the same thresholds. `--variants` measures
-every precision of the card on the same sets and, with `--write`, puts its loss against fp32 there too.
+every precision of the card on the same sets and, with `--write`, puts its loss against fp32 there too. `--against`
+has another model look at the same pictures, and says in what this one is surely better or worse; where it is worse in
+anything, the command ends with status 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +28,7 @@ import cv2
 import yaml
 from dataset import read_image
 from evaluation.acts import MISSED, UNCLEAR
+from evaluation.against import against
 from evaluation.measure import Case, Look, Measured, looker, measure, offered_labels
 from evaluation.page import Compared, Evaluation, markdown, write_page
 from evaluation.results import Acts, card_figures, chosen_thresholds, compared_figures, judge_acts
@@ -68,7 +72,9 @@ def measure_all(
         return [measure(judged, look, thresholds, traits, labels, lambda: bar.advance(task), seen) for judged in sets]
 
 
-def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, variants: bool) -> Evaluation:
+def evaluate(
+    card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, variants: bool, other: ModelCard | None = None
+) -> Evaluation:
     """Measure a model on sets.
 
     Args:
@@ -76,6 +82,7 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
         sets: The sets; those that choose are not reported.
         choose: Whether figures are told at thresholds that the choosing scenes give, instead of the card's.
         variants: Whether the card's other precisions are measured too.
+        other: A model to compare it with, at the thresholds of its own card.
 
     Raises:
         SetError: Thresholds are to be chosen and no scene chooses; or a picture can't be read.
@@ -89,7 +96,8 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
     if choose and not choosing:
         raise SetError(
             "nothing to choose thresholds by: rendered seeds divisible by ten (--rendered), or pictures of split val "
-            f"of own footage (--own) in which {FEWEST_TO_CHOOSE} of a class are marked and 'known' names it"
+            f"of own footage (--own) in which {FEWEST_TO_CHOOSE} of a class are marked and 'known' names it (without "
+            "--write, figures are told at the least scores that stand in the card)"
         )
     # All of them before the first is looked at: measuring takes long, and would be lost at the one that is corrupt.
     for judged in sets:
@@ -111,7 +119,12 @@ def evaluate(card: ModelCard, sets: Sequence[JudgedSet], *, choose: bool, varian
     if variants:
         base = compared_figures(measured, acts)
         others = [compared(card, variant, reported, thresholds, acts, base) for variant in card.variants]
-    return Evaluation(card, thresholds, chosen, measured, acts, others, left_out)
+    compared_with = None
+    if other is not None:
+        ours = [one for one in measured if one.judged.purpose != CHOOSE]
+        theirs = measure_all(reported, other, look_of(other), other.thresholds, other.name)
+        compared_with = against(other.name, ours, theirs, thresholds, other.thresholds)
+    return Evaluation(card, thresholds, chosen, measured, acts, others, left_out, compared_with)
 
 
 def acts_of(measured: Sequence[Measured], card: ModelCard) -> Acts | None:
@@ -207,21 +220,28 @@ def main() -> None:
         "--out", type=Path, default=Path("build/evaluation"), help="folder for the page (build/evaluation)"
     )
     parser.add_argument("--variants", action="store_true", help="measure the card's other precisions too")
+    parser.add_argument(
+        "--against",
+        metavar="CARD",
+        help="another model: in what this one is better or worse than it, on the same pictures",
+    )
     parser.add_argument("--write", action="store_true", help="put thresholds, figures and curves into the card")
     args = parser.parse_args()
-    card = find_card(args.card)
+    card, other = find_card(args.card), find_card(args.against) if args.against else None
     sets = gathered(args.data, args.rendered, args.real, args.own, args.split)
     check_writable(args.out, "--out")
     if args.write:
         check_complete(card, sets)
         check_writable(card_file(args.card).parent, "--write")
-    evaluation = evaluate(card, sets, choose=args.write, variants=args.variants)
+    evaluation = evaluate(card, sets, choose=args.write, variants=args.variants, other=other)
     page, summary = write_page(args.out, evaluation)
     print(markdown(evaluation))
     print(f"page: {page}\nsummary: {summary}")
     if args.write:
         write_card(card_file(args.card), evaluation)
         print(f"written: {card_file(args.card)}")
+    if evaluation.against and evaluation.against.worse:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

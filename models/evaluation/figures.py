@@ -119,6 +119,11 @@ class ClassCount:
             return Estimate(float("nan"), 0.0, 1.0)
         return bootstrapped(self._weighted_ap50(), len(self.objects))
 
+    def ap50_gain(self, other: ClassCount) -> Estimate:
+        """By how much it is more than that of another model on the same pictures, with the interval of that."""
+        mine, theirs = self._weighted_ap50(), other._weighted_ap50()
+        return bootstrapped(lambda weights: mine(weights) - theirs(weights), len(self.objects))
+
     def ap50_value(self) -> float:
         """The same without the interval."""
         return self._weighted_ap50()(np.ones(len(self.objects))) if self.total else float("nan")

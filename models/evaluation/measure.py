@@ -12,7 +12,7 @@ from detector.inference.card import ModelCard
 from detector.inference.detector import SceneDetector
 from detector.media.pictures import Bgr
 from detector.tools.stills import facing_of
-from detector.values import ANGLE_COS, ANGLE_SIN, LABELS, PARCEL, PERSON, Detections
+from detector.values import ACT_PHOTO, ANGLE_COS, ANGLE_SIN, LABELS, PARCEL, PERSON, Detections
 from evaluation.acts import Doer, doers
 from evaluation.figures import FALSE, ClassCount, axial_error, axis_of, match
 from evaluation.sets import JudgedSet, Truth
@@ -48,6 +48,7 @@ class Measured:
         facings: Of each found parcel that can be judged: size of its label, true facing, told facing.
         angles: Of each found label of known angle: its side, and the axial error in degrees.
         people: People of known act and what was seen of them.
+        photographing: Of people in own footage: whether they photograph, how surely the model says so, and their group.
         cases: Where it went wrong.
     """
 
@@ -59,6 +60,7 @@ class Measured:
     facings: list[tuple[float, str, str]] = field(default_factory=list)
     angles: list[tuple[float, float]] = field(default_factory=list)
     people: list[Doer] = field(default_factory=list)
+    photographing: list[tuple[bool, float, str]] = field(default_factory=list)
     places: list[tuple[Path, tuple[float, float, float, float]]] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
 
@@ -118,6 +120,7 @@ def measure(
             _count_facings(out, found, truths, sample.path, thresholds["parcel"])
         if "label" in here and {"angle_cos", "angle_sin"} <= set(traits):
             _count_angles(out, found, truths, thresholds["label"])
+        _count_photographing(out, found, truths, sample.group)
         if "person" in here:
             _count_people(out, found, truths, sample, thresholds["person"])
         done()
@@ -202,6 +205,19 @@ def _count_people(out: Measured, found: Detections, truths: tuple[Truth, ...], s
     for place, doer in doers(found, acting, hit, sample.group):
         out.people.append(doer)
         out.places.append((sample.path, true[place].box))
+
+
+def _count_photographing(out: Measured, found: Detections, truths: tuple[Truth, ...], group: str) -> None:
+    """Who wasn't found, or of whom the model says no act, photographs with a score of none."""
+    true = [t for t in truths if t.label == "person"]
+    if all(t.photographs is None for t in true):
+        return
+    people = found.of(PERSON)
+    _, objects = match(people.boxes, people.scores, _boxes(true), np.array([t.doubtful for t in true], bool))
+    said = {int(place): float(people.traits[k, ACT_PHOTO]) for k, place in enumerate(objects) if place >= 0}
+    for place, truth in enumerate(true):
+        if truth.photographs is not None:
+            out.photographing.append((truth.photographs, float(np.nan_to_num(said.get(place, 0.0))), group))
 
 
 def _tuple(row: np.ndarray) -> tuple[float, float, float, float]:

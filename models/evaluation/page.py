@@ -16,6 +16,7 @@ from detector.inference.card import ModelCard
 from detector.machine.whole_files import write_whole
 from detector.values import LABELS
 from evaluation.acts import LEAST_PX, NONE, TOLD, TRUE
+from evaluation.against import Against
 from evaluation.figures import Bin, Share, reliability
 from evaluation.measure import WORST, Case, Measured
 from evaluation.results import (
@@ -91,6 +92,7 @@ class Evaluation:
         acts: Contenders for acts; `None` where no act is known or there is nothing to choose by.
         variants: Other precisions, if they were measured.
         left_out: What was not looked at, and why.
+        against: Another model on the same pictures, if one was named.
     """
 
     card: ModelCard
@@ -100,6 +102,7 @@ class Evaluation:
     acts: Acts | None
     variants: Sequence[Compared] = ()
     left_out: Sequence[str] = field(default=())
+    against: Against | None = None
 
     @property
     def reported(self) -> list[Measured]:
@@ -128,6 +131,11 @@ def html(evaluation: Evaluation) -> str:
     """The whole page."""
     card = evaluation.card
     sections = [
+        *(
+            [("against", f"Against {evaluation.against.name}", _against(evaluation.against))]
+            if evaluation.against
+            else []
+        ),
         ("classes", "What is found", _classes(evaluation)),
         ("phones", "Phones by size", _phones(evaluation)),
         ("look-alikes", "Wallets and earbud cases", _look_alikes(evaluation)),
@@ -213,6 +221,22 @@ def _classes(evaluation: Evaluation) -> str:
         said = ", ".join(f"{label} {value:.2f}" for label, value in evaluation.chosen.items())
         chosen = f"<p>Pictures that are told of nowhere ({_choosing(evaluation)}) give these least scores: {said}.</p>"
     return note + table(CLASS_HEAD, _class_table(evaluation)) + chosen + f"<ul>{sets}</ul>"
+
+
+AGAINST_HEAD = ("figure", "of", "before", "this model", "more", "so it is")
+
+
+def _against_rows(against: Against) -> list[list[str]]:
+    return [[gain.name, gain.objects, gain.theirs, gain.ours, gain.told, gain.so] for gain in against.gains]
+
+
+def _against(against: Against) -> str:
+    note = (
+        f"<p>Both models on the same pictures, <i>before</i> is {escape(against.name)}; found and right at the least "
+        "scores of each. The interval is of the difference, by incidents, scenes or videos drawn together. Boxes that "
+        "stand as a model proposed them favour that model.</p>"
+    )
+    return note + table(AGAINST_HEAD, _against_rows(against)) + f"<p><b>{escape(against.words())}</b></p>"
 
 
 def _bin_series(name: str, bins: Sequence[Bin], colour: str = "") -> Series:
@@ -485,6 +509,9 @@ def markdown(evaluation: Evaluation) -> str:
         lines += _markdown_table(VARIANT_HEAD, rows) if (rows := _variant_rows(evaluation.variants)) else []
         lines += ["", *(f"- {variant.name}: {variant.note}" for variant in evaluation.variants if variant.note)]
     lines += ["", *(f"- left out: {line}" for line in evaluation.left_out)]
+    if evaluation.against:
+        lines += ["", f"Against {evaluation.against.name}, on the same pictures:", ""]
+        lines += [*_markdown_table(AGAINST_HEAD, _against_rows(evaluation.against)), "", evaluation.against.words()]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -37,7 +37,7 @@ from dataset import (
     side_px,
     source_of,
 )
-from manifest import Picture, SetError, pictures_of, read_manifest
+from manifest import Picture, SetError, Thing, pictures_of, read_manifest
 
 from detector.tools.stills import SUFFIXES
 from detector.values import LABELS
@@ -64,6 +64,7 @@ class Truth:
         act: Of a person, `photo`, `scan`, `call`, `browse` or `none`.
         device_px: Of a person, side of the device in use as it is seen; 0 where nothing is seen of it.
         angle: Of a label, its text lines against the x axis, degrees counter-clockwise, modulo 180.
+        photographs: Of a person in own footage, whether they photograph, as a verdict or a person says.
     """
 
     label: str
@@ -74,6 +75,7 @@ class Truth:
     act: str | None = None
     device_px: float = 0.0
     angle: float | None = None
+    photographs: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -166,21 +168,25 @@ def gathered(
 def own_sets(manifests: Sequence[Path], split: str) -> list[JudgedSet]:
     """Pictures of manifests that lie in a split, and those of split *val* that choose, unless it is the one told of.
 
-    Pictures in which no class is known judge nothing, and are counted. A class chooses where `FEWEST_TO_CHOOSE` of it
-    are marked.
+    Pictures in which no class is known, nor of anybody whether they photograph, judge nothing. A class chooses where
+    `FEWEST_TO_CHOOSE` of it are marked.
 
     Raises:
-        SetError: As `pictures_of`; or in no picture a class is known.
+        SetError: As `pictures_of`; or no picture judges anything.
     """
     pictures = [picture for path in manifests for picture in pictures_of(path, split)]
-    judging = [picture for picture in pictures if picture.known]
+    judging = [
+        picture
+        for picture in pictures
+        if picture.known or any(_photographs(thing) is not None for thing in picture.things)
+    ]
     if not judging:
         raise SetError(
             f"{manifests[0]}: in none of the {len(pictures)} pictures of split {split} a class is known "
-            "(go over them, and name in 'known' what is marked completely)"
+            "(go over them with by_hand.py, and tick what is marked completely)"
         )
     known = tuple(label for label in LABELS if any(label in picture.known for picture in judging))
-    untold = len(pictures) - len(judging)
+    untold = sum(not picture.known for picture in pictures)
     passed_over = [f"{OWN}: pictures in which no class is marked completely: {untold}"] if untold else []
     sets = []
     if split != "val":
@@ -205,8 +211,18 @@ def choosing_name(name: str) -> str:
 
 
 def _own_sample(picture: Picture) -> Sample:
-    truths = tuple(Truth(thing.label, thing.box, thing.doubtful, side_of(thing.box)) for thing in picture.things)
+    truths = tuple(
+        Truth(thing.label, thing.box, thing.doubtful, side_of(thing.box), photographs=_photographs(thing))
+        for thing in picture.things
+    )
     return Sample(picture.path, f"{picture.source} {picture.group}", truths, known=picture.known)
+
+
+def _photographs(thing: Thing) -> bool | None:
+    """Whether somebody photographs; `None` where nobody knows, or it isn't a person."""
+    if thing.label != "person" or thing.doubtful or (thing.act is None and thing.not_act != "photo"):
+        return None
+    return thing.act == "photo"
 
 
 def real_sets(folder: Path, sources: dict[str, Source]) -> list[JudgedSet]:

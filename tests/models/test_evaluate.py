@@ -285,6 +285,60 @@ def test_own_footage_comes_before_rendered_scenes_in_choosing(tmp_path: Path, re
         assert told.acts is not None and told.acts.people == 3  # by the rendered scenes all the same
 
 
+OTHER_PERSON: Row = ("person", 500.0, 200.0, 100.0, 200.0, 0.9, {})
+CLOSE: Row = ("person", 160.0, 160.0, 200.0, 320.0, 0.8, {"act_photo": 0.8})  # whoever is looked at closely
+
+
+@pytest.mark.parametrize(
+    ("known", "before", "now", "incidents", "worse", "said"),
+    [
+        pytest.param(
+            ("person", "parcel"), [PERSON, PARCEL], [PERSON], 6, True,
+            "Surely worse than before: own: parcel AP50. Surely better: nothing.", id="no longer found",
+        ),
+        pytest.param(
+            ("person", "parcel"), [PERSON], [PERSON, PARCEL], 6, False,
+            "Surely worse than before: nothing. Surely better: own: parcel AP50.", id="found since",
+        ),
+        pytest.param(
+            ("parcel",), [PARCEL], [PARCEL], 6, False,
+            "Surely worse than before: nothing. Surely better: nothing.", id="the same",
+        ),
+        pytest.param(("parcel",), [PARCEL], [PERSON], 4, False, "Nothing can be told against before", id="too few"),
+        pytest.param(
+            (), [PERSON, CLOSE], [OTHER_PERSON, CLOSE], 6, True,
+            "worse than before: own: photographing told from all else.", id="acts that verdicts tell, nothing ticked",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_is_told_better_or_worse_than_another_on_footage_that_neither_learnt_from(
+    known: tuple[str, ...], before: list[Row], now: list[Row], incidents: int, worse: bool, said: str,
+    tmp_path: Path, script: Script,
+) -> None:  # fmt: skip
+    things = (
+        Thing("person", (100, 100, 200, 300), act="photo"), Thing("person", (450, 100, 550, 300), not_act="photo"),
+        Thing("parcel", (350, 160, 450, 240)),
+    )  # fmt: skip
+    own = own_manifest(tmp_path / "own", {str(k): known for k in range(incidents)}, *things)
+    cards = {}
+    for name, rows in (("before", before), ("now", now)):
+        cards[name] = card_file(model_file(tmp_path / f"{name}.onnx", raw_output(rows)), name=name)
+    words = ["--own", own, "--card", cards["now"], "--against", cards["before"], "--out", tmp_path / "page"]
+    done = script("evaluate.py", *words)
+    assert (done.returncode, done.stderr.count("error")) == (int(worse), 0)
+    assert said in done.stdout
+    assert said in (tmp_path / "page" / "evaluation.html").read_text()
+
+
+def test_a_class_that_the_model_before_knew_and_this_one_does_not_is_worse(tmp_path: Path, script: Script) -> None:
+    own = own_manifest(tmp_path / "own", {"a": ("parcel",)}, Thing("parcel", (350, 160, 450, 240)))
+    people = model_file(tmp_path / "people.onnx", raw_output([PERSON])[:, : 4 + 1])
+    card = card_file(people, labels=["person"], traits=[])
+    done = script("evaluate.py", "--own", own, "--card", card, "--against", make_card(tmp_path), "--out", tmp_path)
+    assert done.returncode == 1
+    assert "doesn't know it" in done.stdout and "worse than tiny: own: parcel AP50" in done.stdout
+
+
 def measured_nothing(*_: object, **__: object) -> None:
     raise AssertionError("it began to measure")
 
