@@ -52,7 +52,8 @@ def test_an_export_becomes_a_model_that_the_worker_takes(
     assert "classes passed over: 1" in told
     assert "on noise: 1 person" in told
     assert "it sees no scanner, no parcel, no label" in told
-    assert "use it with analysis.model: own" in told
+    assert "without parcel nobody is found photographing labels: `labelwatch check` refuses it" in told
+    assert "labelwatch detect PICTURES --out FILE.jsonl --model own" in told and "analysis.model" not in told
     found = load_detector(Analysis(model="own")).detect(frame(0, (1280, 640)))
     assert [LABELS[k] for k in found.class_ids] == ["person"]
     card = yaml.safe_load((folder / "own.yaml").read_text())
@@ -144,6 +145,41 @@ def test_a_model_that_says_no_numbers_is_refused(folder: Path, tmp_path: Path) -
         add_model(file, folder=folder)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param([0.5, 0.5, 0.2, 0.2, 0.9, 1.0], id="boxes in shares of the picture, as RT-DETR tells them today"),
+        pytest.param([300.0, 300.0, 340.0, 380.0, 0.9, 0.4], id="the second of two classes' scores, as it once did"),
+        pytest.param([300.0, 300.0, 340.0, 380.0, 0.9, 2.0], id="a class that it hasn't"),
+    ],
+)
+def test_a_network_that_chooses_its_boxes_but_tells_them_otherwise_is_refused(
+    said: list[float], folder: Path, tmp_path: Path
+) -> None:
+    answer = np.zeros((1, 300, 6), np.float32)
+    answer[0, 0] = said
+    metadata = {"task": "detect", "names": str({0: "person", 1: "phone"})}
+    file = model_file(tmp_path / "detr.onnx", answer, size=(640, 640), metadata=metadata)
+    with pytest.raises(ModelError, match=r"detr\.onnx: a model that chooses .* only YOLO models"):
+        add_model(file, folder=folder)
+    assert not folder.exists()
+
+
+def test_a_network_that_chooses_its_boxes_may_find_nothing(folder: Path, tmp_path: Path) -> None:
+    metadata = {"task": "detect", "names": str({0: "person", 1: "phone"})}
+    answer = np.zeros((1, 300, 6), np.float32)
+    file = model_file(tmp_path / "chosen.onnx", answer, size=(640, 640), metadata=metadata)
+    assert add_model(file, folder=folder).card.end2end
+
+
+def test_names_of_classes_end_no_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = export(tmp_path / "odd.onnx", names={0: "the\nworker", 1: "bicycle", 2: "\x1b[2Jphone"})
+    assert main(["model", "add", str(odd), "--into", str(folder)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["model", "add", str(odd), "--into", str(folder), "--as", "the\nworker=person"]) == 0
+    assert "\x1b" not in (told := capsys.readouterr().out) and "worker → person\n" in told and "\nworker" not in told
+
+
 def test_a_name_that_is_taken_needs_force(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = export(tmp_path / "own.onnx")
     add_model(first, folder=folder)
@@ -185,7 +221,8 @@ def test_a_model_put_elsewhere_is_named_so_that_a_configuration_anywhere_finds_i
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["model", "add", str(export(tmp_path / "own.onnx")), "--into", "mine"]) == 0
+    words = ["model", "add", str(export(tmp_path / "own.onnx")), "--into", "mine", "--as", "bicycle=parcel"]
+    assert main(words) == 0
     assert f"use it with analysis.model: {tmp_path}/mine/own.yaml\n" in capsys.readouterr().out
 
 

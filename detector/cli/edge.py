@@ -198,14 +198,13 @@ def _in_models(config: EdgeConfig, path: Path) -> Iterator[Problem]:
     """What is wrong with the model and the weights that the worker looks and judges with; the model is there."""
     from detector.inference.card import check_variants, find_card
     from detector.tools.doctor import BAD, weights
-    from detector.values import LABELS, PARCEL, PERSON, PHONE
 
     try:
         card = find_card(config.analysis.model)
         if config.analysis.precision != "fp32":
             check_variants(card)
-        if unseen := [LABELS[k] for k in (PERSON, PHONE, PARCEL) if k not in card.layout.labels]:
-            reason = f"the model {card.name} sees no {', no '.join(unseen)}: nobody is found photographing labels"
+        if card.unseen:
+            reason = f"the model {card.name} sees no {', no '.join(card.unseen)}: nobody is found photographing labels"
             hint = "the model scene sees them; `labelwatch model add --as` says what classes of one of your own are"
             yield Problem(str(path), "analysis.model", reason, hint)
     except LabelwatchError as error:

@@ -80,7 +80,8 @@ def run_model_add(options: argparse.Namespace) -> int:
     )  # fmt: skip
     card = added.card
     passed = len(card.labels) - len(card.ours)
-    print(f"{added.path}: {card.name}, {', '.join(f'{theirs} → {ours}' for theirs, ours in card.ours.items())}")
+    taken = ", ".join(f"{one_line(theirs)} → {ours}" for theirs, ours in card.ours.items())
+    print(f"{added.path}: {card.name}, {taken}")
     if passed:
         print(f"classes passed over: {passed}")
     for line in added.told:
@@ -89,8 +90,14 @@ def run_model_add(options: argparse.Namespace) -> int:
         print(f"it sees no {', no '.join(unseen)}")
     if "photo" not in card.traits:
         print("it doesn't tell photographing from reading: with it alone no photo act is found")
-    by_name = options.into is None
-    print(f"use it with analysis.model: {card.name if by_name else added.path.absolute()}")
+    called = card.name if options.into is None else added.path.resolve()
+    if card.unseen:
+        print(
+            f"without {' and '.join(card.unseen)} nobody is found photographing labels: `labelwatch check` refuses it"
+        )
+        print(f"look at pictures with it: labelwatch detect PICTURES --out FILE.jsonl --model {called}")
+    else:
+        print(f"use it with analysis.model: {called}")
     return FINE
 
 

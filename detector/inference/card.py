@@ -12,7 +12,7 @@ from detector.errors import MissingPart, ModelError
 from detector.inference.decode import Layout
 from detector.machine.resources import resource
 from detector.machine.whole_files import sha256_of
-from detector.values import LABELS, TRAITS
+from detector.values import LABELS, PARCEL, PERSON, PHONE, TRAITS
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -90,6 +90,11 @@ class ModelCard(BaseModel):
         if set(self.layout.labels) == {-1} or not self.labels:
             raise ValueError(f"labels: none is one of ours ({', '.join(LABELS)}), and ours says none either")
         return self
+
+    @property
+    def unseen(self) -> list[str]:
+        """What it doesn't see of that without which nobody is found photographing labels."""
+        return [LABELS[k] for k in (PERSON, PHONE, PARCEL) if k not in self.layout.labels]
 
     @property
     def layout(self) -> Layout:

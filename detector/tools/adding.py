@@ -34,6 +34,7 @@ from detector.inference.letterbox import Letterbox
 from detector.inference.runtimes import OnnxRuntime, first_line
 from detector.inference.session import Session, fixed_size
 from detector.machine.resources import resource
+from detector.machine.secrecy import one_line
 from detector.machine.whole_files import sha256_of
 from detector.media.pictures import Bgr
 from detector.values import LABELS, TRAITS
@@ -54,6 +55,8 @@ ALIASES = {
 }  # fmt: skip
 # How far an ONNX may be from the .pt it was made of: pixels of a box, and scores (or keypoints).
 MOST_APART = (1.0, 0.05)
+# Pixels: where no box ends beyond this, boxes are told in shares of the picture.
+LEAST_CORNER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def add_model(
         }
         draft.write_text(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
         card = find_card(str(draft))
-        told += tried(card)
+        told += tried(card, file)
         folder.mkdir(parents=True, exist_ok=True)
         for written in (card.path, draft):  # the card last: it is what is looked for
             beside = folder / f".{written.name}.draft"
@@ -207,7 +210,7 @@ def meanings(labels: list[str], named: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ConfigError: `named` names a class or label that there isn't, or no class is one of ours.
     """
-    listed = ", ".join(labels[:100]) + (" …" if len(labels) > 100 else "")
+    listed = one_line(", ".join(labels[:100])) + (" …" if len(labels) > 100 else "")
     for theirs, ours in named.items():
         if theirs not in labels:
             raise _misuse("--as", f"the model has no class {theirs}", f"it has: {listed}")
@@ -221,11 +224,11 @@ def meanings(labels: list[str], named: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def tried(card: ModelCard) -> list[str]:
-    """Look at pictures as the worker does, and tell what came of it.
+def tried(card: ModelCard, file: Path) -> list[str]:
+    """Look at pictures as the worker does, and tell what came of it; `file` is what was given.
 
     Raises:
-        ModelError: What the model says isn't finite numbers.
+        ModelError: What the model says isn't finite numbers, or no boxes in pixels with a class of its own.
     """
     network = Session(card)
     settings = Analysis()
@@ -239,7 +242,15 @@ def tried(card: ModelCard) -> list[str]:
                 raw = network(tensor)
                 times.append(time.process_time() - began)
             if not np.isfinite(raw).all():
-                raise ModelError(f"{card.path}: it says numbers that are none (NaN or infinite)")
+                raise ModelError(f"{file}: it says numbers that are none (NaN or infinite)")
+            if card.end2end:
+                corners, classes = raw[..., :4], raw[..., 5]
+                if not np.isin(classes, np.arange(len(card.labels))).all() or 0 < corners.max() < LEAST_CORNER:
+                    raise ModelError(
+                        f"{file}: a model that chooses its boxes itself tells corners in pixels, a score and a class "
+                        f"for each; this one says {', '.join(f'{value:g}' for value in raw[0, 0, :6])} (RT-DETR tells "
+                        "shares of the picture or a score for each class: only YOLO models can be added)"
+                    )
     detector = SceneDetector(network, card.thresholds, settings)
     lines = []
     for name, picture in pictures.items():
