@@ -240,6 +240,16 @@ def test_everything_is_for_its_owner_alone(hub: Hub, clip: bytes, capsys: Any) -
     assert "shows labels in full" in capsys.readouterr().out
 
 
+def test_the_audit_log_says_who_took_pictures_where_and_of_how_many(hub: Hub, clip: bytes) -> None:
+    hub.incident("inc-1", clip, verdict=None)
+    hub.run()  # takes none
+    hub.judge("inc-1", "true")
+    hub.run()
+    (entry,) = Audit(hub.store.database).entries()
+    assert (entry.action, entry.subject, entry.details) == ("training_set_exported", str(hub.out), {"n": 1})
+    assert entry.user.startswith("console:")
+
+
 def test_running_again_changes_nothing(hub: Hub, clip: bytes) -> None:
     hub.incident("inc-1", clip)
     hub.run()

@@ -27,10 +27,11 @@ from typing import Any
 
 import cv2
 
-from detector.clock import iso
+from detector.clock import SystemClock, iso
 from detector.config import Analysis, HubConfig
 from detector.errors import ConfigError, LabelwatchError, Problem, SourceUnavailable
 from detector.geometry import as_array, as_box, iou
+from detector.hub.access.audit import Audit
 from detector.hub.edges.known import Known
 from detector.hub.footage.training_set import (
     SPLITS,
@@ -45,6 +46,7 @@ from detector.hub.footage.training_set import (
     open_store,
 )
 from detector.hub.storage.stored import Clip
+from detector.hub.upkeep.console import at_console
 from detector.inference import load_detector
 from detector.inference.looker import Detector
 from detector.machine.whole_files import write_whole
@@ -148,11 +150,15 @@ def export(
                 ]
             )
         found, left_out = lessons(store, folder, wanted, timezone=config.timezone, per_incident=per_incident)
+        if not found:
+            raise LabelwatchError(_nothing(left_out, earlier))
+        detector = load_detector(Analysis(model=model, zooms=EVERYONE))
+        # Before the first picture: who breaks off has seen what was written until then.
+        Audit(store.database).record(
+            SystemClock().now(), at_console(), "training_set_exported", str(out.resolve()), n=len(found)
+        )
     finally:
         store.close()
-    if not found:
-        raise LabelwatchError(_nothing(left_out, earlier))
-    detector = load_detector(Analysis(model=model, zooms=EVERYONE))
     records = {name: record for name, record in earlier.items() if is_changed(record)}
     kept, used, trouble = len(records), Counter[str](), list[str]()
     with _Folder(out, earlier) as writing:

@@ -26,6 +26,11 @@ from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Sc
 from detector.hub.texts import Phrases
 
 
+def at_console() -> str:
+    """Who sits at the hub's machine, as the audit log names them: `console:NAME`."""
+    return f"{CONSOLE.user}{getpass.getuser()}"
+
+
 class Console:
     """Acts on a hub's database in the name of the operating system's user, `console:NAME`.
 
@@ -40,7 +45,7 @@ class Console:
         self._clock = clock or SystemClock()
         self._people = People(database)
         self._hasher = hasher
-        self._by = Principal(f"{CONSOLE.user}{getpass.getuser()}", Role.OWNER, EVERYWHERE)
+        self._by = Principal(at_console(), Role.OWNER, EVERYWHERE)
 
     def known(self) -> Known:
         """Which sites and cameras the hub was ever told of."""
