@@ -3,7 +3,8 @@
     python models/dataset.py --out SET/manifest.jsonl [--data DATA] [--yolo FOLDER ...] [--rendered FOLDER ...]
                              [--teacher yolo11n-coco.pt] [--pose yolov8n-pose-coco.pt] [--leave-out leigh ...]
 
-- `DATA` holds `real/train`, `real/val` and `rendered` as `../shared/data` does. `real/val` becomes split *test*.
+- `DATA` holds `real/train` and `real/val`, each laid out as a `--yolo` folder, and `rendered`, as a `--rendered` one.
+  `real/val` becomes split *test*.
 - `--yolo`: more real sets, each a folder with `images/`, `labels/` (YOLO text), and maybe a `sources.yaml` in the form
   of `models/sources.yaml`, which says by the beginnings of file names where a picture is from, under which licence, and
   which classes are marked in it (else that one counts). An optional `groups.csv` (image, group) keeps copies and videos

@@ -128,13 +128,20 @@ class Looks:
         """Read the pictures.
 
         Raises:
-            SetError: There is none, or one can't be read.
+            SetError: There is none, one can't be read, or a box lies outside of its picture.
         """
         if not pictures:
             raise SetError("no picture to train on (is the split of this name empty?)")
         self._rng = np.random.default_rng(seed)
         self._pictures = list(pictures)
         self._images = [read_image(picture.path) for picture in pictures]
+        for picture, image in zip(pictures, self._images, strict=True):
+            for thing in picture.things:  # of another picture, or of this one at another size
+                if not (thing.box[0] < image.shape[1] and thing.box[1] < image.shape[0] and min(thing.box[2:]) > 0):
+                    raise SetError(
+                        f"{picture.path}: a {thing.label} is marked at {thing.box[0]:.0f}, {thing.box[1]:.0f}, outside "
+                        f"of the picture of {image.shape[1]}x{image.shape[0]} (was it scaled or replaced since?)"
+                    )
         self._truth = [
             _Truth(
                 np.array([LABELS.index(thing.label) for thing in picture.things], np.int64),

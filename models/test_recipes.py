@@ -423,9 +423,11 @@ def test_a_start_that_is_no_network_is_one_line(manifest: Path, tmp_path: Path, 
     assert done.returncode == 1 and f"{name} is no " in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("option", ["--steps", "--batch"])
-def test_a_training_of_nothing_is_refused(start: Path, manifest: Path, tmp_path: Path, option: str) -> None:
-    command = [*train_command(start, manifest, tmp_path / "run", 1), option, "0"]
+@pytest.mark.parametrize(("option", "value"), [("--steps", "0"), ("--batch", "0"), ("--rate", "-1")])
+def test_a_training_that_cannot_be_is_refused(
+    start: Path, manifest: Path, tmp_path: Path, option: str, value: str
+) -> None:
+    command = [*train_command(start, manifest, tmp_path / "run", 1), option, value]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and f"argument {option}: must be" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
@@ -463,7 +465,26 @@ def test_a_killed_run_goes_on_from_its_last_save(start: Path, manifest: Path, tm
 def test_a_run_with_other_options_is_not_mixed_in(start: Path, manifest: Path, tmp_path: Path) -> None:
     subprocess.run(train_command(start, manifest, tmp_path / "run", 1), check=True)
     other = subprocess.run(train_command(start, manifest, tmp_path / "run", 2), capture_output=True, text=True)
-    assert other.returncode == 1 and "other options" in other.stderr and "Traceback" not in other.stderr
+    assert (
+        other.returncode == 1
+        and "other options (--steps 1): name another" in other.stderr
+        and "Traceback" not in other.stderr
+    )
+
+
+def test_a_run_is_not_gone_on_with_after_its_boxes_were_gone_over(start: Path, manifest: Path, tmp_path: Path) -> None:
+    command = train_command(start, manifest, tmp_path / "run", 1)
+    subprocess.run(command, check=True)
+    manifest.write_text(manifest.read_text().replace('"label": "phone"', '"label": "scanner"'))
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "manifests that were changed since: name another --run" in again.stderr
+
+
+def test_a_broken_save_is_one_line(start: Path, manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.pt").write_bytes(b"PK and no more")
+    done = subprocess.run(train_command(start, manifest, tmp_path / "run", 1), capture_output=True, text=True)
+    assert done.returncode == 1 and "state.pt can't be read" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_full_disk_keeps_the_save_before(start: Path, manifest: Path, tmp_path: Path) -> None:

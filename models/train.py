@@ -43,7 +43,9 @@ from starts import load_start, started_from, tensor_of
 from teacher import Teacher
 from torch import nn
 
-from detector.cli.arguments import positive
+from detector.cli.arguments import positive, share
+from detector.inference.runtimes import first_line
+from detector.machine.whole_files import sha256_of
 
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
@@ -102,6 +104,18 @@ def saved(state: dict, path: Path) -> None:
         ) from error
 
 
+def read_state(path: Path, device: str) -> dict:
+    """What a run saved of itself.
+
+    Raises:
+        SetError: The file is broken.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=False)
+    except Exception as error:  # an unpickled file can raise anything
+        raise SetError(f"{path} can't be read ({first_line(error)}): remove it to begin anew") from error
+
+
 def lesson(args: argparse.Namespace, pictures: Sequence[Picture]) -> str:
     """What a model is taught, in words for its card."""
     sets = Counter((picture.source, picture.licence) for picture in pictures)
@@ -124,11 +138,16 @@ def train(args: argparse.Namespace) -> None:
             )
     args.run.mkdir(parents=True, exist_ok=True)
     recipe = {key: str(value) for key, value in vars(args).items() if key not in ("threads", "device")}
+    sets = [sha256_of(path) for path in args.set]
     state_path, done = args.run / "state.pt", 0
-    state = torch.load(state_path, map_location=device, weights_only=False) if state_path.exists() else None
+    state = read_state(state_path, device) if state_path.exists() else None
     if state is not None:
-        if state["recipe"] != recipe:
-            raise SetError(f"{args.run} holds a run with other options ({state['recipe']}): name another --run")
+        if other := [
+            f"--{key} {state['recipe'].get(key)}" for key in recipe if state["recipe"].get(key) != recipe[key]
+        ]:
+            raise SetError(f"{args.run} holds a run with other options ({', '.join(other)}): name another --run")
+        if state.get("sets") != sets:  # going on, it would have learnt little or nothing of what is new
+            raise SetError(f"{args.run} holds a run on manifests that were changed since: name another --run")
         done = state["done"]
         print(f"goes on at step {done} of {args.steps}", flush=True)
     lineage = {"start": started_from(args.start), "taught": lesson(args, pictures)}
@@ -153,7 +172,7 @@ def train(args: argparse.Namespace) -> None:
         saved(
             {
                 "model": model.state_dict(), "average": average.model.state_dict(), "optimizer": optimizer.state_dict(),
-                "done": step, "recipe": recipe,
+                "done": step, "recipe": recipe, "sets": sets,
             },
             state_path,
         )  # fmt: skip
@@ -174,9 +193,9 @@ def train(args: argparse.Namespace) -> None:
         model.train()
         for step in range(done, args.steps):
             batch, upcoming = upcoming.result(), ahead.submit(draw)
-            share = min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / args.steps)))
+            pace = min(1.0, (step + 1) / 200) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / args.steps)))
             for group in optimizer.param_groups:
-                group["lr"] = args.rate * share * group["rate"]
+                group["lr"] = args.rate * pace * group["rate"]
             taught = teacher.look(batch, bf16=args.bf16) if teacher else None
             with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=args.bf16):
                 predictions = model(tensor_of(batch.images, device))
@@ -189,7 +208,7 @@ def train(args: argparse.Namespace) -> None:
                 with torch.no_grad():
                     for name, parameter in model.named_parameters():
                         if name in start:
-                            parameter.lerp_(start[name], min(args.hold * args.rate * share, 1.0))
+                            parameter.lerp_(start[name], min(args.hold * args.rate * pace, 1.0))
             average.update(model, step + 1)
             mean += (loss.detach().cpu().numpy() - mean) * max(0.01, 1 / (step + 1 - done))
             said = " ".join(f"{name} {value:.3f}" for name, value in zip(("box", "cls", "dfl"), mean, strict=True))
@@ -211,8 +230,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     parser.add_argument("--steps", type=positive, default=6000)
     parser.add_argument("--batch", type=positive, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--close", type=float, default=0.6, help="share of close looks")
+    parser.add_argument("--rate", type=share, default=1e-3)
+    parser.add_argument("--close", type=share, default=0.6, help="share of close looks")
     parser.add_argument(
         "--hold",
         type=float,

@@ -390,6 +390,13 @@ def test_a_set_without_training_pictures_is_refused() -> None:
         Looks([], seed=1)
 
 
+@pytest.mark.parametrize("box", [(700.0, 50.0, 800.0, 90.0), (50.0, 400.0, 90.0, 500.0), (-50.0, 10.0, 0.0, 90.0)])
+def test_a_box_outside_of_its_picture_is_refused(tmp_path: Path, box: tuple[float, float, float, float]) -> None:
+    picture = a_picture(tmp_path, Thing("person", (250, 50, 390, 350)), Thing("phone", box))
+    with pytest.raises(SetError, match=r"a phone is marked at .* outside of the picture of 640x360"):
+        Looks([picture], seed=1)
+
+
 def test_close_looks_are_cut_by_the_workers_rule(tmp_path: Path) -> None:
     box = (250.0, 50.0, 390.0, 350.0)
     looks = Looks([a_picture(tmp_path, Thing("person", box, act="none"))], seed=4)
