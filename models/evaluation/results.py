@@ -288,8 +288,8 @@ def card_figures(
 def compared_figures(sets: Sequence[Measured], acts: Acts | None) -> dict[str, float]:
     """Figures that two precisions of one model are compared by: shares, larger is better; at the same thresholds.
 
-    Only of classes with `FEWEST_COMPARED` objects or more: of fewer, one object more or less found counts for more than
-    what a precision costs.
+    Only of `FEWEST_COMPARED` objects or more: of fewer, one object more or less counts for more than what a precision
+    costs.
     """
     figures = {
         f"{measured.judged.name}: {label} AP50": count.ap50_value()
@@ -300,9 +300,11 @@ def compared_figures(sets: Sequence[Measured], acts: Acts | None) -> dict[str, f
     }
     rendered = next((m for m in sets if m.judged.name == RENDERED), None)
     if rendered is not None and rendered.facings:
-        figures[f"{RENDERED}: facing right"] = facing_of_bins(rendered.facings)[-1].right.value
+        right = facing_of_bins(rendered.facings)[-1].right
+        figures |= {f"{RENDERED}: facing right": right.value} if right.of >= FEWEST_COMPARED else {}
     if rendered is not None and acts is not None:
         choice = next(result.choice for result in acts.results if result.choice.contender == acts.best)
         large = [doer for doer in rendered.people if doer.large]
-        figures[f"{RENDERED}: acts macro-F1"] = macro_f1(confusion(large, choice.told(large)))
+        told = {f"{RENDERED}: acts macro-F1": macro_f1(confusion(large, choice.told(large)))}
+        figures |= told if len(large) >= FEWEST_COMPARED else {}
     return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -230,12 +230,12 @@ def test_a_precision_is_measured_against_fp32_on_the_same_pictures(
     assert find_card(str(card)).variants[0].loss["rendered: parcel AP50"] == pytest.approx(0.505, abs=1e-3)
 
 
-def test_a_class_of_few_objects_says_nothing_of_a_precision(card: Path, rendered: Path, tmp_path: Path) -> None:
+def test_few_objects_say_nothing_of_a_precision(card: Path, rendered: Path, tmp_path: Path) -> None:
     tree = yaml.safe_load(card.read_text())
     same = {"precision": "int8", "runtime": "onnxruntime", "file": tree["file"], "sha256": tree["sha256"]}
     card.write_text(yaml.safe_dump(tree | {"variants": [same]}))
     (compared,) = evaluated(card, rendered=rendered, choose=True).variants
-    assert not [name for name in compared.loss if name.endswith("AP50")]
+    assert compared.loss == {}  # of three people, phones and facings; `auto` takes no such variant
 
 
 def test_a_precision_that_cannot_run_here_says_so(card: Path, rendered: Path, tmp_path: Path) -> None:
