@@ -100,7 +100,10 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
         SetError: It can't be read.
     """
     try:
-        image = cv2.imread(str(path), flags)
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, flags) if data.size else None  # imread fills in what is cut off with grey
+    except OSError as error:
+        raise SetError(f"{path} can't be read: {error.strerror} (remove it, or fetch it anew)") from error
     except cv2.error:  # larger than OpenCV reads
         image = None
     if image is None:

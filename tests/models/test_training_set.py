@@ -16,6 +16,7 @@ from dataset import (
     act_of,
     facing_of,
     gathered,
+    read_image,
     read_rendered,
     read_sources,
     read_yolo,
@@ -180,6 +181,17 @@ def test_a_corrupt_picture_is_named(tmp_path: Path) -> None:
     (folder / "images" / "fuyi_1.jpg").write_bytes(b"no picture")
     with pytest.raises(SetError, match=r"fuyi_1\.jpg is not a picture"):
         list(read_yolo(folder, SOURCES, to_train))
+
+
+def test_a_picture_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    picture = a_picture(tmp_path, Thing("person", (250, 50, 390, 350))).path.with_suffix(".jpg")
+    noise = np.random.default_rng(1).integers(0, 256, (360, 640, 3), np.uint8)
+    whole = cv2.imencode(".jpg", noise)[1].tobytes()
+    picture.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SetError, match=r"\.jpg is not a picture that can be read"):
+        read_image(picture)
+    picture.write_bytes(whole)
+    assert read_image(picture).shape == (360, 640, 3)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
