@@ -279,6 +279,19 @@ def test_a_checkpoint_without_ultralytics_says_what_to_install(
     assert "make setup-train, then .venv-train/bin/labelwatch model add" in capsys.readouterr().err
 
 
+def test_a_checkpoint_of_our_own_training_is_told_which_command_loses_nothing_of_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = dict(enumerate((*LABELS, *TRAITS)))
+    ours = export(tmp_path / "ours.onnx", shape=(1, 4 + 15, 100), names=names)
+    theirs = export(tmp_path / "theirs.onnx")
+    for name, exported in (("last.pt", ours), ("coco.pt", theirs)):
+        (tmp_path / name).write_bytes(b"weights")
+        monkeypatch.setattr("detector.tools.adding.exported", lambda *_, it=exported: (it, "the same"))
+        told = add_model(tmp_path / name, folder=folder).told
+        assert any("models/export.py keeps its least scores" in line for line in told) is (name == "last.pt")
+
+
 def test_an_export_is_announced_and_one_that_fails_names_the_file_given(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

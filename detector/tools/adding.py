@@ -130,6 +130,10 @@ def add_model(
         }
         draft.write_text(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
         card = find_card(str(draft))
+        if card.traits and source != file:
+            told.append(
+                f"{file.name} is of models/train.py: models/export.py keeps its least scores and origin as well"
+            )
         told += tried(card, file)
         folder.mkdir(parents=True, exist_ok=True)
         for written in (card.path, draft):  # the card last: it is what is looked for
