@@ -12,7 +12,7 @@ from evaluation.measure import Measured
 from evaluation.sets import CHOOSE
 
 FEWEST_GROUPS = 5  # incidents, scenes or videos: fewer may all lie to one side by chance
-BETTER, WORSE, ALIKE, FEW = "better", "worse", "not told apart", "too few incidents to tell"
+BETTER, WORSE, ALIKE, FEW = "better", "worse", "not told apart", "too few"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _of_classes(
 def _figures(count: ClassCount, least: float) -> str:
     recall, precision = count.recall(least), count.precision(least)
     right = f"{precision.value:.0%}" if precision.of else "none"
-    return f"{count.ap50_value():.3f}; found {recall.value:.0%}, right {right}"
+    return f"{count.ap50_value():.3f} ({recall.value:.0%}, {right})"
 
 
 def _of_photographing(ours: Measured, theirs: Measured) -> Iterator[Gain]:

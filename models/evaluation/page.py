@@ -223,7 +223,7 @@ def _classes(evaluation: Evaluation) -> str:
     return note + table(CLASS_HEAD, _class_table(evaluation)) + chosen + f"<ul>{sets}</ul>"
 
 
-AGAINST_HEAD = ("figure", "of", "before", "this model", "more", "so it is")
+AGAINST_HEAD = ("figure", "of", "before (found, right)", "now (found, right)", "more", "so it is")
 
 
 def _against_rows(against: Against) -> list[list[str]]:
@@ -232,9 +232,10 @@ def _against_rows(against: Against) -> list[list[str]]:
 
 def _against(against: Against) -> str:
     note = (
-        f"<p>Both models on the same pictures, <i>before</i> is {escape(against.name)}; found and right at the least "
-        "scores of each. The interval is of the difference, by incidents, scenes or videos drawn together. Boxes that "
-        "stand as a model proposed them favour that model.</p>"
+        f"<p>Both models on the same pictures, <i>before</i> is {escape(against.name)}; in brackets which share of the "
+        "objects is found at its least scores, and which of what is found is right. The interval is of the "
+        "difference, by incidents, scenes or videos drawn together. Boxes that stand as a model proposed them favour "
+        "that model.</p>"
     )
     return note + table(AGAINST_HEAD, _against_rows(against)) + f"<p><b>{escape(against.words())}</b></p>"
 
