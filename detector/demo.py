@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import statistics
 import sys
@@ -19,12 +20,11 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
-import httpx
 import yaml
 
 from detector.errors import LabelwatchError, StoreError
 from detector.machine.resources import resource
-from detector.mqtt.broker import EmbeddedBroker, Kept, free_port
+from detector.mqtt.broker import EmbeddedBroker, Kept
 from detector.values import Phase
 
 HUB_START_S = 60.0
@@ -117,13 +117,12 @@ class _Demo:
                 "retention": {"reserve_gb": 0},  # however full the disk is: one clip is shown, for a while
             },
         )
-        port = free_port()
         log = self._folder / "hub.log"
-        hub = Kept([sys.executable, "-m", "detector", "hub", str(config), "--port", str(port)], log)
+        # It takes a port that is free by then, and says which: one that we chose could be another's meanwhile.
+        hub = Kept([sys.executable, "-m", "detector", "hub", str(config), "--port", "0"], log)
         self._stack.callback(hub.stop, STOP_S)
-        page = f"http://127.0.0.1:{port}/"
         deadline = time.monotonic() + HUB_START_S
-        while not _answers(page):
+        while not (page := _address_in(log)):
             if hub.poll() is not None or time.monotonic() > deadline:
                 raise DemoFailedError(f"the hub does not come up\n{_last_lines(log)}")
             time.sleep(0.1)
@@ -259,12 +258,10 @@ def _stop_all(*processes: Kept) -> None:
         process.stop(max(0.0, until - time.monotonic()))
 
 
-def _answers(url: str) -> bool:
-    try:
-        httpx.get(url, timeout=2.0, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return True
+def _address_in(log: Path) -> str | None:
+    """Where the hub's page is, once it says so: then it listens."""
+    said = re.search(r"^labelwatch hub: (http://\S+)$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return said[1] if said else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
