@@ -259,8 +259,8 @@ def _stop_all(*processes: Kept) -> None:
 
 
 def _address_in(log: Path) -> str | None:
-    """Where the hub's page is, once it says so: then it listens."""
-    said = re.search(r"^labelwatch hub: (http://\S+)$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    """Where the hub's page is, once it has said so, and that line to its end: then it listens."""
+    said = re.search(r"labelwatch hub: (http://\S+)\n", log.read_text(encoding="utf-8", errors="replace"))
     return said[1] if said else None
 
 
