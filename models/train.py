@@ -146,7 +146,8 @@ def train(args: argparse.Namespace) -> None:
             f"--{key} {state['recipe'].get(key)}" for key in recipe if state["recipe"].get(key) != recipe[key]
         ]:
             raise SetError(f"{args.run} holds a run with other options ({', '.join(other)}): name another --run")
-        if state.get("sets") != sets:  # going on, it would have learnt little or nothing of what is new
+        # Going on, it would have learnt little or nothing of what is new. (Saves of before don't say what it was.)
+        if state.get("sets", sets) != sets:
             raise SetError(f"{args.run} holds a run on manifests that were changed since: name another --run")
         done = state["done"]
         print(f"goes on at step {done} of {args.steps}", flush=True)
