@@ -26,7 +26,7 @@ check: $(VENV)/.dev
 setup: $(VENV)/.done
 
 $(VENV)/.done: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "labelwatch needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { echo "labelwatch needs Python 3.11 to 3.14 (of later ones numpy and onnxruntime had no wheels yet); name one with: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
@@ -43,8 +43,8 @@ $(VENV)/.dev: $(VENV)/.done requirements-dev.lock
 # Both locks anew, from the ranges in pyproject.toml.
 lock:
 	$(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install -q uv
-	build/uv/bin/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -o requirements.lock
-	build/uv/bin/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -c requirements.lock -o requirements-dev.lock
+	build/uv/bin/uv pip compile pyproject.toml --extra build --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -o requirements.lock
+	build/uv/bin/uv pip compile pyproject.toml --extra build --extra dev --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -q -c requirements.lock -o requirements-dev.lock
 
 # Training brings torch, some gigabytes of it on a machine with a GPU, and so has an environment of its own.
 setup-train: .venv-train/.done

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -345,3 +346,9 @@ def test_every_dependency_is_locked_by_its_hash() -> None:
     assert len(pinned) > 20
     for n in pinned:
         assert "==" in lines[n] and "--hash=sha256:" in lines[n + 1], lines[n]
+
+
+def test_every_python_runs_the_same_version_of_a_dependency() -> None:
+    lines = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    names = [line.split("==")[0] for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    assert [name for name, times in Counter(names).items() if times > 1] == []
