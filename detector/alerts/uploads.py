@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.alerts.clip_queue import Clip, ClipQueue
 from detector.clock import Clock
+from detector.credentials.tls import trusting
 from detector.errors import LabelwatchError, StoreError
 from detector.machine.tended import Tended
 from detector.mqtt.connection import back_off_s
@@ -308,7 +309,7 @@ def trust_in(hub_url: str, ca_file: Path | None) -> bool | ssl.SSLContext:
     if not hub_url.startswith("https:") or ca_file is None:
         return hub_url.startswith("https:")
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return trusting(ca_file)
     except OSError as error:  # an SSLError is one
         raise LabelwatchError(f"hub.ca_file {ca_file} can't be used: {error.strerror or error}") from error
 

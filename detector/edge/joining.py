@@ -36,6 +36,7 @@ from detector.config import Broker, EdgeConfig
 from detector.config.edge import CERTIFICATE
 from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
 from detector.credentials.keys import load_key
+from detector.credentials.tls import trusting
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
 from detector.machine.whole_files import write_whole
 from detector.version import VERSION
@@ -208,12 +209,12 @@ def _asked(url: str, body: bytes, ca_file: Path | None, clock: Clock) -> bytes:
     Raises:
         NotJoined: There is none, or it is a refusal.
     """
-    context = ssl.create_default_context()
+    context = trusting()
     if ca_file is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the code vouches for who answers
     else:
         try:
-            context = ssl.create_default_context(cafile=str(ca_file))
+            context = trusting(ca_file)
         except OSError as error:
             raise ConfigError(
                 [Problem("--ca", "", f"{ca_file} can't be used: {error}", "a certificate, PEM")]

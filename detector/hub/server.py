@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from detector.clock import Clock, SystemClock
 from detector.config import HubConfig
+from detector.credentials.tls import from_1_2
 from detector.errors import LabelwatchError, StoreError
 from detector.hub.access.auth import FIRST_LOGIN, Gate
 from detector.hub.access.guard import Guard
@@ -178,6 +179,7 @@ class Hub:
                 app, http=Patient, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
                 timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
                 ssl_keyfile=self.certificate.key if self.certificate else None,
+                ssl_context_factory=(lambda _config, made: from_1_2(made())) if self.certificate else None,
                 callback_notify=self._alive, timeout_notify=5, backlog=BACKLOG,
             )
         )  # fmt: skip

@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from detector.config import Broker
+from detector.credentials.tls import trusting
 from detector.errors import LabelwatchError
 
 CONNECT_S = 3.0
@@ -173,11 +174,7 @@ def client_for(
     if broker.ca_file is not None:
         for file in filter(None, (broker.ca_file, broker.cert_file, broker.key_file)):
             file.open("rb").close()  # OpenSSL doesn't say which it is that can't be
-        client.tls_set(
-            ca_certs=str(broker.ca_file),
-            certfile=str(broker.cert_file) if broker.cert_file else None,
-            keyfile=str(broker.key_file) if broker.key_file else None,
-        )
+        client.tls_set_context(_tls(broker))
     return client
 
 
@@ -211,12 +208,9 @@ def check_certificate(broker: Broker) -> None:
     if broker.ca_file is None:
         return
     try:
-        context = ssl.create_default_context(cafile=broker.ca_file)
-        if broker.cert_file is not None:
-            context.load_cert_chain(broker.cert_file, broker.key_file)
         with (
             socket.create_connection((broker.host, broker.port), CONNECT_S) as plain,
-            context.wrap_socket(plain, server_hostname=broker.host) as encrypted,
+            _tls(broker).wrap_socket(plain, server_hostname=broker.host) as encrypted,
         ):
             encrypted.settimeout(LISTEN_S)
             encrypted.recv(1)
@@ -226,6 +220,13 @@ def check_certificate(broker: Broker) -> None:
             raise CertificateError(f"the broker refuses our certificate: {REFUSALS[name]}") from error
     except OSError:  # it is gone, or waits for us to speak: then it was something else
         pass
+
+
+def _tls(broker: Broker) -> ssl.SSLContext:
+    context = trusting(broker.ca_file)
+    if broker.cert_file is not None:
+        context.load_cert_chain(broker.cert_file, broker.key_file)
+    return context
 
 
 def run_once(client: Client, timeout_s: float) -> None:

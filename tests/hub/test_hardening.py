@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,9 +18,13 @@ from typing import Any
 import anyio
 import pytest
 import uvicorn
+from paho.mqtt.enums import MQTTProtocolVersion
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from detector.alerts.uploads import trust_in
+from detector.config import Broker, HubConfig
+from detector.credentials.tls import trusting
 from detector.hub.access.auth import SESSION_S, Session
 from detector.hub.access.passwords import is_guessed
 from detector.hub.access.people import LONGEST_SESSION_S
@@ -27,8 +32,10 @@ from detector.hub.lan import certificate
 from detector.hub.notices.services import Message, send
 from detector.hub.pages.view import LONGEST_FORM
 from detector.hub.storage.rights import EVERYWHERE, Role
+from detector.mqtt.connection import client_for
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, Site
+from tests.hub.conftest import NOON, Site, make_hub
+from tests.hub.test_server import free_port
 
 GUESSED = """
 password123! P@ssw0rd2026 qwertyuiop123 1qaz2wsx3edc woaini1314520 13912345678 19900101-1990 abcabcabcabc
@@ -159,13 +166,30 @@ def test_nothing_is_served_that_is_meant_for_developers(site: Site) -> None:
         assert site.client.get(path).status_code == 404, path
 
 
-def test_tls_begins_at_version_1_2(tmp_path: Path) -> None:
-    made = certificate(tmp_path, [], NOON)
-    config = uvicorn.Config(None, ssl_certfile=made.chain, ssl_keyfile=made.key, log_config=None)  # type: ignore[arg-type]
-    config.load()
-    assert config.ssl is not None and config.ssl.minimum_version >= ssl.TLSVersion.TLSv1_2
-    weak = re.compile("RC4|3DES|NULL|MD5|EXPORT|CBC3")
-    assert not [one["name"] for one in config.ssl.get_ciphers() if weak.search(one["name"])]
+def lowest(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+    """The same, where Python leaves versions to OpenSSL, as Debian 13's does."""
+
+    def made(*args: Any, **named: Any) -> ssl.SSLContext:
+        context = make(*args, **named)
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        return context
+
+    return made
+
+
+def test_tls_begins_at_version_1_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn.config, "create_ssl_context", lowest(uvicorn.config.create_ssl_context))
+    monkeypatch.setattr(ssl, "create_default_context", lowest(ssl.create_default_context))
+    hub = make_hub(HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=free_port())), lan=True)
+    served = hub._server.config
+    served.load()
+    authority = certificate(tmp_path, [], NOON).authority
+    of_broker = client_for(Broker(port=free_port(), ca_file=authority), "edge", MQTTProtocolVersion.MQTTv5)._ssl_context
+    for context in (served.ssl, trusting(), trust_in("https://hub", authority), of_broker):
+        assert isinstance(context, ssl.SSLContext) and context.minimum_version >= ssl.TLSVersion.TLSv1_2
+        weak = re.compile("RC4|3DES|NULL|MD5|EXPORT|CBC3")
+        assert not [one["name"] for one in context.get_ciphers() if weak.search(one["name"])]
+    hub.stop()
 
 
 def test_answers_tell_neither_the_server_nor_its_version(site: Site) -> None:
