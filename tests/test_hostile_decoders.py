@@ -38,7 +38,7 @@ def test_nothing_but_what_is_promised_comes_out(
     check, seeds = target.begin(tmp_path)
     assert seeds
     runs = len(seeds) + (40 if target.name in SLOW else 200)
-    assert blind(check, seeds, runs, seconds=60) == runs
+    assert blind(check, seeds, runs, seconds=600) == runs
 
 
 def branches(some: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
