@@ -17,6 +17,7 @@ from detector.hub.access.auth import Gate
 from detector.hub.access.people import People
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.presence import Presence
+from detector.hub.desk.responses import Responses
 from detector.hub.desk.reviews import Reviews
 from detector.hub.desk.walk_tests import WalkTests
 from detector.hub.edges.census import Censuses
@@ -69,6 +70,7 @@ class Parts:
     live: Live
     clock: Clock
     reviews: Reviews
+    responses: Responses
     presence: Presence
     health: Health
     alarms: Alarms
@@ -180,7 +182,8 @@ def assemble(
     kept = Retention(store.database, folder, config.retention, audit, waiting=clips.waiting)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,
-        reviews=Reviews(store.database), presence=Presence(), health=health, alarms=alarms, watchman=watchman,
+        reviews=Reviews(store.database), responses=Responses(store.database), presence=Presence(),
+        health=health, alarms=alarms, watchman=watchman,
         retention=kept, replays=ReplayIntake(store, keys, key, kept, audit, clock, live.poke),
         metrics=Metrics(store, health, clock, alarms, link),
         notices=notices, sender=sender, thresholds=Thresholds(store.database), zones=Zones(store.database),

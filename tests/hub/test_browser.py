@@ -25,6 +25,7 @@ from playwright.sync_api import sync_playwright
 from detector import wire
 from detector.config import Broker, HubConfig
 from detector.hub.access.people import People
+from detector.hub.desk.responses import Responses
 from detector.hub.desk.reviews import REASONS
 from detector.hub.edges.census import Censuses
 from detector.hub.edges.keys import EdgeKeys
@@ -748,6 +749,20 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     page.keyboard.press("u")
     page.wait_for_selector(".trail .withdrawn")
     assert scene.hub.store.incident("inc").verdict is None
+
+
+def test_who_goes_to_see_says_so_by_one_key_and_open_pages_show_it(scene: Scene) -> None:
+    scene.alert("inc", started_at_unix=time.time(), ended_at_unix=time.time())
+    feed, page = scene.page(""), scene.page("incidents/inc")
+    page.keyboard.press("g")
+    page.wait_for_selector(".response time")
+    feed.wait_for_selector(".over-picture .going")
+    page.keyboard.press("g")
+    page.wait_for_selector(".trail li:has-text('到了现场')")
+    page.keyboard.press("g")  # says nothing more
+    page.click(".response [value=gone]")
+    page.wait_for_selector(".response [aria-pressed=true]")
+    assert [step.step for step in Responses(scene.hub.store.database).steps(["inc"])] == ["going", "there", "there"]
 
 
 def test_hours_and_counts_of_how_labels_lie_are_legible_on_a_phone(scene: Scene) -> None:

@@ -119,12 +119,14 @@ def test_verdicts_notes_and_who_saw_what_come_along(office: Office) -> None:
     case = office.case(incident, people="戴红帽子的快递员")
     office.store.verdicts.add(incident.id, "li", "true", "拍了三张", NOON)
     office.archive.reviews.add_note(incident.id, "li", "报警了", NOON)
+    office.archive.responses.add(incident.id, "li", "there", "stopped", NOON + 60)
     office.audit.record(NOON, "li", "clip", incident.id, segment=0)
     office.audit.record(NOON, "li", "clip", "another-incident", segment=0)
     found = read(office.pack(case))
     told = json.loads(found["incidents/001-inc-1/incident.json"])
     assert [(one["user"], one["verdict"], one["note"]) for one in told["verdicts"]] == [("li", "true", "拍了三张")]
     assert [one["text"] for one in told["notes"]] == ["报警了"]
+    assert [(one["user"], one["step"], one["found"]) for one in told["responses"]] == [("li", "there", "stopped")]
     log = json.loads(found["access-log.json"])
     assert [(one["user"], one["action"], one["subject"]) for one in log["entries"]] == [
         ("wang", "case_opened", case.subject),

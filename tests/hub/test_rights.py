@@ -61,6 +61,7 @@ TABLE: dict[str, set[Role] | str] = {
     "HEAD /incidents/{incident_id}/stills/{number}": ALL,
     "POST /incidents/{incident_id}/reason": GUARDS,
     "POST /incidents/{incident_id}/notes": GUARDS,
+    "POST /incidents/{incident_id}/response": GUARDS,
     "GET /review": GUARDS,
     "GET /review/queue": GUARDS,
     "GET /review/events": GUARDS,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.hub.access.audit import Audit
+from detector.hub.desk.responses import Responses
 from detector.hub.desk.reviews import Reviews
 from detector.hub.evidence.cases import Cases
 from detector.hub.storage.budget import Budget
@@ -182,6 +183,14 @@ def test_notes_go_with_the_event(store: Store) -> None:
     reviews.add_note(FIRST, "li", "穿蓝衣服", NOON)
     store.add_alerts([told(SECOND, severity="critical")], NOON + 1)
     assert [note.text for note in reviews.notes(SECOND)] == ["穿蓝衣服"]
+
+
+def test_who_went_there_goes_with_the_event(store: Store) -> None:
+    responses = Responses(store.database)
+    store.add_alerts([told()], NOON)
+    responses.add(FIRST, "li", "going", "", NOON)
+    store.add_alerts([told(SECOND, severity="critical")], NOON + 1)
+    assert [(step.incident, step.user) for step in responses.steps([FIRST, SECOND])] == [(SECOND, "li")]
 
 
 def test_notes_go_with_what_was_shown_until_it_joined(store: Store) -> None:

@@ -7,7 +7,7 @@
     access-log.json              who saw, judged and exported these incidents: lines of the audit log, and its head
     hub.pem                      the public key that the manifest is signed with
     incidents/001-ID/
-        incident.json            the newest state, verdicts, notes, what became of each segment
+        incident.json            the newest state, verdicts, notes, who went there, what became of each segment
         envelopes.jsonl          all that the edge told of it, as signed
         segment-000.mp4          the recording, untouched
         segment-000.json.gz      its side file
@@ -35,6 +35,7 @@ from detector.clock import iso, kernel_clock
 from detector.errors import LabelwatchError
 from detector.hub.access.audit import BEGINNING
 from detector.hub.desk.charts import evidence as segments_of
+from detector.hub.desk.responses import Responses
 from detector.hub.desk.reviews import Reviews
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.evidence.cases import Case
@@ -70,6 +71,11 @@ class Archive:
     def reviews(self) -> Reviews:
         """What people wrote to incidents."""
         return Reviews(self.store.database)
+
+    @property
+    def responses(self) -> Responses:
+        """Who went to where they were."""
+        return Responses(self.store.database)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,7 @@ class Pack:
             "verdict": incident.verdict,
             "verdicts": [asdict(verdict) for verdict in store.verdicts.on(incident.id)],
             "notes": [asdict(note) for note in self._archive.reviews.notes(incident.id)],
+            "responses": [asdict(step) for step in self._archive.responses.steps([incident.id])],
             "record": _as_signed(incident, envelopes),
             "segments": segments,
         }

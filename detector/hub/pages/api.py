@@ -49,6 +49,7 @@ from detector.hub.pages.api_shapes import (
     Incidents,
     Judgement,
     Judging,
+    ResponseStep,
     Segment,
     SeverityName,
     Side,
@@ -232,6 +233,10 @@ def one_incident(view: Look, incident_id: str) -> Response:
                     note=one.note, withdrawn_by=one.withdrawn_by,
                 )
                 for one in view.store.verdicts.on(incident.id)
+            ],
+            responses=[
+                ResponseStep.model_validate({**asdict(one), "at": iso(one.at)})
+                for one in view.parts.responses.steps([incident.id])
             ],
             confirmed_by=[one.id for one in view.store.confirmed_by(incident.id)],
             seen_by=[_side(view, one) for one in view.store.seen_by(incident.id, view.scope)],

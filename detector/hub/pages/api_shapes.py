@@ -110,6 +110,16 @@ class Judgement(BaseModel):
     withdrawn_by: str | None
 
 
+class ResponseStep(BaseModel):
+    """What somebody said of going to where it was: that they set out, are there, or don't go after all."""
+
+    number: int
+    user: str
+    at: str
+    step: Literal["going", "there", "off"]
+    found: str = Field(description="there: `stopped`, `police`, `gone` (nobody there any more), `in_order`, or empty")
+
+
 class IncidentInFull(Incident):
     """With all that is known of it."""
 
@@ -119,6 +129,7 @@ class IncidentInFull(Incident):
     acts_left_out: int = Field(description="how many more there were: of very many, photos and the first are told")
     clips: list[Segment]
     verdicts: list[Judgement]
+    responses: list[ResponseStep] = Field(description="who went there, the earliest step first")
     confirmed_by: list[str] = Field(description="what replays found of it again")
     seen_by: list[Side] = Field(description="what other cameras of its spot told of it")
 

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from detector.hub.desk.charts import hour_bars
 from detector.hub.desk.crowding import Cursor, Fold, gathered
+from detector.hub.desk.responses import trips_to
 from detector.hub.edges.cameras import CameraState, by_name, by_place, overview
 from detector.hub.events import HERE
 from detector.hub.pages.alarms import banner
@@ -215,6 +216,7 @@ def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
         "came_late": late,
         "confirmed": view.store.confirmed(ids),
         "seen_twice": view.store.seen_twice(ids),
+        "trips_to": trips_to(view.parts.responses.steps(ids)),
     }
 
 

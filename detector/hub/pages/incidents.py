@@ -15,6 +15,7 @@ from detector.census import ZoneCensus
 from detector.hub.desk.census_chart import QUARTER_S, WIDTH, DayChart, day_chart, shown_span
 from detector.hub.desk.charts import evidence, marks, timeline
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
+from detector.hub.desk.responses import FOUND, FRESH_S, STEPS, THERE, Trip, trips
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.desk.shots import FEW_SHOTS, shots
 from detector.hub.edges.pictures import Glimpse
@@ -24,7 +25,7 @@ from detector.hub.pages.orientation import ticks
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.storage.rights import Right
-from detector.hub.storage.stored import VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
+from detector.hub.storage.stored import CLEARED, VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
 from detector.hub.storage.wanted import Wanted
 from detector.values import IncidentKind
 
@@ -34,15 +35,18 @@ LONGEST_VERDICT_NOTE = 500
 UNDO = "undo"
 BEFORE_S, AFTER_S = 3600.0, 600.0  # what is shown of how the parcels of a pattern came to lie so
 AGAIN_S = 120.0  # sent once more, since a phone's network lost the answer
-# What the tables of verdicts and notes tell better than the audit log.
-TOLD_ELSEWHERE = {"verdict", "undo", "reason", "note"}
+# What the tables of verdicts, notes and responses tell better than the audit log.
+TOLD_ELSEWHERE = {"verdict", "undo", "reason", "note", "response"}
 
 Judge = Annotated[View, needs(Right.JUDGE)]
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Something that somebody did with an incident: `what` is the key of its words, or the verdict that was given."""
+    """Something that somebody did with an incident: `what` is the key of its words.
+
+    `verdict` is the one that was given or taken back, `found` what was found there (`responses`).
+    """
 
     at: float
     user: str
@@ -51,6 +55,7 @@ class Deed:
     reason: str = ""
     text: str = ""
     withdrawn: bool = False
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,23 @@ def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
     return RedirectResponse(_address(incident), 303)
 
 
+@router.post("/incidents/{incident_id}/response")
+def respond(view: Judge, incident_id: str, fields: Form) -> Response:
+    """Say that one goes to where it is, is there, or doesn't go after all, and what was found."""
+    incident, step, found = known(view, incident_id), fields.get("step", ""), fields.get("found", "")
+    if step not in STEPS or (found and (step != THERE or found not in FOUND)):
+        raise HTTPException(400)
+    if not _may_respond(view, incident, trips(view.parts.responses.steps([incident.id]))):
+        raise HTTPException(400)
+    with view.store.database.writing():
+        if view.parts.responses.add(incident.id, view.user, step, found, view.now):
+            view.did("response", incident.id, step=step, found=found)
+    view.parts.live.poke()
+    if view.wants_fragment:
+        return view.page("response.html", incident=incident, **_response(view, incident))
+    return RedirectResponse(_address(incident), 303)
+
+
 @router.get("/clips/{incident_id}/{segment}")
 @router.head("/clips/{incident_id}/{segment}")
 def clip(view: Annotated[View, needs(Right.FULL_PIXELS)], incident_id: str, segment: int) -> Response:
@@ -258,7 +280,21 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
         "plan": plan_of(view, clips, line, on_film.acts),
         "came": _came(view, on_film),
         "may_judge": view.may(Right.JUDGE),
+        **_response(view, incident),
     }
+
+
+def _response(view: View, incident: StoredIncident) -> dict[str, Any]:
+    """What `response.html` needs."""
+    standing = trips(view.parts.responses.steps([incident.id]))
+    return {"trips": standing, "may_respond": _may_respond(view, incident, standing), "FOUND": FOUND}
+
+
+def _may_respond(view: View, incident: StoredIncident, standing: list[Trip]) -> bool:
+    """Whether one may go there: while it is fresh; who went may say what they found later, too."""
+    went = any(trip.user == view.user for trip in standing)
+    fresh = incident.replayed_at is None and view.now - incident.ended_at <= FRESH_S
+    return view.may(Right.JUDGE) and (went or (fresh and incident.verdict not in CLEARED))
 
 
 def _came(view: View, incident: StoredIncident) -> Came | None:
@@ -340,6 +376,8 @@ def _shown(incident: StoredIncident, clips: list[Clip], confirming: list[StoredI
 def _trail(view: View, incident: StoredIncident) -> list[Deed]:
     """Who did what, latest first; who looked is told to those who may read the audit log."""
     deeds = [Deed(note.at, note.user, "note", text=note.text) for note in view.parts.reviews.notes(incident.id)]
+    steps = view.parts.responses.steps([incident.id])
+    deeds += [Deed(step.at, step.user, f"response_{step.step}", found=step.found) for step in steps]
     for verdict in view.store.verdicts.on(incident.id):
         gone = verdict.withdrawn_at is not None
         deeds.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from statistics import median
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -42,9 +43,13 @@ def day_page(view: Somebody, day: str = "") -> Response:
 
 @router.get("/weeks")
 def weeks_page(view: Somebody) -> Response:
-    """Four weeks, day by day: labels exposed, and incidents by kind."""
+    """Four weeks, day by day: labels exposed, incidents by kind, and how soon somebody was there."""
     today = view.local(view.now).date()
     days = [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
     by_day = view.parts.overview.by_kind([view.span_of(day) for day in days], Wanted(scope=view.scope))
     cameras = view.parts.keys.in_service(view.cameras)
-    return view.page("weeks.html", trends=trends(days, by_day), told=ALL, look=overview(cameras))
+    waits = view.parts.responses.waits(Wanted(since=view.span_of(days[0])[0], scope=view.scope))
+    wait_s = median(waits) if waits else 0.0
+    return view.page(
+        "weeks.html", trends=trends(days, by_day), told=ALL, look=overview(cameras), waits=waits, wait_s=wait_s
+    )

@@ -497,6 +497,7 @@ const keys = {
   f: () => player()?.do("full"),
   u: () => (isDesk ? undoAtDesk() : document.querySelector(".item [data-undo]")?.click()),
   n: () => shown()?.querySelector("[data-part=notes] .note")?.focus(),
+  g: () => shown()?.querySelector("[data-part=response] button:is([value=going], [value=there])")?.click(),
   c: () => shown()?.querySelector("[data-case]")?.click(),
   v: () => {
     const sides = [...(shown()?.querySelectorAll(".sides a") ?? [])];

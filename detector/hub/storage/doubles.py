@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, update
 
 from detector.hub.storage.budget import DOUBLE
-from detector.hub.storage.schema import case_incidents, holds, incidents, notes, verdicts
+from detector.hub.storage.schema import case_incidents, holds, incidents, notes, responses, verdicts
 from detector.hub.storage.verdicts import settle
 from detector.values import DAY_S
 
@@ -50,7 +50,7 @@ def hand_over(connection: Connection, double: str, shown: str) -> list[str]:
     c = incidents.c
     moved = update(incidents).where(c.same_as == double).values(same_as=shown).returning(c.id)
     doubles = list(connection.execute(moved).scalars())
-    for table in (verdicts, notes):
+    for table in (verdicts, notes, responses):
         connection.execute(update(table).where(table.c.incident == double).values(incident=shown))
     other = holds.alias()
     free = ~exists().where(other.c.incident == shown)

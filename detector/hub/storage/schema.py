@@ -285,6 +285,15 @@ notes = _numbered(
     Column("text", Text, nullable=False),
 )
 
+# Who went to where an incident was, step by step (`responses.STEPS`), and what they found (`responses.FOUND` or empty).
+responses = _numbered(
+    "responses",
+    Column("incident", INCIDENT, ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("user", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    *_required(Text, "step", "found"),
+)
+
 # Every change of a least score. One that is null leaves it to the edge's own configuration.
 thresholds = _numbered(
     "thresholds",
