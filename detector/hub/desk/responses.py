@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
@@ -70,14 +70,14 @@ class Responses:
 
     def waits(self, wanted: Wanted) -> list[float]:
         """Seconds from the begin of each incident that somebody went to until the first was there, in order."""
-        there = func.min(responses.c.at)
-        query = (
-            select(there - incidents.c.started_at)
-            .join(incidents, incidents.c.id == responses.c.incident)
-            .where(responses.c.step == THERE, *wanted.clauses())
-            .group_by(incidents.c.id, incidents.c.started_at)
-        )
-        return sorted(max(float(seconds), 0.0) for seconds in self._database.read(query).scalars())
+        query = select(responses, incidents.c.started_at).join(incidents, incidents.c.id == responses.c.incident)
+        rows = list(self._database.read(query.where(*wanted.clauses()).order_by(responses.c.number)))
+        began = {row.incident: row.started_at for row in rows}
+        there = {
+            incident: [trip.there_at for trip in standing if trip.there_at is not None]
+            for incident, standing in trips_to(Step(*row[:-1]) for row in rows).items()
+        }
+        return sorted(max(min(times) - began[incident], 0.0) for incident, times in there.items() if times)
 
 
 def trips(steps: Iterable[Step]) -> list[Trip]:
@@ -87,7 +87,7 @@ def trips(steps: Iterable[Step]) -> list[Trip]:
         if step.step == OFF:
             standing.pop(step.user, None)
         elif step.step == GOING:
-            standing[step.user] = Trip(step.user, step.at)
+            standing.setdefault(step.user, Trip(step.user, step.at))
         else:
             trip = standing.get(step.user, Trip(step.user, None))
             there_at = step.at if trip.there_at is None else trip.there_at
@@ -110,8 +110,6 @@ def _steps(connection: Connection, ids: Sequence[str]) -> list[Step]:
 
 def _says_nothing(mine: Trip | None, step: str, found: str) -> bool:
     """Whether a step says what is known already: a network that lost the answer sends it once more."""
-    if mine is None or step == OFF:
-        return mine is None and step == OFF
-    if step == GOING:
-        return mine.there_at is None
-    return mine.there_at is not None and found == mine.found
+    if mine is None:
+        return step == OFF
+    return step == GOING or (step == THERE and mine.there_at is not None and found == mine.found)
