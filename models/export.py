@@ -1,13 +1,13 @@
 """Export a trained checkpoint to ONNX and write the card that the worker checks it against.
 
-    python models/export.py RUN/last.pt [--name scene] [--int8 PICTURES ...]
+    python models/export.py RUN/last.pt --name own [--int8 PICTURES ...]
 
-Writes `models/NAME.onnx` and `models/NAME.yaml`. The ONNX takes any height and width that are multiples of 32. Its raw
-output, cut off before boxes are made (`bare.py`), is decoded by `detector/inference/decode.py`; what leads there stands
-in the order that costs least (`lean.py`). With `--int8`, pictures the model was trained on (or folders of them), also
-`models/NAME-int8.onnx`, whose ranges are taken from these pictures as the worker looks at them. The card lists the
-variants; `evaluate.py` adds thresholds, figures, and what each variant loses against fp32 on the same pictures. Before
-that the worker takes none of them of its own accord.
+Writes `models/NAME.onnx` and `models/NAME.yaml`; with the name `scene` in place of the shipped model. The ONNX takes
+any height and width that are multiples of 32. Its raw output, cut off before boxes are made (`bare.py`), is decoded by
+`detector/inference/decode.py`; what leads there stands in the order that costs least (`lean.py`). With `--int8`,
+pictures the model was trained on (or folders of them), also `models/NAME-int8.onnx`, whose ranges are taken from these
+pictures as the worker looks at them. The card lists the variants; `evaluate.py` adds thresholds, figures, and what each
+variant loses against fp32 on the same pictures. Before that the worker takes none of them of its own accord.
 """
 
 from __future__ import annotations
@@ -186,7 +186,8 @@ def main() -> None:
     """Export, quantise when asked to, describe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="of train.py, or a mix of scene models (mix.py)")
-    parser.add_argument("--name", default="scene")
+    # Without a default: whoever forgets it must not lose the shipped model.
+    parser.add_argument("--name", required=True, help="what to call it; `scene` takes the place of the shipped model")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument(
         "--int8", type=Path, nargs="+", metavar="PICTURES", help="training pictures to take ranges from"

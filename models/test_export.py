@@ -59,11 +59,20 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_the_model_there(
     (tmp_path / "scene.onnx").write_text("the model of before")
     if text is not None:
         (tmp_path / name).write_text(text)
-    words = [sys.executable, HERE / "export.py", tmp_path / name, "--out", tmp_path]
+    words = [sys.executable, HERE / "export.py", tmp_path / name, "--name", "scene", "--out", tmp_path]
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1
     assert (tmp_path / "scene.onnx").read_text() == "the model of before"
     assert not (tmp_path / "scene.yaml").exists()
+
+
+def test_a_model_without_a_name_does_not_take_the_place_of_the_shipped_one(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "scene.onnx").write_text("the shipped model")
+    words = [sys.executable, HERE / "export.py", checkpoint, "--out", tmp_path]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "--name" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["scene.onnx"]
+    assert (tmp_path / "scene.onnx").read_text() == "the shipped model"
 
 
 def test_a_checkpoint_of_ones_own_is_exported_and_compared(checkpoint: Path, tmp_path: Path) -> None:

@@ -390,8 +390,9 @@ def train_command(start: Path, manifest: Path, run: Path, steps: int) -> list[st
 def test_pictures_become_a_model_that_the_worker_accepts(start: Path, manifest: Path, tmp_path: Path) -> None:
     subprocess.run(train_command(start, manifest, tmp_path / "run", 3), check=True)
     new = tmp_path / "models"
-    subprocess.run([sys.executable, HERE / "export.py", tmp_path / "run" / "last.pt", "--out", new], check=True)
-    card = find_card(str(new / "scene.yaml"))
+    words = [HERE / "export.py", tmp_path / "run" / "last.pt", "--name", "own", "--out", new]
+    subprocess.run([sys.executable, *map(str, words)], check=True)
+    card = find_card(str(new / "own.yaml"))
     Session(card)
     told = card.model_extra or {}
     assert "from start.pt, Ultralytics' COCO weights (AGPL-3.0)" in told["origin"]
