@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import iso
 from detector.hub.storage.rights import Role
+from detector.hub.storage.schema import gaps
 from tests.hub.conftest import make_act
 
 NOON = 1_793_505_600.0
@@ -422,6 +423,32 @@ def test_healthz_needs_no_login(site: Any) -> None:
     assert site.visitor().get("/healthz").json() == {"ok": True}
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/tuning", "<h2>{} ·"),
+        ("/tuning?site=shanghai&edge=box1&camera=cam3&kind=label_photography", "<td>{}</td>"),
+        ("/review", ">{}</option>"),
+        ("/health", "{} 没有画面"),
+    ],
+)
+def test_a_camera_is_called_as_its_box_reports_and_until_then_as_it_was_when_it_told(
+    site: Any, envelope: Any, path: str, shown: str
+) -> None:
+    site.store.add_alerts([envelope(n, incident=f"inc-{n}", camera_title="东门") for n in range(1, 4)], NOON)
+    site.store.verdicts.add("inc-1", "owner", "false", "", NOON)
+    site.parts.thresholds.set(
+        "shanghai", "box1", "cam3", "label_photography", 0.6, expected=None, user="owner", at=NOON,
+        evidence={"spared": 5, "lost": 0},
+    )  # fmt: skip
+    gap = {"what": "camera", "site": "shanghai", "edge": "box1", "camera": "cam3", "began_at": NOON - 60}
+    with site.store.database.writing() as connection:
+        connection.execute(gaps.insert(), gap)
+    assert shown.format("东门") in site.client.get(path).text
+    site.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"title": "东大门"}}}, NOON)
+    assert shown.format("东大门") in site.client.get(path).text
+
+
 def test_people_boxes_and_cameras_stand_as_people_count(site: Any, envelope: Any) -> None:
     for n in (10, 2, 1):
         site.somebody(Role.VIEWER, name=f"user{n}")
@@ -431,7 +458,7 @@ def test_people_boxes_and_cameras_stand_as_people_count(site: Any, envelope: Any
         told["after"]["camera"] = f"c{n}"
         site.store.add_alerts([told], NOON)
     in_order = {
-        "/people": "user{}<", "/edges": "edge{}<", "/health": "edge{}<", "/cameras": ">cam{}<", "/review": ">c{}<",
+        "/people": "user{}<", "/edges": "edge{}<", "/health": "edge{}<", "/cameras": ">cam{}<", "/review": ">{} 号机<",
         "/": ">z{}<",
     }  # fmt: skip
     for path, words in in_order.items():

@@ -309,7 +309,10 @@ def test_a_camera_where_nothing_waits_any_more_stays_chosen(site: Any, envelope:
     site.store.add_alerts([envelope(1)], NOON)
     site.store.verdicts.add("inc-1", "li", "true", "", NOON)
     page = site.client.get("/review", params={"camera": "cam3"}).text
-    assert '<option value="cam3" selected>cam3</option>' in page and 'data-queue="/review/queue?camera=cam3"' in page
+    assert (
+        '<option value="cam3" selected>东区 3 号机</option>' in page
+        and 'data-queue="/review/queue?camera=cam3"' in page
+    )
     assert 'value="cam3"' not in site.client.get("/review").text
 
 

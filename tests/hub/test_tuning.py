@@ -327,15 +327,15 @@ def test_the_page_shows_the_few_places_where_a_change_helps_most_and_folds_the_o
     falses = {f"cam{n}": n for n in range(1, FEW + 3)}  # the more of a camera's are false, the more a change may spare
     judged = [(name, n) for name, count in falses.items() for n in range(count)]
     for seq, (name, n) in enumerate(judged, 1):
-        told = envelope(seq, incident=f"{name}-{n}", edge="box2")
+        told = envelope(seq, incident=f"{name}-{n}", edge="box2", camera_title=name)
         told["after"]["camera"] = told["camera"] = name
         site.store.add_alerts([told], NOON)
         site.store.verdicts.add(f"{name}-{n}", "owner", "false", "", NOON)
     tell(site.store, envelope)  # all that a proposal needs, and fewer false ones than others have
     set_score(site.store, 0.6, None, edge="box2", camera="cam1")
     page = site.client.get("/tuning").text
-    cards = re.findall(r"<h2>(\S+) · 拍摄面单</h2>", page)
-    assert cards == ["cam3", *(f"cam{n}" for n in range(FEW + 2, 3, -1))]
+    cards = re.findall(r"<h2>(.+) · 拍摄面单</h2>", page)
+    assert cards == ["东区 3 号机", *(f"cam{n}" for n in range(FEW + 2, 3, -1))]
     whole, *folded = page.split('<details class="rest">')
     assert whole.count('<circle class="true"') == 20 and all("<circle class" not in one for one in folded)
     lines = [re.findall(r'href="/tuning\?([^"]+)"', one) for one in folded]

@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.desk.charts import timeline
-from detector.hub.edges.cameras import by_place
 from detector.hub.pages.cameras import path_of
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Somebody
@@ -34,7 +33,7 @@ def clip_page(view: Somebody, incident_id: str) -> Response:
     place = clips[0].site, clips[0].edge, clips[0].camera
     if test:
         return RedirectResponse(f"{path_of(place)}/tests/{test.number}", 303)
-    title = by_place(view.cameras).get((place[0], place[2]), place[2])
+    title = view.title(*place)
     days = view.parts.config.retention.no_alert
     line = timeline(clips, (clips[0].started_at, clips[0].started_at))
     return view.page(

@@ -259,10 +259,10 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "look": overview(view.parts.keys.in_service(cameras)),
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit if view.scope == EVERYWHERE else None,  # it is of all places together
-        "gaps": gaps_of_today(view, start, cameras),
+        "gaps": gaps_of_today(view, start),
         **banner(view),
         "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
-        "digested": _digested(view, listing, cameras) if listing.is_digest else [],
+        "digested": _digested(view, listing) if listing.is_digest else [],
         "over": _over(view, listing) if listing.is_digest else 0,
     }
 
@@ -276,15 +276,13 @@ def _over(view: View, listing: Listing) -> int:
     return view.parts.overview.found(wanted).count
 
 
-def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list[dict[str, Any]]:
+def _digested(view: View, listing: Listing) -> list[dict[str, Any]]:
     """A day's digest by kind, the most first: how many, and how many in each zone, each with its address.
 
     What was in several zones counts in each, as it does on the page behind it, and once in its kind.
     """
     if listing.day is None:
         return []
-    # Of a camera that is gone, what it was called is known by what it told.
-    titles = {(one.site, one.camera): one.title for one in view.parts.overview.places(view.scope)} | by_place(cameras)
     digested = view.store.digest(*view.span_of(listing.day), view.scope)
     is_one_site = len({found.site for found in digested}) == 1
     by_kind: dict[str, list[Digested]] = {}
@@ -292,7 +290,7 @@ def _digested(view: View, listing: Listing, cameras: Iterable[CameraState]) -> l
         by_kind.setdefault(found.kind, []).append(found)
 
     def place(found: Digested) -> str:
-        title = titles.get((found.site, found.camera), found.camera)
+        title = view.titles.get((found.site, found.camera), found.camera)
         return " · ".join(filter(None, ("" if is_one_site else found.site, title, found.zone)))
 
     def part(count: int, title: str, **filters: str) -> dict[str, Any]:

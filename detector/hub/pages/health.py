@@ -6,7 +6,7 @@ Nought is shown as nought: a figure that an edge doesn't tell is a dash.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -165,7 +165,7 @@ def _page(view: View) -> dict[str, Any]:
         )  # fmt: skip
     total, _ = view.store.refused()
     hub, standing_alarms = kept.hub(), standing(view)
-    open_gaps = [line for line in gap_lines(view, recent, cameras) if line.is_open]
+    open_gaps = [line for line in gap_lines(view, recent) if line.is_open]
     return {
         "all_fine": all(one.is_fine for one in found) and hub.connected and not open_gaps and not standing_alarms,
         "edges": sorted(found, key=_trouble_first),
@@ -187,7 +187,7 @@ def _page(view: View) -> dict[str, Any]:
         "hub": hub,
         "hub_strip": _strip(view, recent, watched_since, "", ""),
         "refused": total if view.scope.places is None else None,
-        "days": _days(view, gaps, watched_since, cameras),
+        "days": _days(view, gaps, watched_since),
         "ticks": [view.clock_time(since + share * DAY_S)[:5] for share in (0, 0.25, 0.5, 0.75)],
         "counter": counter,
         "alarms_open": alarm_lines(view, sorted(standing_alarms, key=lambda alarm: alarm.acknowledged_at is not None)),
@@ -222,23 +222,20 @@ def edge_state(edge: Edge, cameras: list[CameraState]) -> str:
     return "quiet" if edge.health_at is None or any(camera.state == "edge_quiet" for camera in own) else "online"
 
 
-def gap_lines(view: View, gaps: list[Gap], cameras: list[CameraState] | None = None) -> list[GapLine]:
-    """Gaps in words, for `gaps.html`; camera titles are taken from the states, or asked for."""
-    if cameras is None:
-        cameras = view.cameras if gaps else []
-    titles = {(camera.site, camera.edge, camera.name): camera.title for camera in cameras}
-    return [_line(view, gap, titles) for gap in gaps]
+def gap_lines(view: View, gaps: Iterable[Gap]) -> list[GapLine]:
+    """Gaps in words, for `gaps.html`."""
+    return [_line(view, gap) for gap in gaps]
 
 
-def gaps_of_today(view: View, midnight: float, cameras: list[CameraState]) -> list[GapLine]:
+def gaps_of_today(view: View, midnight: float) -> list[GapLine]:
     """The latest of today's silences, for the head of the feed; a camera's is an incident of its own there."""
     notes = view.parts.health.gaps.notes(midnight, view.now + 1, view.scope)
-    return gap_lines(view, [gap for gap in notes if gap.what != "camera"][:MOST_IN_HEAD], cameras)
+    return gap_lines(view, [gap for gap in notes if gap.what != "camera"][:MOST_IN_HEAD])
 
 
-def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> GapLine:
+def _line(view: View, gap: Gap) -> GapLine:
     say = view.say
-    name = titles.get((gap.site, gap.edge, gap.camera), gap.camera) if gap.camera else f"{gap.site} / {gap.edge}"
+    name = view.title(gap.site, gap.edge, gap.camera) if gap.camera else f"{gap.site} / {gap.edge}"
     span = say.span(gap.lasted_s(view.now))
     text = {
         "hub": say("gap_hub", span=span),
@@ -255,13 +252,11 @@ def _line(view: View, gap: Gap, titles: Mapping[tuple[str, str, str], str]) -> G
     return GapLine(gap, text, view.clock_time(gap.began_at)[:5], ended)
 
 
-def _days(
-    view: View, gaps: list[Gap], since: Mapping[tuple[str, str, str], float], cameras: list[CameraState]
-) -> list[tuple[str, list[GapLine]]]:
+def _days(view: View, gaps: list[Gap], since: Mapping[tuple[str, str, str], float]) -> list[tuple[str, list[GapLine]]]:
     """The last days, each with the gaps that began on it; days before the hub's first are left out."""
     first = since.get(("", "", ""), view.now)
     today = view.local(view.now).date()
-    lines = gap_lines(view, gaps, cameras)
+    lines = gap_lines(view, gaps)
     days = []
     for n in range(DAYS):
         day = today - timedelta(days=n)
@@ -287,7 +282,7 @@ def _strip(
     away_s = united_s((max(gap.began_at, begins), now if gap.ended_at is None else gap.ended_at) for gap in own)
     for gap in own:
         x, end = left(gap.began_at), left(now if gap.ended_at is None else gap.ended_at)
-        line = _line(view, gap, {})
+        line = _line(view, gap)
         spans.append((gap.what, x, round(max(end - x, 1.5), 2), f"{line.began}–{line.ended or view.say('until_now')}"))
     if first is None:
         return Strip(spans, view.say("strip_unknown"))

@@ -26,14 +26,13 @@ def day_page(view: Somebody, day: str = "") -> Response:
     shown = day_of(view, day, today) or today
     start, end = view.span_of(shown)
     cameras = view.parts.keys.in_service(view.cameras)
-    titles = {(place.site, place.camera): place.title for place in view.parts.overview.places(view.scope)}
     # Of a day gone by, which cameras there were is known only by what they told.
     known = by_place(cameras) if shown == today else {}
     hours = list(view.hours_of(shown))
     happened = view.parts.overview.happened(Wanted(since=start, until=end, scope=view.scope))
     page = view.page(
         "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=overview(cameras),
-        rows=day_rows(happened, {**titles, **known}, known, view.hour_of, hours),
+        rows=day_rows(happened, view.titles, known, view.hour_of, hours),
         hours=hours, now_at=hours.index(view.hour_of(view.now)) if shown == today else len(hours), told=ALL,
         seen=view.store.last_change(),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from detector.hub.desk.reviews import Place
-from detector.hub.edges.cameras import by_name, by_place
+from detector.hub.edges.cameras import by_name
 from detector.hub.events import HERE
 from detector.hub.pages.incidents import item_of, known
 from detector.hub.pages.view import Form, View, event_stream, needs
@@ -144,7 +144,7 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
 
 def _cameras(view: View, names: set[str]) -> list[tuple[str, str]]:
     """Names of cameras, each with its title."""
-    titles = by_name(by_place(view.cameras))
+    titles = by_name(view.titles)
     return sorted(((name, titles.get(name, name)) for name in names), key=lambda camera: natural(camera[1], camera[0]))
 
 

@@ -97,7 +97,7 @@ def tuning_page(view: Reader, site: str = "", edge: str = "", camera: str = "", 
     return view.page(
         "tuning.html", shown=shown, is_one=any(place), changes=changes[:MOST_CHANGES], days=round(JUDGED_S / DAY_S),
         others={state: [one for one in others if one.state == state] for state in ("proposed", "set", "none")},
-        titles=_titles(view), edges=_answers(view), dots=dots, most_lost=MOST_LOST, sure=SURE,
+        edges=_answers(view), dots=dots, most_lost=MOST_LOST, sure=SURE,
     )  # fmt: skip
 
 
@@ -165,21 +165,17 @@ def _tunings(view: View, changes: list[Threshold], place: Place | None = None) -
     for one in view.store.verdicts.judged(view.now - JUDGED_S, view.scope, place):
         if one.kind in KINDS:
             judged[one.site, one.edge, one.camera, one.kind].append(one)
-    titles, healths = _titles(view), {(edge.site, edge.edge): edge.health for edge in view.edges}
+    healths = {(edge.site, edge.edge): edge.health for edge in view.edges}
     return [
         Tuning(
             place,
-            titles.get(place[:3], place[2]),
+            view.title(*place[:3]),
             judged[place][:MOST_JUDGED],
             set_there[place],
             configured_score(healths.get(place[:2]), *place[2:]),
         )
         for place in sorted({*set_there, *judged}, key=lambda place: natural(*place))
     ]
-
-
-def _titles(view: View) -> dict[tuple[str, ...], str]:
-    return {(camera.site, camera.edge, camera.name): camera.title for camera in view.cameras}
 
 
 def _answers(view: View) -> list[dict[str, Any]]:

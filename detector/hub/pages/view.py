@@ -27,7 +27,7 @@ from detector.clock import comes_twice, on_the_wall
 from detector.facts import FACTS, PLAIN, number
 from detector.hub.access.auth import Session
 from detector.hub.access.guard import bearer_token, cookie_name
-from detector.hub.edges.cameras import CameraState, camera_states
+from detector.hub.edges.cameras import CameraState, by_place, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
 from detector.hub.storage.rights import Principal, Right, Role, Scope
@@ -151,6 +151,20 @@ class View:
     def cameras(self) -> list[CameraState]:
         """The cameras that this visitor sees, those not seen first."""
         return camera_states(self.edges, self.now, self.scope)
+
+    @cached_property
+    def titles(self) -> dict[tuple[str, str], str]:
+        """What cameras are called, by site and name: as their boxes report, else as incidents told of them last."""
+        told = {(place.site, place.camera): place.title for place in self.parts.overview.places(self.scope)}
+        return told | by_place(self.cameras)
+
+    @cached_property
+    def _reported(self) -> dict[tuple[str, str, str], str]:
+        return {(camera.site, camera.edge, camera.name): camera.title for camera in self.cameras}
+
+    def title(self, site: str, edge: str, camera: str) -> str:
+        """What one camera of a box is called; its name where nobody said."""
+        return self._reported.get((site, edge, camera)) or self.titles.get((site, camera), camera)
 
     @property
     def role(self) -> Role | None:
