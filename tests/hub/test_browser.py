@@ -314,7 +314,7 @@ def test_boxes_are_drawn_where_the_side_file_says_and_frames_stepped_by_the_clip
 
 
 # Of a shot's canvas: how bright it is where the bar is at 2.4 s, and beside it.
-SHOT = """[...document.querySelectorAll('.shots canvas')].map((canvas) => {
+SHOT = """[...document.querySelectorAll('.stills canvas')].map((canvas) => {
     const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
     copy.drawImage(canvas, 0, 0);
     return [404, 370].map((x) => copy.getImageData(x, 20, 1, 1).data[0]);
@@ -334,7 +334,7 @@ def photographed(scene: Scene, mp4: bytes) -> float:
 def test_a_parcel_that_was_photographed_is_cut_from_the_recording_and_shows_its_act(scene: Scene, mp4: bytes) -> None:
     started_at = photographed(scene, mp4)
     page = scene.page("incidents/inc")
-    shot = page.locator(".shots button")
+    shot = page.locator("[data-part=shots] button")
     assert shot.count() == 1 and "2 次" in shot.inner_text()
     shot.scroll_into_view_if_needed()
     until(page, f"{SHOT}[0][0] > 190")
@@ -343,13 +343,18 @@ def test_a_parcel_that_was_photographed_is_cut_from_the_recording_and_shows_its_
     film = page.locator("video.shot-film").bounding_box()
     assert 0 <= film["x"] < DESK["width"] and 0 <= film["y"] < DESK["height"] and film["width"] and film["height"]
     shot.click()
+    large = page.locator("#large canvas")
+    assert page.evaluate(SHOT.replace(".stills", "#large")) == page.evaluate(SHOT)
+    assert large.bounding_box()["width"] > 3 * shot.bounding_box()["width"]
+    page.get_by_role("button", name="在录像里看").click()
     until(page, f"Player.in(document).act.start === {started_at + 2}")
+    assert not large.is_visible()
     # What comes meanwhile is added, and what was drawn stays.
     scene.alert(
         "inc", phase="update", started_at_unix=started_at,
         acts=[{**make_act(started_at + 2, length_s=1.0), "parcels": [12]}, {**make_act(started_at), "parcels": [13]}],
     )  # fmt: skip
-    until(page, "document.querySelectorAll('.shots canvas').length === 2")
+    until(page, "document.querySelectorAll('.stills canvas').length === 2")
     drawn = page.evaluate(SHOT)
     assert drawn[0] == [0, 0] and drawn[1][0] > 190, "parcel 13 was never seen"
 
@@ -363,7 +368,7 @@ def test_of_many_parcels_that_were_photographed_a_dozen_are_shown_and_the_rest_u
     scene.upload("inc", 0, mp4, started_at)
     scene.upload("inc", 0, make_side("inc", started_at_unix=started_at), started_at, what=wire.SIDE)
     page = scene.page("incidents/inc")
-    shown = page.locator(".shots button:visible")
+    shown = page.locator("[data-part=shots] button:visible")
     assert shown.count() == 12
     page.get_by_text("另外 18 件").click()
     assert shown.count() == 30
@@ -372,7 +377,7 @@ def test_of_many_parcels_that_were_photographed_a_dozen_are_shown_and_the_rest_u
 def test_who_may_not_see_labels_has_parcels_cut_from_the_redacted_copy(scene: Scene, mp4: bytes) -> None:
     photographed(scene, mp4)
     page = scene.page("incidents/inc", user=scene.guard("vera", Role.VIEWER))
-    page.locator(".shots button").scroll_into_view_if_needed()
+    page.locator("[data-part=shots] button").scroll_into_view_if_needed()
     until(page, f"{SHOT}[0][1] > 0")
     assert page.evaluate("shotFilm.src").split("?")[0].endswith("/clips/inc/0/shared")
 
@@ -667,11 +672,46 @@ def test_stills_stand_beside_each_other_where_there_is_room(scene: Scene) -> Non
     for n in range(6):
         scene.alert("inc", phase="update" if n else "new", started_at_unix=began, sent_at_unix=began + n)
     page = scene.page("incidents/inc")
-    for width, least in ((360, 1), (768, 3), (1120, 4), (1440, 5)):
+    for width, least, wide in ((360, 2, 120), (768, 3, 180), (1120, 4, 180), (1440, 5, 180)):
         page.set_viewport_size({"width": width, "height": 800})
-        places = [one.bounding_box() for one in page.locator(".stills figure").all()]
+        places = [one.bounding_box() for one in page.locator(".stills button").all()]
         assert len(places) == 6 and sum(place["y"] == places[0]["y"] for place in places) >= least, width
-        assert places[0]["width"] >= 180 and page.evaluate("document.documentElement.scrollWidth") == width
+        assert places[0]["width"] >= wide and page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_still_is_enlarged_and_the_next_by_touch_and_by_keyboard_and_the_hub_is_asked_for_nothing(
+    scene: Scene,
+) -> None:
+    began = time.time() - 600
+    for n in range(3):
+        scene.alert("inc", phase="update" if n else "new", started_at_unix=began, sent_at_unix=began + n)
+    page = scene.page("incidents/inc", viewport=PHONE, has_touch=True)
+    stills, large = page.locator(".stills button"), page.locator("#large")
+    stills.last.scroll_into_view_if_needed()
+    until(page, "[...document.querySelectorAll('.stills img')].every((one) => one.naturalWidth)")
+    names = [one.get_attribute("alt") for one in stills.locator("img").all()]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    stills.first.tap()
+    picture = large.locator("img")
+    assert picture.bounding_box()["width"] > 0.9 * PHONE["width"] > 2 * stills.first.bounding_box()["width"]
+    for name in (names[0], names[1], names[2], names[0]):
+        assert large.get_by_role("heading").inner_text() == name
+        large.get_by_role("button", name="下一张").tap()
+    large.get_by_role("button", name="关闭").tap()
+    assert not large.is_visible()
+    stills.first.press("Enter")
+    page.keyboard.press("ArrowLeft")
+    assert large.get_by_role("heading").inner_text() == names[2]
+    page.keyboard.press("1")  # judges nothing that lies behind it
+    page.keyboard.press("Escape")
+    assert not large.is_visible() and page.evaluate("document.activeElement.innerText") == stills.last.inner_text()
+    assert [url for url in asked if "/stills/" not in url] == []
+    assert (
+        page.evaluate("performance.getEntriesByType('resource').filter((one) => one.name.includes('/stills/')).length")
+        == 3
+    )
+    assert scene.hub.store.incident("inc").verdict is None
 
 
 def test_a_verdict_lasts_and_can_be_undone(scene: Scene) -> None:

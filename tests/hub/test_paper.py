@@ -16,7 +16,7 @@ from tests.hub.test_orientation import lying
 PEOPLE, NOTE = "男，约 30 岁，蓝色工服", "\n".join(f"第 {n} 行：逐件拍照" for n in range(30))
 OF_CAMERAS = ("/cameras", "/cameras/shanghai/box1/cam3/orientation", "/cameras/shanghai/box1/cam3/tests")
 # What is seen on paper and of no use there, or pale on it.
-TO_PRESS = "nav, form, button:not(.acts *), .button, input, textarea, select, footer, [download], .play, "
+TO_PRESS = "nav, form, button:not(.acts *, .stills *), .button, input, textarea, select, footer, [download], .play, "
 TO_PRESS += "details:not([open]), .up a"
 SEEN = "[...document.querySelectorAll({what!r})].filter(e => e.checkVisibility()).map(e => e.outerHTML)"
 PALE = """() => {
@@ -73,7 +73,7 @@ def test_on_paper_stands_nothing_to_press_and_all_is_dark_on_white(printed: Any)
 def test_on_paper_an_incident_has_its_picture_its_acts_and_its_whole_date(printed: Any) -> None:
     page = printed("incidents/inc")
     until(page, "document.querySelector('video').readyState >= 2")
-    assert page.locator(".acts li button:visible").count() == 3
+    assert page.locator(".acts li button:visible").count() == 3 and page.locator(".stills img:visible").count() == 1
     assert re.search(r"20\d\d-\d\d-\d\d · 今天", page.inner_text(".item .title"))
     assert re.search(rb"/Width 320\b", page.pdf())  # of the recording
 

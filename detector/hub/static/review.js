@@ -437,13 +437,8 @@ document.addEventListener("submit", (event) => {
 
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const act = event.target.closest(".acts [data-at], .shots [data-at]");
-  if (act && player()?.video) {
-    player().root.scrollIntoView({ block: "nearest" });
-    const start = Number(act.dataset.at);
-    player().showAct(player().plan.acts.find((one) => one.start === start) ?? { start, end: start + 2 });
-    return;
-  }
+  const act = event.target.closest(".acts [data-at]");
+  if (act) return showActAt(Number(act.dataset.at));
   if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
   const toCase = choice && event.target.closest("[data-case]");
   if (toCase) {
@@ -471,6 +466,13 @@ document.addEventListener("click", (event) => {
     showMore(more);
   }
 });
+
+// The act that begins then, or what is there.
+function showActAt(start) {
+  if (!player()?.video) return;
+  player().root.scrollIntoView({ block: "nearest" });
+  player().showAct(player().plan.acts.find((one) => one.start === start) ?? { start, end: start + 2 });
+}
 
 function keepTheirs() {
   const contested = document.querySelector(".contested");
@@ -532,7 +534,7 @@ letters?.addEventListener("change", () => {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.getElementById("help")?.open) return;
+  if (document.querySelector("#help[open], #large[open]")) return;
   if (event.target.matches("input, textarea, select")) {
     if (event.key === "Escape") event.target.blur();
     return;

@@ -20,7 +20,7 @@ const shotsInView = new IntersectionObserver((entries) => {
 }, { rootMargin: "200px" });
 
 function watchShots() {
-  for (const canvas of document.querySelectorAll(".shots canvas")) shotsInView.observe(canvas);
+  for (const canvas of document.querySelectorAll(".stills canvas")) shotsInView.observe(canvas);
 }
 
 async function drawShot(canvas) {
@@ -113,6 +113,7 @@ function cutOut(canvas, video, look, parcel, track) {
       pen.strokeRect(...place.map((part) => part * scale));
     }
   }
+  canvas.dispatchEvent(new Event("drawn", { bubbles: true }));
 }
 
 if (document.getElementById("more")) {
