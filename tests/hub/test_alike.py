@@ -81,6 +81,17 @@ def test_it_is_asked_once_and_then_each_that_was_marked_has_its_verdict_reason_a
     assert sorted(undone) == ["inc-1", "inc-3"]
 
 
+def test_who_chooses_again_finds_marked_what_they_had_marked(alike: Site) -> None:
+    asked = alike.client.post(PAGE, data={**marked("inc-1", "inc-3"), "verdict": "false"}).text
+    (button,) = re.findall(r'<button name="(\w+)" value="1">返回重选</button>', asked)
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', asked))
+    alike.store.verdicts.add("inc-3", "bo", "true", "", NOON)
+    page = alike.client.post(PAGE, data={**fields, "reason": "", button: "1"}).text
+    assert offered(page) == ["inc-1", "inc-2", "inc-4"]
+    assert re.findall(r'name="mark-([^"]+)" value="1" checked', page) == ["inc-1"]
+    assert "还没有勾选" not in page and verdicts(alike)["inc-1"] is None
+
+
 def test_what_somebody_judged_meanwhile_is_left_alone_and_told(alike: Site) -> None:
     fields = {**marked("inc-1", "inc-2"), "verdict": "false", "sure": "1"}
     alike.store.verdicts.add("inc-2", "bo", "true", "", NOON)

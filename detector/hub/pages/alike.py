@@ -7,6 +7,7 @@ or all at once here, and never in the stead of one that somebody else gave meanw
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -41,14 +42,15 @@ def alike(view: Judge, incident_id: str, all: str = "", at: str = "", of: str = 
 
 @router.post("/incidents/{incident_id}/alike")
 def judge(view: Judge, incident_id: str, fields: Form) -> Response:
-    """Judge what is marked: asked first with what, then, with `sure`, done."""
+    """Judge what is marked: asked first with what, then, with `sure`, done, or with `again` marked anew."""
     incident = known(view, incident_id)
     verdict, reason = fields.get("verdict", ""), fields.get("reason", "")
     if verdict not in VERDICTS or not is_reason(verdict, reason):
         raise HTTPException(400)
     marked = [one for one in _marked(view, fields) if _place(one) == _place(incident)]
     if "sure" not in fields or not marked:
-        return _shown(view, incident, marked=[one for one in marked if one.verdict is None], verdict=verdict)
+        waiting = [one for one in marked if one.verdict is None]
+        return _shown(view, incident, marked=waiting, asked="" if "again" in fields else verdict)
     with view.store.database.writing():
         judged = view.store.verdicts.add_to_open([one.id for one in marked], view.user, verdict, view.now, reason)
         for one in judged:
@@ -74,21 +76,24 @@ def _shown(
     incident: StoredIncident,
     *,
     every: bool = False,
-    marked: list[StoredIncident] | None = None,
-    verdict: str = "",
+    marked: Sequence[StoredIncident] = (),
+    asked: str = "",
     judged_at: float | None = None,
     wanted: int = 0,
 ) -> Response:
-    shown = marked or view.parts.reviews.alike(incident, MOST)
+    """All that waits, some of it marked; with `asked`, a verdict, what is marked alone, for a last look."""
+    is_asked = bool(asked and marked)
+    shown = marked if is_asked else view.parts.reviews.alike(incident, MOST)
     judged = view.store.verdicts.given(view.user, judged_at) if judged_at else {}
     return view.page(
         "alike.html",
         incident=incident,
         path=_address(incident),
         shown=shown,
-        asked=verdict if marked else "",
-        none_marked=marked == [],
+        asked=asked if is_asked else "",
+        none_marked=bool(asked) and not marked,
         every=every,
+        marked={one.id for one in marked},
         left=view.parts.reviews.record(incident, view.now).unjudged,
         with_clips=view.store.with_clips([one.id for one in shown]),
         reasons=REASONS,
