@@ -19,7 +19,7 @@ from sqlalchemy import select
 from detector.clock import SystemClock
 from detector.config import AlarmsConfig
 from detector.hub.edges.keys import EdgeKeys
-from detector.hub.edges.knocks import Knock
+from detector.hub.edges.knocks import OTHER, Knock
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.schema import dropped
 from detector.hub.storage.store import Store
@@ -546,6 +546,19 @@ def test_the_watchman_tells_of_the_hubs_absence_and_of_who_is_silent_but_in_serv
     site.clock.at += 70
     site.parts.watchman.look_round()
     assert [alarm.kind for alarm in alarms.open()] == ["hub_down"]
+
+
+def test_it_is_over_once_nobody_speaks_in_the_name_of_a_box_any_more_though_that_is_silent(site: Site) -> None:
+    site.parts.health.begin()
+    site.store.edges.set_status("shanghai", "box1", "offline", NOON)
+    kinds = []
+    for minute in range(35):
+        site.clock.at = NOON + 60 * minute
+        if minute < 3:
+            site.parts.keys.knocks.note("shanghai", "box1", "another", OTHER, site.clock.at)
+        site.parts.watchman.look_round()
+        kinds.append({alarm.kind for alarm in site.parts.alarms.open()})
+    assert kinds[2] == {"knocking"} and kinds[-1] == {"edge_silent"}, kinds
 
 
 def test_who_fell_silent_has_too_much_to_do_no_more(site: Site) -> None:

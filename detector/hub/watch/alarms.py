@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -40,6 +40,8 @@ class Kind:
         is_loss: Stays until acknowledged, and counts.
         fades_s: A loss that is over by itself after so long all the same.
         heals: A loss that may turn out to be none: then it is over by itself, too.
+        seen_in: Where it shows. In a box's `reports`, and so no longer once they stop; in the `silence` between them,
+            as long as the hub could hear them; or in what the hub has in its own `books`, whoever is silent.
     """
 
     severity: str = "warning"
@@ -48,26 +50,27 @@ class Kind:
     is_loss: bool = False
     fades_s: float | None = None
     heals: bool = False
+    seen_in: Literal["reports", "silence", "books"] = "reports"
 
 
 KINDS: Mapping[str, Kind] = {
-    "edge_silent": Kind("critical"),
-    "knocking": Kind("critical", calm_s=600.0),
-    "flood": Kind(calm_s=600.0),
+    "edge_silent": Kind("critical", seen_in="silence"),
+    "knocking": Kind("critical", calm_s=600.0, seen_in="books"),
+    "flood": Kind(calm_s=600.0, seen_in="books"),
     "camera_silent": Kind(after_s=300.0),
     "backlog": Kind(),
     "clips_stuck": Kind(after_s=120.0),
     "dropped": Kind("critical", is_loss=True),
     "dropped_clips": Kind(is_loss=True),
     "dead": Kind(is_loss=True),
-    "lost": Kind("critical", after_s=300.0, is_loss=True, heals=True),
+    "lost": Kind("critical", after_s=300.0, is_loss=True, heals=True, seen_in="books"),
     "edge_store": Kind("critical", is_loss=True),
     "edge_disk": Kind(after_s=60.0),
     "clock": Kind(after_s=60.0),
     "hub_key": Kind("critical", after_s=60.0),
     "certificate": Kind(),
     "safe_mode": Kind(),
-    "overload": Kind(after_s=600.0, calm_s=300.0),
+    "overload": Kind(after_s=600.0, calm_s=300.0, seen_in="silence"),  # who is silent has nothing to do any more
     "hub_down": Kind(is_loss=True, fades_s=DAY_S),
     "hub_store": Kind("critical", is_loss=True),
     "hub_store_damaged": Kind("critical", calm_s=0.0),
@@ -131,7 +134,7 @@ class Alarm:
     @property
     def is_loss(self) -> bool:
         """Whether it stays until it is acknowledged."""
-        return is_loss(self.kind)
+        return kind_of(self.kind).is_loss
 
     @property
     def place(self) -> Place:
@@ -291,9 +294,9 @@ class Alarms:
         return found
 
 
-def is_loss(kind: str) -> bool:
-    """Whether alarms of a kind stay until they are acknowledged; those that this hub doesn't know don't."""
-    return KINDS.get(kind, Kind()).is_loss
+def kind_of(name: str) -> Kind:
+    """How alarms of a kind behave; those that this hub doesn't know, as most."""
+    return KINDS.get(name, Kind())
 
 
 def _facts(sign: Sign, n: int) -> dict[str, Any]:
@@ -314,17 +317,17 @@ def _known(last: Alarm, count: int) -> int:
 
 
 def _is_over(alarm: Alarm, now: float) -> bool:
-    kind = KINDS.get(alarm.kind, Kind())
+    kind = kind_of(alarm.kind)
     return (kind.heals or not kind.is_loss) and now - alarm.seen_at >= kind.calm_s
 
 
 def _has_faded(alarm: Alarm, now: float) -> bool:
-    fades_s = KINDS.get(alarm.kind, Kind()).fades_s
+    fades_s = kind_of(alarm.kind).fades_s
     return fades_s is not None and now - alarm.raised_at >= fades_s
 
 
 def _close(connection: Connection, alarm: Alarm, at: float) -> Alarm:
-    values = {"ended_at": at, **({"counted": 0} if KINDS.get(alarm.kind, Kind()).heals else {})}
+    values = {"ended_at": at, **({"counted": 0} if kind_of(alarm.kind).heals else {})}
     closed = update(alarms).where(alarms.c.number == alarm.number).values(values).returning(alarms)
     return _alarm(connection.execute(closed).one())
 

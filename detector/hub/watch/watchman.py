@@ -12,7 +12,7 @@ from detector.config import AlarmsConfig
 from detector.hub.background import Background, attempt
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
-from detector.hub.watch.alarms import Alarms, Place, Sign, is_loss
+from detector.hub.watch.alarms import Alarms, Place, Sign, kind_of
 from detector.hub.watch.floods import Floods
 from detector.hub.watch.health import Health
 from detector.hub.watch.signs import HubNow, is_fresh, signs
@@ -137,15 +137,13 @@ class Watchman:
         known = {(edge.site, edge.edge): edge for edge in edges}
 
         def is_unseen(place: Place) -> bool:
-            """Of an edge that can't be heard only its silence is known, not that it has too much to do any more; one
-            that was taken out of service is over."""
-            kind, *of, _camera = place
-            edge = known.get((of[0], of[1]))
-            if edge is None or not of[0] or kind == "flood":  # which the hub itself sees
+            """What shows in an edge's reports is not known without them; of one out of service, all is over."""
+            kind, site, name, _camera = place
+            edge = known.get((site, name))
+            if edge is None:
                 return False
-            if kind in ("edge_silent", "overload"):
-                return hub.listening_since is None
-            return not is_loss(kind) and not is_fresh(edge, now)
+            could_see = {"reports": is_fresh(edge, now), "silence": hub.listening_since is not None, "books": True}
+            return not could_see[kind_of(kind).seen_in]
 
         if self._alarms.judge(found, now, is_unseen):
             self._poke()
