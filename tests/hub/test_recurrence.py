@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -53,7 +54,7 @@ def test_a_day_ahead_of_the_hubs_clock_is_shown_all_the_same() -> None:
 
 @given(st.lists(st.floats(0, 24, exclude_max=True), max_size=30))
 def test_the_hours_told_hold_as_many_as_is_said_and_most_of_all(times: list[float]) -> None:
-    hours = hours_of(times)
+    hours = hours_of(Counter(map(int, times)))
     if hours is None:
         return
     held = sum((time - hours.since) % 24 < hours.until - hours.since for time in times)
@@ -72,7 +73,7 @@ def test_the_hours_told_hold_as_many_as_is_said_and_most_of_all(times: list[floa
     ],
 )
 def test_hours_are_the_fewest_that_hold_most(times: list[float], hours: Hours | None) -> None:
-    assert hours_of(times) == hours
+    assert hours_of(Counter(map(int, times))) == hours
 
 
 def test_of_a_quarter_of_an_hour_the_incident_itself_is_drawn_or_else_the_worst() -> None:
@@ -127,6 +128,15 @@ def test_days_are_named_at_both_ends_and_on_mondays_between_none_beside_another(
     mondays = {str(one.day) for one in days if one.weekday() == 0}
     assert {name for _, name in names[1:-1]} <= mondays and len(names) in (3, 4)
     assert all(later - sooner >= 2 * COLUMN for (sooner, _), (later, _) in pairwise(names))
+
+
+def test_of_very_many_no_time_is_looked_up_but_once_a_quarter_of_an_hour() -> None:
+    days = days_round(local(NOON).date(), local(NOON).date())
+    asked: list[float] = []
+    ones = [begun(NOON - 60 * n, f"i{n}", "critical" if n % 20 else "info") for n in range(3000)]
+    found = recurrence(days, ones, "i7", lambda at: asked.append(at) or local(at))  # type: ignore[func-returns-value]
+    assert len(asked) == len(set(asked)) == len(found.dots) == 3000 / 15 + 1
+    assert found.count == 3000 and found.dots[-1].is_this and found.dots[-1].severity == "critical"
 
 
 def test_labels_of_all_are_added_up() -> None:

@@ -6,10 +6,12 @@ incident.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from detector.hub.desk.census_chart import QUARTER_S
 from detector.hub.desk.charts import WORST_FIRST
 from detector.hub.desk.overview import Begun
 
@@ -153,31 +155,40 @@ def recurrence(
         local: The time on the wall at a Unix time.
     """
     place = {day: n for n, day in enumerate(days)}
-    dots: dict[tuple[int, int], Dot] = {}
-    hours = []
-    # Of a quarter of an hour the last is drawn: the one asked of, or else the worst.
-    for one in sorted(begun, key=lambda one: (one.id == this, *(one.severity == worst for worst in WORST_FIRST))):
-        at = local(one.at)
-        quarter = 4 * at.hour + at.minute // 15
-        hours.append(at.hour + at.minute / 60)
-        key = place[at.date()], quarter
-        dots.pop(key, None)  # so that it lies above those of other quarters, too
-        dots[key] = Dot(key[0], quarter / 4, one.severity, one.id == this)
+    # A camera that tells very much tells tens of thousands in these days, but there are few quarters of an hour; no
+    # clock is put back, and no day begins, within one.
+    counts = Counter(one.at // QUARTER_S for one in begun)
+    on_the_wall = {quarter: local(QUARTER_S * quarter) for quarter in counts}
+    found = set()
+    for quarter, severity, is_this in {(one.at // QUARTER_S, one.severity, one.id == this) for one in begun}:
+        at = on_the_wall[quarter]
+        found.add(Dot(place[at.date()], at.hour + at.minute / 60, severity, is_this))
+    # Of each the last is drawn, and above those of others: the one asked of, or else the worst.
+    dots = {(dot.day, dot.hour): dot for dot in sorted(found, key=_above)}
+    hours: Counter[int] = Counter()
+    for quarter, count in counts.items():
+        hours[on_the_wall[quarter].hour] += count
     low, high = sum(one.labels_low for one in begun), sum(one.labels_high for one in begun)
-    return Recurrence(tuple(days), len(begun), tuple(dots.values()), hours_of(hours), low, high)
+    drawn = tuple(sorted(dots.values(), key=_above))
+    return Recurrence(tuple(days), len(begun), drawn, hours_of(hours), low, high)
 
 
-def hours_of(times: Sequence[float]) -> Hours | None:
-    """The fewest whole hours in a row, the fullest of them, that hold most of some times of the day.
+def _above(dot: Dot) -> tuple[bool | float, ...]:
+    return dot.is_this, *(dot.severity == worst for worst in WORST_FIRST), dot.day, dot.hour
+
+
+def hours_of(counts: Mapping[int, int]) -> Hours | None:
+    """The fewest whole hours in a row, the fullest of them, that hold most of what began in any.
 
     Args:
-        times: 0 to 24; what is near midnight is near on both sides of it.
+        counts: How many in each hour of the day; those before midnight and after it are beside each other.
     """
-    if len(times) < FEWEST:
+    total = sum(counts.values())
+    if total < FEWEST:
         return None
     for length in range(1, LONGEST_H + 1):
-        held = [sum((time - since) % 24 < length for time in times) for since in range(24)]
-        if max(held) >= MOST * len(times):
+        held = [sum(counts.get((since + n) % 24, 0) for n in range(length)) for since in range(24)]
+        if max(held) >= MOST * total:
             since = held.index(max(held))
             return Hours(since, since + length, max(held))
     return None
