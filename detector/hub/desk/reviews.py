@@ -121,6 +121,10 @@ class Reviews:
         with self._database.reading() as connection:
             return read_incidents(connection, list(connection.execute(query.limit(limit)).scalars()))
 
+    def alike_left(self, incident: StoredIncident) -> int:
+        """How many nobody has judged of one camera and kind."""
+        return int(self._database.read(_waiting_like(incident)).scalar_one())
+
     def add_note(self, incident: str, user: str, text: str, at: float) -> None:
         """Write something to an incident; open pages are told."""
         row = {"incident": incident, "user": user, "text": text, "at": at}
@@ -160,8 +164,7 @@ class Reviews:
         with self._database.reading() as connection:
             latest = read_incidents(connection, list(connection.execute(newest).scalars()))
             changed_at = connection.execute(change).scalar_one()
-            waiting = select(func.count()).where(*alike, c.verdict.is_(None))
-            unjudged = connection.execute(waiting).scalar_one()
+            unjudged = connection.execute(_waiting_like(incident)).scalar_one()
 
             def share(since: float, until: float) -> Share:
                 judged = select(c.verdict, func.count()).where(
@@ -186,6 +189,10 @@ def _alike(incident: StoredIncident) -> tuple[ColumnElement[bool], ...]:
         c.site == incident.site, c.edge == incident.edge, c.camera == incident.camera, c.kind == incident.kind,
         c.told != DOUBLE,
     )  # fmt: skip
+
+
+def _waiting_like(incident: StoredIncident) -> Select[Any]:
+    return select(func.count()).where(*_alike(incident), incidents.c.verdict.is_(None))
 
 
 def _in_turns(grade: int, wanted: Wanted, after: Place | None) -> Select[Any]:

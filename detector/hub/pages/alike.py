@@ -94,7 +94,7 @@ def _shown(
         none_marked=bool(asked) and not marked,
         every=every,
         marked={one.id for one in marked},
-        left=view.parts.reviews.record(incident, view.now).unjudged,
+        left=view.parts.reviews.alike_left(incident),
         with_clips=view.store.with_clips([one.id for one in shown]),
         reasons=REASONS,
         judged=judged,
