@@ -96,7 +96,7 @@ def looks(scene: Scene, bearings: Sequence[Bearing]) -> list[Evidence]:
     for device in scene.devices:
         if device.holder is not None and isfinite(sum(device.box)):
             held.setdefault(device.holder, []).append(device)
-    main = {holder: max(devices, key=_sureness) for holder, devices in held.items()}
+    main = {holder: max(devices, key=sureness) for holder, devices in held.items()}
     aimers = [k for k, person in enumerate(scene.people) if person.id in main]
     targets = aimed_at([scene.people[k].box for k in aimers], [main[scene.people[k].id].box for k in aimers],
                        [REACH * bearings[k].height for k in aimers], scene.parcels)  # fmt: skip
@@ -111,10 +111,10 @@ def _look(person: Person, bearing: Bearing, held: Sequence[Device], main: Device
     phones = [device for device in held if device.label == "phone"]
     scanners = [device for device in held if device.label == "scanner"]
     acts = person.acts if person.acts is not None and isfinite(sum(person.acts)) else None
-    phone = max(phones, key=_sureness) if phones else None
+    phone = max(phones, key=sureness) if phones else None
     features = (
         *((0.0, 0.0, 0.0) if phone is None else map(log_odds, (phone.score, phone.photo, phone.call))),
-        log_odds(max(map(_sureness, scanners))) if scanners else 0.0,
+        log_odds(max(map(sureness, scanners))) if scanners else 0.0,
         *((0.0, 0.0, 0.0, 0.0) if acts is None else map(log_odds, acts)),
         *((0.0, 0.0, 0.0, 0.0) if main is None else _place(person.box, bearing, main.box)),
         0.0 if aim is None else 1.0,
@@ -129,7 +129,8 @@ def _look(person: Person, bearing: Bearing, held: Sequence[Device], main: Device
     return Evidence(features, main is not None, telling, None if aim is None else aim.parcel)
 
 
-def _sureness(device: Device) -> float:
+def sureness(device: Device) -> float:
+    """How sure it is that there is one, 0..1: no number is not at all."""
     return device.score if isfinite(device.score) else 0.0
 
 

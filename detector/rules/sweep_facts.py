@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detector.rules.evidence import sureness
 from detector.rules.exposure import united
 from detector.rules.noted import Noted
 from detector.rules.overlooked import Shot, overlooked
@@ -124,9 +125,13 @@ def crouched_share(noted: Sequence[Noted]) -> float:
 
 
 def pictured(acts: Sequence[Act], scene: Scene) -> tuple[tuple[str, Box], ...]:
-    """Boxes to show with the signal: who, the device, which parcels; and every label, to be blurred."""
+    """Boxes to show with the signal: who, the device, which parcels; and every label, to be blurred.
+
+    Of one phone in a hand a look makes two or three at times, side by side: shown is the surest, which acts go by.
+    """
     tracks, parcels = {act.track for act in acts}, {parcel for act in acts for parcel in act.parcels}
     shown = [("person", p.box) for p in scene.people if p.id in tracks]
-    shown += [(d.label, d.box) for d in scene.devices if d.holder in tracks]
+    held = {(d.holder, d.label): d for d in sorted(scene.devices, key=sureness) if d.holder in tracks}
+    shown += [(d.label, d.box) for d in held.values()]
     shown += [("parcel", p.box) for p in scene.parcels if p.id in parcels]
     return (*shown, *(("label", box) for box in scene.labels))

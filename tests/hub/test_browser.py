@@ -413,6 +413,24 @@ INK = f"""() => {{
 }}"""
 
 
+def test_of_one_phone_that_a_look_makes_several_of_the_surest_is_drawn(scene: Scene, mp4: bytes) -> None:
+    started_at = float(int(time.time()) - 600)
+    held = [
+        ["phone", 7, left, 0.4, left + 0.02, 0.5, score] for left, score in ((0.3, 0.14), (0.32, 0.23), (0.34, 0.1))
+    ]
+    others = [["scanner", 7, 0.4, 0.4, 0.42, 0.5, 0.1], ["phone", 8, 0.6, 0.4, 0.62, 0.5, 0.1],
+              ["phone", None, 0.8, 0.4, 0.82, 0.5, 0.1], ["phone", None, 0.9, 0.4, 0.92, 0.5, 0.1]]  # fmt: skip
+    looks = [{"t": n / 5, "boxes": [*held[n % 3 :], *held[: n % 3], *others], "offender": [7]} for n in range(20)]
+    scene.alert("inc", started_at_unix=started_at)
+    scene.upload("inc", 0, mp4, started_at)
+    side = make_side("inc", started_at_unix=started_at, looks=looks)
+    scene.upload("inc", 0, side, started_at, what=wire.SIDE)
+    page = scene.page("incidents/inc")
+    until(page, "Player.in(document).segment?.read")
+    drawn = page.evaluate("boxesAt(Player.in(document).segment.read.looks, 1.3).map(({ place }) => place[0])")
+    assert drawn == pytest.approx([0.32, 0.4, 0.6, 0.8, 0.9])
+
+
 # Of labels, which have no track, by the look before and after, half-way between the two.
 BETWEEN = """([before, after]) => {
   const label = ([x, y]) => ["label", null, x, y, x + 0.1, y + 0.1];

@@ -729,6 +729,14 @@ def test_a_signal_shows_who_what_and_every_label() -> None:
     assert shown[-1] == ("label", label)
 
 
+def test_of_one_device_that_a_look_makes_several_of_the_surest_is_shown() -> None:
+    places = [box_at((300 + 12 * n, 300), 9, 9) for n in range(4)]
+    phones = [Device("phone", box, score, 1) for box, score in zip(places, (0.13, 0.24, float("nan")), strict=False)]
+    found = scene(1, [person(1, STANDING)], [*phones, Device("scanner", places[3], 0.1, 1)], parcels())
+    shown = pictured([act(0, 1, [1])], found)
+    assert sorted(shown)[1:] == [("person", STANDING), ("phone", places[1]), ("scanner", places[3])]
+
+
 def test_a_crowd_of_detections_is_no_harm() -> None:
     people = [person(n, moved(STANDING, (n % 50, n % 37))) for n in range(200)]
     devices = [Device("phone", box_at((n, 300), 9, 9), float("nan"), n) for n in range(200)]

@@ -17,6 +17,24 @@ const LETTER_PX = .8125 * parseFloat(getComputedStyle(document.documentElement).
 // What people choose in one player holds in the next.
 const choices = { boxes: true, loop: true, rate: 1 };
 
+// What was seen in a segment; `null` where that isn't here.
+async function readSide(url) {
+  const answer = await fetch(url).catch(() => null);
+  if (!answer?.ok) return null;
+  const side = await answer.json();
+  for (const look of side.looks) look.boxes = surest(look.boxes);
+  return side;
+}
+
+// Of one phone in a hand a look makes two or three at times, side by side. Acts are judged by the surest (`rules/
+// evidence.py`), and that is shown.
+function surest(boxes) {
+  const best = new Map();
+  const held = ([what, track]) => (what === "phone" || what === "scanner") && track !== null && `${what} ${track}`;
+  for (const box of boxes.filter(held)) if (!(best.get(held(box))?.[6] >= box[6])) best.set(held(box), box);
+  return boxes.filter((box) => !held(box) || best.get(held(box)) === box);
+}
+
 // Boxes at a time between two looks. A thing that is in both moves on the straight way; what is in one alone is shown
 // near it.
 function boxesAt(looks, t) {
@@ -151,9 +169,9 @@ class Player {
   async readSides() {
     for (const segment of this.plan.segments) {
       if (!segment.side || segment.read) continue;
-      const answer = await fetch(segment.side).catch(() => null);
-      if (!answer?.ok) continue;
-      segment.read = await answer.json();
+      const side = await readSide(segment.side);
+      if (!side) continue;
+      segment.read = side;
       this.drawCurve();
       if (segment === this.segment) this.drawSoon();
     }

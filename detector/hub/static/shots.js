@@ -47,11 +47,7 @@ async function shotSource(segment) {
   return answer?.status === 200 || answer?.status === 206 ? answer.url : null;
 }
 
-async function shotSide(segment) {
-  if (segment.read || !segment.side) return segment.read;
-  const answer = await fetch(segment.side).catch(() => null);
-  return answer?.ok ? answer.json() : null;
-}
+const shotSide = async (segment) => segment.read ?? (segment.side ? readSide(segment.side) : null);
 
 const isParcel = (box, parcel) => box[0] === "parcel" && box[1] === parcel;
 const isPhoneOf = (box, track) => box[0] === "phone" && box[1] === track;
