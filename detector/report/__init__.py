@@ -75,26 +75,11 @@ def write_report(
     tables.incidents(incidents, local)
     tables.exposed(by_place)
     tables.people(by_person)
-    pictures = sources(out, told)
-    beside: dict[str, list[dict[str, Any]]] = {one["id"]: [] for one in told}
-    for one in incidents:
-        if one.get("same_as") in beside:
-            beside[one["same_as"]].append({"title": titles.get(one["camera"], one["camera"]), "clip": one["clip"]})
-    listed = [_shown(one, pictures.get(one["id"]), local) | {"beside": beside[one["id"]]} for one in told]
+    listed = _listed(out, told, incidents, titles, local)
     watched = watched_days(
         summary["recordings"], [{**one, "id": one.get("same_as", one["id"])} for one in incidents], days
     )
-    aside = {item["file"] for item in summary["quarantined"]}
-    glanced_h = summary.get("hours_key_frames_only", 0.0)
-    blind = [incident for incident in incidents if incident["kind"] in BLIND]
-    reached = reaches(summary["cameras"], config)
-    twice = any(one["seconds"] >= OVERLAP_S for one in summary["overlaps"])  # and one of two was not looked at
-    dated, after = (
-        [file for file in summary["recordings"] if file["start_known_by"] == how and file["seconds"]]
-        for how in (FILE_DATE, VAGUE)
-    )
     by_day = _every_day(watched, sums(told, keys.day), summary["recordings"], days)
-    too_far = any(reach.is_mostly_too_far for reach in reached)
     page = _page().render(
         summary=summary,
         answer=answer_of(told, keys),
@@ -109,16 +94,8 @@ def write_report(
         has_shifts=bool(config.calendar.shifts),
         watched=watched,
         seen=_seen(summary),
-        reaches=reached,
         parcels=parcel_days(census, days),
-        unreadable=[item for item in summary["unreadable"] if item["file"] not in aside],
-        blind=blind,
-        dated=dated,
-        strange=[camera["title"] for camera in summary["cameras"] if camera["size"] and not camera["configured"]],
-        absent=[camera.title or camera.name for camera in config.cameras if camera.name not in titles],
-        after=after,
-        missed=bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
-        glanced_h=glanced_h,
+        **_unseen(summary, incidents, config),
         zone=config.timezone,
         title=lambda camera: titles.get(camera, camera),
         local=local,
@@ -128,6 +105,48 @@ def write_report(
     path = out / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _listed(
+    out: Path,
+    told: Sequence[Record],
+    incidents: Sequence[Record],
+    titles: Mapping[str, str],
+    local: Callable[[str], str],
+) -> list[dict[str, Any]]:
+    """Incidents as the page lists them, each with what other cameras told of it beside it."""
+    pictures = sources(out, told)
+    beside: dict[str, list[dict[str, Any]]] = {one["id"]: [] for one in told}
+    for one in incidents:
+        if one.get("same_as") in beside:
+            beside[one["same_as"]].append({"title": titles.get(one["camera"], one["camera"]), "clip": one["clip"]})
+    return [_shown(one, pictures.get(one["id"]), local) | {"beside": beside[one["id"]]} for one in told]
+
+
+def _unseen(summary: Mapping[str, Any], incidents: Sequence[Record], config: EdgeConfig) -> dict[str, Any]:
+    """What was not seen, or not as it should be, for the page's last part; `missed` where anything was."""
+    aside = {item["file"] for item in summary["quarantined"]}
+    glanced_h = summary.get("hours_key_frames_only", 0.0)
+    blind = [incident for incident in incidents if incident["kind"] in BLIND]
+    reached = reaches(summary["cameras"], config)
+    too_far = any(reach.is_mostly_too_far for reach in reached)
+    twice = any(one["seconds"] >= OVERLAP_S for one in summary["overlaps"])  # and one of two was not looked at
+    dated, after = (
+        [file for file in summary["recordings"] if file["start_known_by"] == how and file["seconds"]]
+        for how in (FILE_DATE, VAGUE)
+    )
+    names = {camera["camera"] for camera in summary["cameras"]}
+    return {
+        "reaches": reached,
+        "unreadable": [item for item in summary["unreadable"] if item["file"] not in aside],
+        "blind": blind,
+        "dated": dated,
+        "after": after,
+        "strange": [camera["title"] for camera in summary["cameras"] if camera["size"] and not camera["configured"]],
+        "absent": [camera.title or camera.name for camera in config.cameras if camera.name not in names],
+        "missed": bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
+        "glanced_h": glanced_h,
+    }
 
 
 def _by_day(incidents: Sequence[Record], keys: Keys) -> dict[date, list[Record]]:
