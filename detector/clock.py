@@ -10,11 +10,13 @@ import struct
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from math import ceil, floor
 from typing import Protocol
 
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 APART_S = 2.0  # what a time server corrects bit by bit moves the monotonic clock as well: only steps part the two
 LASTING_S = 5.0
+QUARTER_S = 900.0  # every clock is put back, and begins its day, at a quarter of an hour
 
 
 class Clock(Protocol):
@@ -54,6 +56,16 @@ class SystemClock:
 def comes_twice(local: datetime) -> bool:
     """Whether the clock on the wall shows a time, which has its zone, twice, since it is put back soon or was just."""
     return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+
+
+def put_back(since: float, until: float, zone: tzinfo) -> float | None:
+    """When within a span of Unix seconds, a day at most, the clock on the wall is put back; `None` where it isn't."""
+    offsets = [datetime.fromtimestamp(at, zone).utcoffset() for at in (since, until)]
+    if offsets[0] == offsets[1]:
+        return None
+    quarters = range(ceil(since / QUARTER_S), floor(until / QUARTER_S) + 1)
+    times = (datetime.fromtimestamp(QUARTER_S * n, zone) for n in quarters)
+    return next((local.timestamp() for local in times if local.fold), None)
 
 
 def on_the_wall(local: datetime, pattern: str) -> str:

@@ -272,12 +272,45 @@ def test_a_time_line_has_the_hours_of_the_wall_also_where_clocks_were_changed(da
     assert (span.left, span.width) == (pytest.approx(0), pytest.approx(100)) and len(span.ticks) == 1
 
 
-def test_an_incident_in_the_hour_that_comes_twice_is_drawn() -> None:
-    berlin = ZoneInfo("Europe/Berlin")
-    begins = datetime(2026, 10, 25, 2, 50, tzinfo=berlin).timestamp()
-    line = time_line([incident(begins, begins + 1200, photos=1)], berlin)  # to ten past two
-    ((span,),) = (day.spans for day in line.days)
-    assert span.left >= 0 and span.width >= 0 and span.left + span.width <= 100 + 1e-6
+def in_rows(begins: float, ends: float, zone: str) -> list[tuple[str, float, float, int]]:
+    """An incident with a photo as a time line has it: zone, hours on the wall and ticks of each row."""
+    line = time_line([incident(begins, ends, photos=1)], ZoneInfo(zone))
+    (first, _), *_, (last, full) = line.hours
+
+    def hour(place: float) -> float:
+        return round(first + (last - first) * place / full, 3)
+
+    return [(d.zone, hour(s.left), hour(s.left + s.width), len(s.ticks)) for d in line.days for s in d.spans]
+
+
+def test_before_and_after_a_clock_is_put_back_are_two_rows_of_a_time_line() -> None:
+    twice = datetime(2026, 10, 25, 2, 45, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    assert in_rows(twice, twice + 900, "Europe/Berlin") == [("CEST", 2.75, 3.0, 1)]
+    assert in_rows(twice + 3600, twice + 4500, "Europe/Berlin") == [("CET", 2.75, 3.0, 1)]
+    # To a quarter past two, and on for the rest of the day
+    assert in_rows(twice, twice + 1800, "Europe/Berlin") == [("CEST", 2.75, 3.0, 1), ("CET", 2.0, 2.25, 0)]
+    until_midnight = twice + 900 + 22 * 3600
+    assert in_rows(twice, until_midnight, "Europe/Berlin") == [("CEST", 2.75, 3.0, 1), ("CET", 2.0, 24.0, 0)]
+    new_york = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York")).timestamp()
+    assert in_rows(new_york + 3600, new_york + 7200, "America/New_York") == [("EST", 1.5, 2.5, 1)]
+
+
+def test_a_clock_that_is_put_back_at_midnight_or_by_half_an_hour_makes_two_rows_as_well() -> None:
+    late = datetime(2026, 4, 4, 23, 30, tzinfo=ZoneInfo("America/Santiago")).timestamp()
+    assert in_rows(late, late + 5400, "America/Santiago") == [("-03", 23.5, 24.0, 1), ("-04", 23.0, 24.0, 0)]
+    twice = datetime(2026, 4, 5, 1, 45, tzinfo=ZoneInfo("Australia/Lord_Howe")).timestamp()
+    assert in_rows(twice, twice + 1800, "Australia/Lord_Howe") == [("+11", 1.75, 2.0, 1), ("+1030", 1.5, 1.75, 0)]
+
+
+def test_a_case_says_which_of_two_hours_its_rows_are_of(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin")
+    twice = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    for n, at in enumerate((twice, twice + 3600, twice - 86400), 1):
+        site.store.add_alerts([make_envelope(n, incident=f"inc-{n}", started_at_unix=at)], at)
+    site.client.post("/cases/add", data={"case": "new", "incidents": "inc-1 inc-2 inc-3"})
+    rows = re.findall(r'<li><time datetime="([^"]+)">.*?</span>([^\n]*)</time>', site.client.get("/cases/1").text)
+    words = [re.sub("<[^>]+>", "", row[1]) for row in rows]
+    assert words == ["10-24", "10-25 CEST", "10-25 CET"]
 
 
 # The pages

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from math import ceil, floor
 
+from detector.clock import put_back
 from detector.hub.storage.stored import CLEARED, StoredIncident
 
 FEW_TICKS = 300  # drawn on one day at most
@@ -77,9 +78,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day on which something happened."""
+    """A day on which something happened; where the clock is put back, what comes before that and after: two rows.
+
+    `zone` is the time zone's name in such a row (`CEST`, then `CET`), else empty.
+    """
 
     date: date
+    zone: str
     spans: tuple[Span, ...]
 
 
@@ -91,15 +96,26 @@ class CaseLine:
     hours: tuple[tuple[int, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is drawn beside one another: from when to when, Unix seconds; `zone` as `Day` has it."""
+
+    date: date
+    zone: str
+    begins: float
+    ends: float
+
+
 def time_line(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseLine:
     """Lay out incidents by day and time of day, the scale no longer than what happened; over midnight, on both days."""
-    pieces: dict[date, list[tuple[StoredIncident, float, float]]] = {}
+    pieces: dict[_Row, list[tuple[StoredIncident, float, float]]] = {}
     for incident in incidents:
-        for day, begins, ends in _by_day(*_span(incident), zone):
-            pieces.setdefault(day, []).append((incident, begins, ends))
+        begins, ends = _span(incident)
+        for row in _rows(begins, ends, zone):
+            pieces.setdefault(row, []).append((incident, max(begins, row.begins), min(ends, row.ends)))
     if not pieces:
         return CaseLine((), ())
-    hours = [hour for day in pieces for _, begins, ends in pieces[day] for hour in _hours(day, begins, ends, zone)]
+    hours = [hour for row in pieces for _, *span in pieces[row] for hour in (_hour(row, at, zone) for at in span)]
     first = floor(min(hours))
     length = max(ceil(max(hours)) - first, 1)
     step = next(step for step in (1, 2, 3, 4, 6) if length / step <= 6)
@@ -108,36 +124,42 @@ def time_line(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseLine:
         return min(max(100 * (hour - first) / length, 0.0), 100.0)
 
     days = []
-    for day in sorted(pieces):
+    for row in sorted(pieces, key=lambda row: row.begins):
         spans = []
-        for incident, begins, ends in sorted(pieces[day], key=lambda piece: piece[1]):
-            left, right = map(place, _hours(day, begins, ends, zone))
+        for incident, begins, ends in sorted(pieces[row], key=lambda piece: piece[1]):
+            left, right = (place(_hour(row, at, zone)) for at in (begins, ends))
             photos = (act["started_at_unix"] - incident.ahead_s for act in incident.acts if act.get("kind") == "photo")
-            within = (place(_hours(day, at, at, zone)[0]) for at in photos if begins <= at <= ends)
+            within = (place(_hour(row, at, zone)) for at in photos if begins <= at <= ends)
             spans.append(Span(incident, left, right - left, tuple(within)[:FEW_TICKS]))
-        days.append(Day(day, tuple(spans)))
+        days.append(Day(row.date, row.zone, tuple(spans)))
     return CaseLine(tuple(days), tuple((hour, place(hour)) for hour in range(first, first + length + 1, step)))
 
 
-def _by_day(begins: float, ends: float, zone: tzinfo) -> Iterable[tuple[date, float, float]]:
-    """Days that a span touches (31 at most) and from when to when it lies in each, Unix seconds."""
+def _rows(begins: float, ends: float, zone: tzinfo) -> Iterator[_Row]:
+    """Rows that a span touches, those of 31 days at most."""
     day = datetime.fromtimestamp(begins, zone).date()
     for _ in range(31):
         next_day = day + timedelta(days=1)
-        next_midnight = datetime(next_day.year, next_day.month, next_day.day, tzinfo=zone).timestamp()
-        yield day, begins, min(ends, next_midnight)
-        if ends <= next_midnight:
+        since, until = (datetime(one.year, one.month, one.day, tzinfo=zone).timestamp() for one in (day, next_day))
+        back = put_back(since, until, zone)
+        if back is None:
+            yield _Row(day, "", since, until)
+        else:
+            if begins < back:
+                yield _Row(day, datetime.fromtimestamp(since, zone).strftime("%Z"), since, back)
+            if ends > back or begins >= back:
+                yield _Row(day, datetime.fromtimestamp(back, zone).strftime("%Z"), back, until)
+        if ends <= until:
             return
-        day, begins = next_day, next_midnight
+        day, begins = next_day, until
 
 
-def _hours(day: date, begins: float, ends: float, zone: tzinfo) -> tuple[float, float]:
-    """What the clock on the wall shows, 0 to 24; no width where it was put back meanwhile."""
-
-    def hour(at: float) -> float:
+def _hour(row: _Row, at: float, zone: tzinfo) -> float:
+    """What the clock on the wall shows at a time of a row, 0 to 24."""
+    if row.zone:  # nothing is changed within it, and it ends at what the clock would have shown
+        local = datetime.fromtimestamp(row.begins, zone) + timedelta(seconds=at - row.begins)
+    else:
         local = datetime.fromtimestamp(at, zone)
-        if local.date() > day:
-            return 24.0
-        return local.hour + local.minute / 60 + (local.second + local.microsecond / 1e6) / 3600
-
-    return hour(begins), max(hour(begins), hour(ends))
+    if local.date() > row.date:
+        return 24.0
+    return local.hour + local.minute / 60 + (local.second + local.microsecond / 1e6) / 3600

@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from detector.clock import comes_twice, on_the_wall
+from detector.clock import QUARTER_S, comes_twice, on_the_wall
 from detector.facts import FACTS, PLAIN, number
 from detector.hub.access.auth import Session
 from detector.hub.access.guard import bearer_token, cookie_name
@@ -37,7 +37,6 @@ from detector.sentences import count_range
 from detector.version import VERSION
 
 LONGEST_FORM = 32 * 1024  # held by `access.guard`; all zones of a camera, as large as they may be, come to 24
-STEP_S = 900.0  # every clock is put back, and begins its day, at a quarter of an hour
 FORM_S = 30.0  # from its first byte to its last
 STATIC = Path(__file__).parent.parent / "static"
 THEMES = ("light", "dark")
@@ -218,8 +217,8 @@ class View:
         at, end = self.span_of(day)
         while at < end:
             hour = self.hour_of(at)
-            found[hour] = (found.get(hour, (at, at))[0], at + STEP_S)
-            at += STEP_S
+            found[hour] = (found.get(hour, (at, at))[0], at + QUARTER_S)
+            at += QUARTER_S
         return found
 
     @staticmethod
