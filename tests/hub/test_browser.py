@@ -195,6 +195,23 @@ def test_an_empty_feed_fills_and_a_late_old_incident_finds_its_place(scene: Scen
     assert page.locator(".day").count() == 2
 
 
+@pytest.mark.parametrize("hours", [23, 24, 25])
+def test_the_feeds_bars_stand_over_their_hours_however_many_a_day_has(scene: Scene, hours: int) -> None:
+    scene.alert("first")
+    page = scene.page()
+    put_on_or_back = """hours => {
+        const bars = document.querySelector('.hours .bars');
+        bars.className = `bars h${hours}`;
+        while (bars.children.length > hours) bars.children[2].remove();
+        while (bars.children.length < hours) bars.children[2].before(bars.children[2].cloneNode(true));
+        const left = element => element.getBoundingClientRect().left;
+        const names = [...document.querySelectorAll('.hours figcaption span')].slice(0, -1);
+        return names.map(name => left(name) - left(bars.children[Number(name.textContent) ? Number(name.textContent)
+            + hours - 24 : 0]));
+    }"""
+    assert page.evaluate(put_on_or_back, hours) == pytest.approx([0, 0, 0, 0], abs=2)
+
+
 def break_streams(scene: Scene) -> None:
     """End every stream of changes, as a hub or a network does that goes away; pages open new ones by themselves."""
     scene.hub.live._closed = True

@@ -162,6 +162,15 @@ def test_what_is_folded_away_is_so_on_whichever_page(site: Site) -> None:
     assert folds == [1, 1], "each once, below what is shown of it"
 
 
+def test_what_is_folded_away_leads_to_all_of_it_where_midnight_comes_within_an_hour_of_utc(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Asia/Kathmandu")
+    let_in(site, "box1", "box2")
+    before_midnight = datetime(2026, 10, 31, 23, 59, 30, tzinfo=ZoneInfo("Asia/Kathmandu")).timestamp()
+    flood = crowded(site, "flood", 50, before_midnight)
+    folded = html.unescape(re.search(r'<p class="crowd".*?href="(.*?)"', site.client.get("/").text)[1])  # type: ignore[index]
+    assert all_pages(site, folded) == flood[10:]
+
+
 def test_what_is_milder_folds_nothing_graver_away(site: Site) -> None:
     let_in(site, "box1", "box2")
     site.store.intake.budget = Budget()
@@ -342,6 +351,18 @@ def test_an_hour_that_comes_twice_is_two_on_every_page_and_says_which(tmp_path: 
     assert "02:00–03:00 B" in client.get("/?day=2026-10-25&hour=2B").text
     shown = re.findall(r"<time [^>]+>(\d\d:[^<]+)</time>", feed)
     assert shown == ["03:30:00", "02:30:00 CET", "02:30:00 CEST", "01:30:00"]
+
+
+def test_midnights_hour_that_comes_twice_leads_to_what_it_counts(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Atlantic/Azores")
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=ZoneInfo("Atlantic/Azores")).timestamp()
+    site.clock.at = first + 43_200
+    for n, (incident, at) in enumerate({"first": first, "second": first + 3600}.items(), 1):
+        site.store.add_alerts([make_envelope(n, incident=incident, started_at_unix=at)], at)
+    client = site.somebody(Role.OWNER)
+    bars = re.findall(r'class="hour critical[^"]*" href="([^"]+)"', client.get("/").text)
+    assert [listed(client.get(address.replace("&amp;", "&")).text) for address in bars] == [["first"], ["second"]]
+    assert listed(client.get("/?day=2026-10-25&hour=00").text) == ["second", "first"]
 
 
 def test_an_hour_that_is_left_out_has_no_place(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ class Listing:
         }
         is_digest = view.request.url.path.startswith("/digest")
         day = day_of(view, asked.get("day", ""), view.local(view.now).date() if is_digest else None)
-        hours = _hours(view, day, asked.get("hour", "")) if day else []
-        hour = asked["hour"].lstrip("0").rjust(1, "0") if hours else None
+        hour = _hour(asked.get("hour", ""))
+        hours = _hours(view, day, hour) if day else []
         told = DIGEST if is_digest else asked["told"] if asked.get("told") in (*LANES, ALL) else ALERT
         filters = {name: asked[name] for name in NARROWED_BY if name in asked}
         origin = {"origin": asked["origin"]} if asked.get("origin") in (REPLAY, LIVE) else {}
@@ -88,7 +88,7 @@ class Listing:
             Wanted(None if told == ALL else told, since, until, scope=view.scope, **narrow),  # type: ignore[arg-type]
             replayed=origin["origin"] == REPLAY if origin else None,
         )
-        return cls(is_digest, told, day, hour, filters | origin, wanted)
+        return cls(is_digest, told, day, hour if hours else None, filters | origin, wanted)
 
     @property
     def is_narrow(self) -> bool:
@@ -105,9 +105,10 @@ class Listing:
         return view.store.feed(before, limit, wanted=self.wanted, down_to=down_to), {}
 
     def address_of(self, view: View, fold: Fold) -> str:
-        """Address of what is folded away, in a list of its box on that day."""
+        """Address of what is folded away, in a list of its box, on its day unless midnight comes within it."""
         day, after = view.day(fold.until), f"{fold.after[0]},{fold.after[1]}"
-        return self.address(site=fold.site, edge=fold.edge, day=day, hour=None, before=after)
+        same_day = day if view.day(fold.since) == day else None
+        return self.address(site=fold.site, edge=fold.edge, day=same_day, hour=None, before=after)
 
     def address(self, page: str = "", **changes: Any) -> str:
         """Address of this list or, by `page`, of its `/older` or `/live`, with parameters set or (`None`) left out."""
@@ -360,11 +361,14 @@ def _picks(view: View, listing: Listing, cameras: Iterable[CameraState]) -> list
     return picks
 
 
-def _hours(view: View, day: date, asked: str) -> list[tuple[float, float]]:
-    """Beginnings and ends, Unix seconds, of an hour of a day as an address has it, `2`, `02` or `2B`; else none."""
-    if not re.fullmatch("([01]?[0-9]|2[0-3])[AB]?", asked):
-        return []
-    hour = asked.lstrip("0").rjust(1, "0")
+def _hour(asked: str) -> str:
+    """An hour of a day from `2`, `02` or `2B`; empty from anything that is none."""
+    found = re.fullmatch("0?((?:[0-9]|1[0-9]|2[0-3])[AB]?)", asked)
+    return found[1] if found else ""
+
+
+def _hours(view: View, day: date, hour: str) -> list[tuple[float, float]]:
+    """Beginnings and ends, Unix seconds, of an hour of a day; two where it comes twice and the halves aren't told."""
     return [span for name, span in view.hours_of(day).items() if hour in (name, name.rstrip("AB"))]
 
 
