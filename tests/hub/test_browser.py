@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -153,11 +153,14 @@ def until(page: Any, expression: str) -> None:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, browser: Any, picture: bytes, envelope: Any) -> Iterator[Scene]:
-    """A hub with nothing in it, without a broker; afterwards no page may have complained."""
+def scene(
+    request: pytest.FixtureRequest, tmp_path: Path, browser: Any, picture: bytes, envelope: Any
+) -> Iterator[Scene]:
+    """A hub with nothing in it, without a broker, in Shanghai or where else a test says; no page may complain."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = closed.getsockname()[1]
-    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=nobody))
+    timezone = getattr(request, "param", "Asia/Shanghai")
+    config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=nobody), timezone=timezone)
     hub = make_hub(config)
     hub.start()
     scene = Scene(hub, browser, picture, envelope)
@@ -253,6 +256,21 @@ def test_the_clip_plays_from_the_first_act_and_a_click_on_an_act_jumps_to_it(sce
     for _ in range(2):
         page.keyboard.press("l")
     until(page, "document.querySelector('video').src.endsWith('/clips/inc/1')")
+
+
+@pytest.mark.parametrize("scene", ["Europe/Berlin"], indirect=True)
+def test_the_players_clock_says_in_which_of_two_hours_it_is(scene: Scene, mp4: bytes) -> None:
+    put_back = datetime(2025, 10, 26, 1, tzinfo=UTC).timestamp()
+    scene.alert("inc", started_at_unix=put_back - 2, acts=[make_act(put_back - 1, length_s=0.5)])
+    scene.upload("inc", 0, mp4, put_back - 2)  # of four seconds
+    page = scene.page("incidents/inc")
+    until(page, "document.querySelector('video').readyState >= 2")
+    shown = []
+    for at in (0.5, 3.5):
+        page.evaluate(f"Player.in(document).seek({put_back - 2 + at})")
+        until(page, f"document.querySelector('[data-at-time]').textContent.includes('{(58.5, 1.5)[at > 2]:04.1f}')")
+        shown.append(page.inner_text("[data-at-time]"))
+    assert shown == ["02:59:58.5 CEST", "02:00:01.5 CET"]
 
 
 def test_a_clip_waits_for_a_network_that_is_gone_and_goes_on_where_it_was(scene: Scene, mp4: bytes) -> None:

@@ -723,6 +723,20 @@ def test_every_day_is_listed_once_where_clocks_were_changed(tmp_path: Path) -> N
     assert [re.findall(r"[0-9]+ Oct", day) for day in days] == [[f"{28 - n} Oct"] for n in range(7)]
 
 
+def test_a_gap_says_in_which_of_two_hours_it_was(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin", language="en")
+    twice = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    site.clock.at = twice
+    health = site.app.app.state.parts.health  # type: ignore[attr-defined]
+    health.begin()
+    health.status("shanghai", "box1", "offline", twice)
+    site.clock.at += 2400
+    health.status("shanghai", "box1", "online", site.clock.at)
+    site.clock.at = twice + 1800 + 6 * 3600 + 3600
+    page = site.somebody(Role.OWNER).get("/health").text
+    assert "02:30 CEST–02:10 CET" in page and "02:30–" not in page
+
+
 def test_nobody_goes_on_missing_a_box_that_was_shut_out(site: Site) -> None:
     health = site.app.app.state.parts.health  # type: ignore[attr-defined]
     health.begin()

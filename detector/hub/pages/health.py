@@ -188,7 +188,7 @@ def _page(view: View) -> dict[str, Any]:
         "hub_strip": _strip(view, recent, watched_since, "", ""),
         "refused": total if view.scope.places is None else None,
         "days": _days(view, gaps, watched_since),
-        "ticks": [view.clock_time(since + share * DAY_S)[:5] for share in (0, 0.25, 0.5, 0.75)],
+        "ticks": [view.short_time(since + share * DAY_S) for share in (0, 0.25, 0.5, 0.75)],
         "counter": counter,
         "alarms_open": alarm_lines(view, sorted(standing_alarms, key=lambda alarm: alarm.acknowledged_at is not None)),
         "alarms_past": alarm_lines(view, view.parts.alarms.history(view.scope, limit=LATEST)),
@@ -246,10 +246,10 @@ def _line(view: View, gap: Gap) -> GapLine:
     if gap.late:
         text += say("gap_late", n=gap.late)
     same_day = gap.ended_at is not None and view.day(gap.began_at) == view.day(gap.ended_at)
-    ended = "" if gap.ended_at is None else view.clock_time(gap.ended_at)[:5]
+    ended = "" if gap.ended_at is None else view.short_time(gap.ended_at)
     if gap.ended_at is not None and not same_day:
         ended = f"{view.day(gap.ended_at)[5:]} {ended}"
-    return GapLine(gap, text, view.clock_time(gap.began_at)[:5], ended)
+    return GapLine(gap, text, view.short_time(gap.began_at), ended)
 
 
 def _days(view: View, gaps: list[Gap], since: Mapping[tuple[str, str, str], float]) -> list[tuple[str, list[GapLine]]]:

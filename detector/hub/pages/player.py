@@ -13,7 +13,10 @@ from detector.hub.storage.stored import Clip
 
 
 def plan_of(view: View, clips: Sequence[Clip], line: Timeline, acts: Sequence[Mapping[str, Any]] = ()) -> str:
-    """As JSON: segments, the acts in them, and where the time line begins and ends, in Unix seconds."""
+    """As JSON: segments, the acts in them, and where the time line begins and ends, in Unix seconds.
+
+    A segment's `names` are those of the zone that go with its times (`View.zone_names`).
+    """
     return json.dumps(
         {
             "segments": [_segment(view, clip) for clip in clips],
@@ -35,4 +38,5 @@ def _segment(view: View, clip: Clip) -> dict[str, Any]:
         "side": f"{address}/side" if view.parts.clips.find_side(clip.incident, clip.segment) else None,
         "start": clip.started_at,
         "length": clip.duration_s,
+        "names": view.zone_names(clip.started_at, clip.started_at + clip.duration_s),
     }

@@ -206,6 +206,22 @@ class View:
         """`09:26:13` in the site's zone; of an hour that comes twice with the zone's name: `02:26:13 CEST`."""
         return on_the_wall(self.local(at), "%H:%M:%S")
 
+    def short_time(self, at: float) -> str:
+        """The same without seconds: `09:26`, `02:26 CEST`."""
+        return on_the_wall(self.local(at), "%H:%M")
+
+    def zone_names(self, start: float, end: float) -> list[tuple[float, str]]:
+        """From when on within a day at most the zone's name goes with a time, and from when on none (empty)."""
+        found: list[tuple[float, str]] = []
+        at = start
+        while at < end:
+            local = self.local(at)
+            name = f"{local:%Z}" if comes_twice(local) else ""
+            if not found or found[-1][1] != name:
+                found.append((at, name))
+            at = QUARTER_S * (at // QUARTER_S + 1)
+        return found
+
     def hour_of(self, at: float) -> str:
         """Which hour of its day a time is in, by the clock on the wall: `2`; of one that comes twice `2A` and `2B`."""
         local = self.local(at)

@@ -472,7 +472,13 @@ class Player {
     head.hidden = false;
     head.style.left = `${(100 * (at - start)) / (end - start)}%`;
     const words = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1 });
-    this.root.querySelector("[data-at-time]").textContent = words.format(at * 1000);
+    this.root.querySelector("[data-at-time]").textContent = words.format(at * 1000) + this.zoneName(at);
+  }
+
+  // Of an hour that comes twice, in which of the two a time is.
+  zoneName(at) {
+    const name = this.segment.names.findLast(([from]) => from <= at)?.[1];
+    return name ? ` ${name}` : "";
   }
 
   // The belief that each of the incident's tracks photographs now, over time.
