@@ -146,6 +146,13 @@ def test_backups_are_kept_as_many_as_asked_and_all_that_are_kept_can_be_brought_
         restore(file, HubConfig(data_dir=tmp_path / f"again-{n}"), now=NOON)
 
 
+def test_a_backup_just_made_is_kept_though_a_clock_once_ran_ahead(in_file: Any, tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    made = [back_up(in_file.config, backups, at, keep=2).file for at in (NOON + 400 * 86400, NOON + 401 * 86400, NOON)]
+    assert sorted(backups.glob("*.json")) == [made[2], made[1]]
+    restore(made[2], HubConfig(data_dir=tmp_path / "again"), now=NOON)
+
+
 def test_a_running_hub_is_backed_up_while_alerts_come_in(tmp_path: Path) -> None:
     config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
     hub = Hub(config, port=0, hasher=CHEAP)

@@ -139,7 +139,7 @@ def back_up(
         )  # fmt: skip
         write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
         if keep:
-            _forget(folder, keep)
+            _forget(folder, keep, report.file)
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StoreError(f"no backup was made in {folder}: {_said(error)}") from error
     return report
@@ -448,13 +448,14 @@ def _tidy(folder: Path, now: float) -> None:
                 path.unlink()
 
 
-def _forget(folder: Path, keep: int) -> None:
-    """Delete the oldest backups, and contents that none of the others lists.
+def _forget(folder: Path, keep: int, made: Path) -> None:
+    """Delete the oldest backups but never the one just `made`, whatever date a clock gave those before; and contents
+    that none of the others lists.
 
     Raises:
         StoreError: The list of one that is kept can't be read; no content is deleted then.
     """
-    files = sorted(folder.glob(f"{'[0-9]' * 4}-*T*Z.json"), reverse=True)
+    files = sorted(folder.glob(f"{'[0-9]' * 4}-*T*Z.json"), key=lambda file: (file == made, file.name), reverse=True)
     for old in files[keep:]:
         old.unlink()
     listed: set[str] = set()
