@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detector.clock import unix
 from detector.errors import ConfigError
-from detector.recorded.recorder_names import Named, Pattern, read_name
+from detector.recorded.recorder_names import NAME, NEVER, TWICE, Named, Pattern, read_name
 
 SHANGHAI = "Asia/Shanghai"
 NINE = unix("2026-11-01T09:26:13+08:00")
@@ -108,6 +108,54 @@ def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone
 )
 def test_known_recorders_say_beginning_and_camera(path: str, named: Named) -> None:
     assert read_name(Path(path), SHANGHAI) == named
+
+
+BERLIN = "Europe/Berlin"  # clocks go forward on 2026-03-29 at 02:00 and back on 2026-10-25 at 03:00
+
+
+@pytest.mark.parametrize(
+    ("path", "length_s"),
+    [
+        ("2026-03-28/001/dav/23/23.30.00-00.30.00[M].dav", 3600),
+        ("2026-03-29/001/dav/23/23.30.00-00.30.00[M].dav", 3600),
+        ("2026-10-25/001/dav/23/23.30.00-00.30.00[M].dav", 3600),
+        ("2026-03-29/001/dav/01/01.30.00-03.30.00[M].dav", 3600),
+        ("2026-10-25/001/dav/01/01.30.00-03.30.00[M].dav", 3 * 3600),
+        ("NVR_ch1_main_20261224233000_20261225003000.mp4", 3600),
+    ],
+)
+def test_a_name_over_midnight_or_a_change_of_clocks_says_how_long_its_file_is(path: str, length_s: float) -> None:
+    assert read_name(Path(path), BERLIN).length_s == length_s
+
+
+@pytest.mark.parametrize(
+    ("path", "zone", "start_at", "known_by"),
+    [
+        ("gate_20261025_015959.mkv", BERLIN, "2026-10-24T23:59:59Z", NAME),
+        ("gate_20261025_020000.mkv", BERLIN, "2026-10-25T00:00:00Z", TWICE),
+        ("gate_20261025_025959.mkv", BERLIN, "2026-10-25T00:59:59Z", TWICE),
+        ("gate_20261025_030000.mkv", BERLIN, "2026-10-25T02:00:00Z", NAME),
+        ("2026-10-25/001/dav/02/02.30.00-02.40.00[M].dav", BERLIN, "2026-10-25T00:30:00Z", TWICE),
+        ("2026-10-25/gate/02-30-00.mkv", BERLIN, "2026-10-25T00:30:00Z", TWICE),
+        ("gate_20260329_015959.mkv", BERLIN, "2026-03-29T00:59:59Z", NAME),
+        ("gate_20260329_023000.mkv", BERLIN, "2026-03-29T01:30:00Z", NEVER),
+        ("gate_20260329_030000.mkv", BERLIN, "2026-03-29T01:00:00Z", NAME),
+        ("gate_20261101_013000.mkv", "America/New_York", "2026-11-01T05:30:00Z", TWICE),
+        ("gate_20261025_023000.mkv", "Etc/GMT-1", "2026-10-25T01:30:00Z", NAME),
+        ("gate_20260301_000000.mkv", "Asia/Kathmandu", "2026-02-28T18:15:00Z", NAME),
+        ("gate_20280229_235959.mkv", SHANGHAI, "2028-02-29T15:59:59Z", NAME),
+        # By clocks that are never changed
+        ("recordings/2026-10-25/02/gate/30.00.mp4", BERLIN, "2026-10-25T02:30:00Z", NAME),
+        ("gate_1792888200-1792888260.mp4", BERLIN, "2026-10-25T00:30:00Z", NAME),
+    ],
+)
+def test_a_name_of_an_hour_that_comes_twice_or_never_says_so(
+    path: str, zone: str, start_at: str, known_by: str
+) -> None:
+    named = read_name(Path(path), zone)
+    assert (named.start_at, named.known_by) == (unix(start_at), known_by)
+    if path.startswith("gate_20"):
+        assert read_name(Path(path), zone, Pattern("gate_%Y%m%d_%H%M%S")).known_by == known_by
 
 
 @pytest.mark.parametrize(

@@ -443,6 +443,23 @@ def test_a_start_without_a_zone_is_by_the_recorder_s_clock(options: list[str], b
     assert file["start"] == begins
 
 
+def test_who_replays_the_nights_when_clocks_change_is_told_which_hour_was_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, zone = str(write_config(tmp_path)), ["--timezone", "Europe/Berlin"]
+    clips = [make_video(tmp_path / f"gate_2026{stamp}.mkv", seconds=2, fps=5) for stamp in ("0329_0230", "1025_0230")]
+    assert main(["replay", *map(str, clips), "--config", config, "--out", str(tmp_path / "out"), *zone]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "--timezone" in line]
+    assert len(told) == 2
+    assert "gate_20261025_0230.mkv" in told[0] and "comes twice, and the first is taken" in told[0]
+    assert "gate_20260329_0230.mkv" in told[1] and "left out" in told[1]
+    winter = ["--timezone", "Etc/GMT-1"]
+    assert main(["replay", *map(str, clips), "--config", config, "--out", str(tmp_path / "winter"), *winter]) == 0
+    assert "--timezone" not in capsys.readouterr().err
+    files = json.loads((tmp_path / "winter" / "summary.json").read_text(encoding="utf-8"))["recordings"]
+    assert [file["start"] for file in files] == ["2026-03-29T01:30:00.000Z", "2026-10-25T01:30:00.000Z"]
+
+
 def test_before_1970_too_a_file_begins_where_the_one_before_it_ends(tmp_path: Path) -> None:
     clips, out = [make_video(tmp_path / f"gate_{n}.mkv", seconds=4, fps=5) for n in range(2)], tmp_path / "out"
     arguments = ["--config", str(write_config(tmp_path)), "--out", str(out), "--start", "1969-12-01T00:00:00Z"]

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from detector.errors import ConfigError, Problem
 from detector.values import DAY_S
+
+NAME = "name"
+TWICE = "name, of an hour that comes twice: the first is taken"
+NEVER = "name, of an hour that is left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Named:
         start_at: When the recording begins, Unix seconds.
         camera: The recorder's own name or channel of the camera.
         length_s: How long it is, from when to when the name says.
+        known_by: `NAME`, or `TWICE` or `NEVER` where a clock that is changed for summer showed its time twice or never.
         series: Where it has none, the path without date and time, which the files of one camera share.
     """
 
@@ -32,6 +38,7 @@ class Named:
     camera: str | None = None
     series: str | None = None
     length_s: float | None = None
+    known_by: str = NAME
 
 
 # A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
@@ -87,6 +94,13 @@ _SCHEMES = tuple(
 )
 
 
+class _Moment(NamedTuple):
+    """Unix seconds that a name tells, and how surely (`Named.known_by`)."""
+
+    at: float
+    known_by: str = NAME
+
+
 def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
     """What a path says, read in a time zone; with a pattern, that alone is asked.
 
@@ -103,12 +117,14 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
         if (match := form.search(text)) and (named := _named(match, local)):
             return named if named.camera else replace(named, series=text[: match.start()])
     for match in _STAMP.finditer(path.stem):
-        if (at := _when([int(part or 0) for part in match.groups()], local)) is not None:
-            return Named(at, series=_series(path.parent.as_posix(), _STAMPED.sub("", path.stem)))
+        if (start := _when([int(part or 0) for part in match.groups()], local)) is not None:
+            rest = _series(path.parent.as_posix(), _STAMPED.sub("", path.stem))
+            return Named(start.at, series=rest, known_by=start.known_by)
     for form in (_BELOW_DATE, _ENDS_BELOW_DATE):
         match = form.search(text)
-        if match and (at := _when([int(match[part]) for part in "YmdHMS"], local)) is not None:
-            return Named(at, series=_series(path.parent.as_posix(), match["rest"]))
+        if match and (start := _when([int(match[part]) for part in "YmdHMS"], local)) is not None:
+            rest = _series(path.parent.as_posix(), match["rest"])
+            return Named(start.at, series=rest, known_by=start.known_by)
     return Named(None)
 
 
@@ -120,24 +136,28 @@ def _series(folder: str, rest: str) -> str:
 def _named(match: re.Match[str], zone: tzinfo) -> Named | None:
     """What a match says; `None` when its digits are no time."""
     found = match.groupdict()
-    until: float | None = None
+    start: _Moment | None
+    until: _Moment | None = None
     if "unix" in found:
-        start_at: float | None = float(found["unix"])
-        until = float(found["unix_until"]) if "unix_until" in found else None
+        start = _Moment(float(found["unix"]))
+        until = _Moment(float(found["unix_until"])) if "unix_until" in found else None
     elif "start" in found:
-        start_at = _when(_digits(found["start"]), zone)
+        start = _when(_digits(found["start"]), zone)
         until = _when(_digits(found["until"]), zone) if "until" in found else None
     else:
         hour = found.get("utcH")
         day = [int(found[name]) for name in "Ymd"]
-        start_at = _when([*day, int(hour or found["H"]), int(found["M"]), int(found["S"])], UTC if hour else zone)
-        if "to" in found:
-            until = _when([*day, *map(int, found["to"].split("."))], zone)
-            until = until + DAY_S if until is not None and start_at is not None and until < start_at else until
-    if start_at is None:
+        start = _when([*day, int(hour or found["H"]), int(found["M"]), int(found["S"])], UTC if hour else zone)
+        if "to" in found and start is not None:
+            clock = [*map(int, found["to"].split("."))]
+            until = _when([*day, *clock], zone)
+            if until is not None and until.at < start.at:
+                after = date(*day) + timedelta(days=1)
+                until = _when([after.year, after.month, after.day, *clock], zone)
+    if start is None:
         return None
-    length_s = until - start_at if until is not None and 0 < until - start_at <= DAY_S else None
-    return Named(start_at, found.get("camera"), length_s=length_s)
+    length_s = until.at - start.at if until is not None and 0 < until.at - start.at <= DAY_S else None
+    return Named(start.at, found.get("camera"), length_s=length_s, known_by=start.known_by)
 
 
 def _digits(text: str) -> list[int]:
@@ -145,13 +165,15 @@ def _digits(text: str) -> list[int]:
     return [int(text[:4]), *(int(text[at : at + 2]) for at in range(4, 14, 2))]
 
 
-def _when(parts: list[int], zone: tzinfo) -> float | None:
+def _when(parts: list[int], zone: tzinfo) -> _Moment | None:
     if not MINYEAR < parts[0] < MAXYEAR:  # by another clock it may be a year that can't be told
         return None
     try:
-        return datetime(*parts, tzinfo=zone).timestamp()  # type: ignore[arg-type,misc]
+        stamp = datetime(*parts, tzinfo=zone)  # type: ignore[arg-type,misc]
     except ValueError:
         return None  # digits that are no time
+    before, after = (stamp.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    return _Moment(stamp.timestamp(), NAME if before == after else TWICE if before > after else NEVER)
 
 
 _PLAIN = {"*": "[^/]*", "?": "[^/]", "%%": "%"}
@@ -198,8 +220,10 @@ class Pattern:
         found = match.groupdict()
         if "s" in found:
             return Named(float(found["s"]), found.get("camera"))
-        start_at = _when([int(found.get(name) or 0) for name in ("Y", "m", "d", "H", "M", "S")], zone)
-        return Named(start_at, found.get("camera"))
+        start = _when([int(found.get(name) or 0) for name in ("Y", "m", "d", "H", "M", "S")], zone)
+        if start is None:
+            return Named(None, found.get("camera"))
+        return Named(start.at, found.get("camera"), known_by=start.known_by)
 
 
 def _no_pattern(text: str, why: str) -> ConfigError:

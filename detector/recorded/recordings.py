@@ -23,9 +23,9 @@ UNDATED = "nothing"  # it isn't there
 class Piece:
     """One file: its camera, and when it begins, Unix seconds; `None`: where the file before it ends.
 
-    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`; `nothing` where the
-    file isn't there. `expected_at` is when it begins if the files before it are as long as they say. `named_s` is how
-    long it is by its name, `None` where that doesn't say.
+    `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`, and more where it is
+    hardly known; `nothing` where the file isn't there. `expected_at` is when it begins if the files before it are as
+    long as they say. `named_s` is how long it is by its name, `None` where that doesn't say.
     """
 
     path: Path
@@ -146,7 +146,7 @@ def _begin(path: Path, name: Named) -> tuple[float, str]:
     from detector.sources.recording import made_at, promised_s
 
     if name.start_at is not None:
-        return name.start_at, "name"
+        return name.start_at, name.known_by
     if (at := made_at(path)) is not None:
         return at, "container"
     try:  # its date is that of its last byte

@@ -11,6 +11,7 @@ from typing import Any
 
 from detector.config import EdgeConfig
 from detector.recorded.archive import NOT_VIDEO
+from detector.recorded.recorder_names import NEVER, TWICE
 from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import OVERLAP_S
 from detector.report.reach import reaches
@@ -36,6 +37,7 @@ def remarks(summary: Summary, config: EdgeConfig, config_path: Path, out: Path, 
     yield from _not_videos(summary)
     yield from _not_configured(summary, config_path)
     yield from _seen_once(summary, most)
+    yield from _put_back_or_forward(summary)
     yield from _dated_by_file(summary)
     yield from _vague(summary, most)
 
@@ -112,6 +114,19 @@ def _form_of(folders: Sequence[Path]) -> str:
     shared = os.path.commonpath(folders)
     parts = folders[-1].relative_to(shared).parts
     return "/".join([parts[0], *["*"] * len(parts)])
+
+
+def _put_back_or_forward(summary: Summary) -> Iterator[str]:
+    """Files whose names are times of an hour that a clock shows twice, or leaves out, as it is changed for summer."""
+    told = {
+        TWICE: "of an hour that comes twice, and the first is taken: replay those of the second by themselves",
+        NEVER: "of an hour that is left out, so the recorder's clock isn't put forward in summer: say so",
+    }
+    for known_by, words in told.items():
+        if files := [file["file"] for file in summary["recordings"] if file["start_known_by"] == known_by]:
+            number = "the name of one file" if len(files) == 1 else f"the names of {len(files)} files"
+            hint = "by --timezone, in which Etc/GMT-1 is UTC+1 all year"
+            yield f"{number}, such as {files[0]}: {words} {hint}"
 
 
 def _dated_by_file(summary: Summary) -> Iterator[str]:
