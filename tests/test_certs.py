@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pwd
 import shutil
@@ -20,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from detector.cli import main
-from detector.config import Broker, HubLink, load_edge, load_hub
+from detector.clock import iso
+from detector.config import Broker, Camera, EdgeConfig, HubLink, load_edge, load_either, load_hub
 from detector.credentials import certs
 from detector.credentials.authority import ends_at, load_certificate
 from detector.credentials.certs import (
@@ -36,6 +38,7 @@ from detector.credentials.certs import (
 from detector.edge.health import certificate_told
 from detector.errors import ConfigError, StoreError
 from detector.hub.lan import certificate
+from detector.tools import doctor
 from detector.values import DAY_S
 from tests.conftest import part_missing
 
@@ -307,11 +310,19 @@ def test_an_edge_tells_when_the_first_certificate_ends_that_it_needs(folder: Pat
     shutil.copy(certificate(tmp_path / "lan", [], NOON).authority, other)
     ends = {file: ends_at(file) for file in (own, authority, other)}
     assert ends[own] < ends[other] and ends[authority] != ends[other]
-    with_all = Broker(ca_file=authority, cert_file=own)
-    assert certificate_told(with_all, HubLink(ca_file=other)) == {"certificate_ends_at_unix": ends[own]}
+
+    def told(broker: Broker, hub: HubLink | None = None) -> dict[str, float]:
+        cameras = [Camera(name="gate", source="x.mp4")]
+        return certificate_told(
+            EdgeConfig(site="north", edge="box-1", cameras=cameras, broker=broker, hub=hub or HubLink())
+        )
+
+    assert told(Broker(ca_file=authority, cert_file=own), HubLink(ca_file=other)) == {
+        "certificate_ends_at_unix": ends[own]
+    }
     both = min(ends[authority], ends[other])
-    assert certificate_told(Broker(ca_file=authority), HubLink(ca_file=other)) == {"certificate_ends_at_unix": both}
-    assert certificate_told(Broker(ca_file=tmp_path / "none"), HubLink()) == certificate_told(Broker(), HubLink()) == {}
+    assert told(Broker(ca_file=authority), HubLink(ca_file=other)) == {"certificate_ends_at_unix": both}
+    assert told(Broker(ca_file=tmp_path / "none")) == told(Broker()) == {}
 
 
 def test_when_a_certificate_ends(folder: Path, tmp_path: Path) -> None:
@@ -341,6 +352,53 @@ def test_checking_a_configuration_tells_what_ends_soon(tmp_path: Path, capsys: p
     told = capsys.readouterr()
     assert told.out.endswith("hub.yaml: fine\n")
     assert [line.split(" ends")[0].rpartition("/")[2] for line in told.err.splitlines()] == ["server.crt", "client.crt"]
+
+
+def test_doctor_tells_which_certificates_end_soon_and_what_to_do(folder: Path) -> None:
+    files = "ca_file: {0}/ca.crt, cert_file: {0}/client.crt, key_file: {0}/client.key"
+    (folder / "hub.yaml").write_text(f"certs_dir: .\nbroker: {{{files.format('hub')}}}")
+    box = f"broker: {{{files.format('edges/north/box-1')}}}"
+    (folder / "box.yaml").write_text(f"site: north\nedge: box-1\ncameras: [{{name: c, source: x.mp4}}]\n{box}")
+
+    def told(file: str, at: float) -> list[tuple[str, str, str]]:
+        found = doctor.certificates(load_either(folder / file), at)
+        rows = [(one.state, f"{one.what} {one.told}", one.hint.split(" (")[0]) for one in found]
+        return [(state, words.replace(f"{folder}/", "").split(" ", 1)[1], hint) for state, words, hint in rows]
+
+    day = iso(ends_at(folder / "hub" / "client.crt"))[:10]
+    anew, join = f"run labelwatch certs {folder} again, then restart broker and hub", "let this box join its hub again"
+    again = "let it join again, where it is still in service"
+    assert told("hub.yaml", NOON) == [("fine", f"broker/server.crt ends first, on {day}", "")]
+    assert told("box.yaml", NOON) == [("fine", f"edges/north/box-1/client.crt ends first, on {day}", "")]
+    assert told("hub.yaml", SOON) == [
+        ("note", f"broker/server.crt ends on {day}, in 58 days", anew),
+        ("note", f"hub/client.crt ends on {day}, in 58 days", anew),
+        ("note", f"of box north/box-1 ends on {day}, in 58 days", again),
+    ]
+    assert told("box.yaml", SOON) == [("note", f"edges/north/box-1/client.crt ends on {day}, in 58 days", join)]
+    late = [(state, words) for state, words, _ in told("hub.yaml", NOON + 1200 * DAY_S)]
+    assert late == [
+        ("bad", f"broker/server.crt ended on {day}"),
+        ("bad", f"hub/client.crt ended on {day}"),
+        ("note", f"of box north/box-1 ended on {day}"),
+    ]
+    # What doctor says helps, and who was shut out is missed by nobody.
+    revoke_named(folder, ["north/box-1"], "en")
+    make_certificates(folder, [], [], SOON)
+    assert [state for state, *_ in told("hub.yaml", SOON)] == ["fine"]
+    (folder / "hub" / "client.crt").unlink()
+    assert [state for state, *_ in told("hub.yaml", SOON)] == ["bad", "fine"]
+
+
+def test_doctor_looks_at_the_certificates_and_the_disk_of_a_configuration(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "hub.yaml").write_text("certs_dir: .\ndata_dir: none/yet")
+    (folder / "broker" / "server.crt").write_text("nonsense")
+    assert main(["doctor", "--json", "--config", str(folder / "hub.yaml")]) == 1
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
+    assert found[f"certificate {folder / 'broker' / 'server.crt'}"]["state"] == "bad"
+    assert str(folder) in found["disk"]["told"]
 
 
 def test_the_command_tells_what_to_write_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

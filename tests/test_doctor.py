@@ -301,7 +301,7 @@ def test_wrong_geometry_is_told(
     assert len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("option", [("--config", "gone.yaml"), ("--height", "3"), ("--focal", "4")])
+@pytest.mark.parametrize("option", [("--height", "3"), ("--focal", "4")])
 def test_what_belongs_to_a_camera_is_refused_without_one(
     option: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -219,14 +219,7 @@ def _ending(path: Path, config: EdgeConfig | None) -> list[str]:
     from detector.config import load_hub
     from detector.credentials.certs import notices
 
-    files = []
-    if config is None:
-        hub = load_hub(path)
-        broker = hub.broker
-        files += [hub.certs_dir / "broker" / "server.crt"] if hub.certs_dir else []
-    else:
-        broker = config.broker
-    files += [file for file in (broker.cert_file, broker.ca_file) if file]
+    files = (config or load_hub(path)).certificates
     return [f"{line}\n" for line in notices(files, time.time(), spoken())]
 
 

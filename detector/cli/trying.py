@@ -42,11 +42,16 @@ def add_verbs(verb: Verb) -> None:
     doctor = verb("doctor", run_doctor, "what this machine can do; with --camera, how far a camera sees")
     doctor.add_argument("--json", action="store_true", help="findings as JSON")
     doctor.add_argument(
-        "--data", type=Path, default=Path(), metavar="FOLDER", help="whose disk is looked at (the current one)"
+        "--data", type=Path, metavar="FOLDER", help="whose disk is looked at (that of --config, or the current one)"
     )
     doctor.add_argument("--camera", metavar="SOURCE", help="picture, video, rtsp://…, or a camera of --config")
     doctor.add_argument(
-        "--config", **{**EDGE_CONFIG, "help": "configuration with that camera, its mounting, and the model"}
+        "--config",
+        **{
+            **EDGE_CONFIG,
+            "help": "configuration with that camera, its mounting, and the model; without --camera, of a box or a hub: "
+            "its certificates and disk are looked at",
+        },
     )
     doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")
     doctor.add_argument("--tilt", type=float, metavar="DEG", help="of the optical axis below the horizontal")
@@ -97,15 +102,17 @@ def run_bench(options: argparse.Namespace) -> int:
 
 def run_doctor(options: argparse.Namespace) -> int:
     """`labelwatch doctor`."""
+    from detector.config import load_either
     from detector.tools.doctor import BAD, examine
 
     if options.camera is not None:
         return _doctor_camera(options)
-    of_camera = ("config", "height", "tilt", "fov", "focal", "sensor", "language")
+    of_camera = ("height", "tilt", "fov", "focal", "sensor", "language")
     if given := [name for name in of_camera if getattr(options, name) is not None]:
         raise ConfigError([Problem("doctor", f"--{given[0]}", "belongs to --camera, which isn't given")])
+    config = load_either(options.config) if options.config is not None else None
     findings = []
-    for finding in examine(options.data):
+    for finding in examine(options.data or (config.data_dir if config else Path()), config):
         findings.append(finding)
         if not options.json:
             print(finding)

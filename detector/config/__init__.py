@@ -22,7 +22,7 @@ from detector.config.hub import (
     RetentionConfig,
 )
 from detector.config.named_secrets import secret
-from detector.config.reading import load_edge, load_hub
+from detector.config.reading import load_edge, load_either, load_hub
 from detector.config.rules import BlindEdgeRule, LingeringRule, OrientationRule, PhotoRule, Rules, SweepRule, TamperRule
 from detector.config.settings import Settings, Share
 from detector.config.working_time import DAYS, Calendar, Day, Shift, TimeOfDay
@@ -75,6 +75,7 @@ __all__ = [
     "check_file",
     "check_hub",
     "load_edge",
+    "load_either",
     "load_hub",
     "secret",
     "zones_as_yaml",

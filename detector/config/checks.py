@@ -10,8 +10,7 @@ from pathlib import Path
 from detector.config.connections import Broker
 from detector.config.edge import EdgeConfig
 from detector.config.hub import HubConfig
-from detector.config.reading import load_edge, load_hub
-from detector.config.yaml_tree import read_tree
+from detector.config.reading import load_either
 from detector.errors import ConfigError, MissingPart, Problem
 from detector.machine.resources import resource
 
@@ -22,16 +21,15 @@ Named = tuple[str, str | None, Path | None]  # a secret's key, and where it is t
 
 
 def check_file(path: Path) -> list[Problem]:
-    """Every problem of a configuration file, edge or hub (it is an edge's when it names cameras, a site or an edge)."""
+    """Every problem of a configuration file, edge or hub."""
     try:
-        tree = read_tree(path)
-        if {"cameras", "site", "edge"} & tree.keys():
-            edge = load_edge(path)
-            told = check_edge(edge, path) + check_data_dir(edge.data_dir, path)
-            return told + _for_people(path, list(_secrets_of_edge(edge)), _files_of_edge(edge))
-        hub = load_hub(path)
-        told = check_hub(hub, path) + check_data_dir(hub.data_dir, path)
-        return told + _for_people(path, list(_secrets_of_hub(hub)), _files_of_hub(hub))
+        config = load_either(path)
+        told = check_data_dir(config.data_dir, path)
+        if isinstance(config, EdgeConfig):
+            told = check_edge(config, path) + told
+            return told + _for_people(path, list(_secrets_of_edge(config)), _files_of_edge(config))
+        told = check_hub(config, path) + told
+        return told + _for_people(path, list(_secrets_of_hub(config)), _files_of_hub(config))
     except ConfigError as error:
         return error.problems
 

@@ -118,6 +118,11 @@ class EdgeConfig(Settings):
     buffers: Buffers = Buffers()
 
     @property
+    def certificates(self) -> list[Path]:
+        """Files of certificates by which broker and hub are reached."""
+        return [file for file in (self.broker.cert_file, self.broker.ca_file, self.hub.ca_file) if file]
+
+    @property
     def unused_certificate(self) -> Path | None:
         """The broker's certificate that joining has brought, where nothing here says that it is to be shown."""
         shows = self.broker.cert_file or self.broker.username

@@ -116,6 +116,14 @@ class HubConfig(Settings):
     )
     integrations: IntegrationsConfig = IntegrationsConfig()
 
+    @property
+    def certificates(self) -> list[Path]:
+        """Files of certificates by which brokers are reached; with `certs_dir` also that which ours shows."""
+        files = [self.certs_dir / "broker" / "server.crt"] if self.certs_dir else []
+        for broker in filter(None, (self.broker, self.integrations.broker)):
+            files += [file for file in (broker.cert_file, broker.ca_file) if file]
+        return list(dict.fromkeys(files))
+
     @field_validator("database")
     @classmethod
     def _an_address_without_a_password(cls, url: str | None) -> str | None:

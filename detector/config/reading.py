@@ -76,6 +76,15 @@ def load_hub(path: Path) -> HubConfig:
     return config.model_copy(update=update)
 
 
+def load_either(path: Path) -> EdgeConfig | HubConfig:
+    """Read a configuration, an edge's where it names cameras, a site or an edge, else a hub's.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    return load_edge(path) if {"cameras", "site", "edge"} & read_tree(path).keys() else load_hub(path)
+
+
 def _same_login(path: Path, config: HubConfig) -> Problem | None:
     """Where other systems would be told by the login that alerts come in by: brokers that know a client by its user,
     as the one we ship does, would take the two connections for one, and cut off each by the other."""

@@ -5,7 +5,8 @@ Keys are EC P-256, PEM, mode 0600. A pair of files is written key first, and eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from detector.errors import StoreError
 from detector.machine.whole_files import write_whole
+
+logger = logging.getLogger(__name__)
 
 Names = Sequence[x509.GeneralName]
 Use = x509.ObjectIdentifier
@@ -134,6 +137,17 @@ def ends_at(file: Path) -> float:
         raise StoreError(f"the certificate {file} can't be read: {error.strerror}") from error
     except ValueError as error:
         raise StoreError(f"{file} holds no certificate") from error
+
+
+def first_end(files: Iterable[Path]) -> float | None:
+    """When the first of some certificates ends, Unix seconds; what can't be read is left to the log."""
+    ends = []
+    for file in files:
+        try:
+            ends.append(ends_at(file))
+        except StoreError as error:
+            logger.warning("%s", error)
+    return min(ends, default=None)
 
 
 def load_pair(folder: Path, name: str) -> Pair | None:

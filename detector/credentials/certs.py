@@ -185,9 +185,7 @@ def make_certificates(
         report.aside = _write_broker(folder)
         _give_to_hub(folder)
         report.ending = [
-            (name, iso(held.not_valid_after_utc.timestamp())[:10])
-            for name, held in _newest(folder).items()
-            if held.not_valid_after_utc - at <= renew and "/" in name
+            (name, iso(end)[:10]) for name, end in _boxes_end_at(folder).items() if end - now <= renew_days * DAY_S
         ]
     return report
 
@@ -269,6 +267,16 @@ def authority_pem(folder: Path) -> str:
     """
     with _named_errors(folder):
         return certificate_pem(load_certificate(folder / "authority" / "ca.crt")).decode()
+
+
+def boxes_end_at(folder: Path) -> dict[str, float]:
+    """When the newest certificate of each box, SITE/EDGE, that isn't shut out ends, Unix seconds.
+
+    Raises:
+        StoreError: The folder can't be read.
+    """
+    with _named_errors(folder):
+        return _boxes_end_at(folder)
 
 
 def notices(files: Iterable[Path], now: float, language: str) -> list[str]:
@@ -421,11 +429,10 @@ def _issued(folder: Path) -> Iterator[x509.Certificate]:
         yield load_certificate(file)
 
 
-def _newest(folder: Path) -> dict[str, x509.Certificate]:
-    """The newest certificate of every name that is not revoked."""
+def _boxes_end_at(folder: Path) -> dict[str, float]:
     revoked = _revoked(folder)
-    held = [one for one in _issued(folder) if one.serial_number not in revoked]
-    return {_name(one): one for one in sorted(held, key=lambda one: one.not_valid_after_utc)}
+    held = [(one.not_valid_after_utc, _name(one)) for one in _issued(folder) if one.serial_number not in revoked]
+    return {name: end.timestamp() for end, name in sorted(held) if "/" in name}
 
 
 def _name(held: x509.Certificate) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 from detector import wire
 from detector.clock import kernel_clock
-from detector.config import Broker, EdgeConfig, HubLink
-from detector.credentials.authority import ends_at
+from detector.config import EdgeConfig
+from detector.credentials.authority import first_end
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.delivery import Delivery
 from detector.edge.zoned import dumped
@@ -44,7 +44,7 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
         **uploads,
         **delivery.trust.health(),
         **what_runs(config),
-        **certificate_told(config.broker, config.hub),
+        **certificate_told(config),
     }
     return {**told, "clock": _clock_told(), **_box_told(config)}
 
@@ -141,15 +141,10 @@ def what_runs(config: EdgeConfig) -> dict[str, str | None]:
     }
 
 
-def certificate_told(broker: Broker, hub: HubLink) -> dict[str, float]:
+def certificate_told(config: EdgeConfig) -> dict[str, float]:
     """When an edge reaches broker or hub no more, since a certificate of its own, or of who vouches for them, ends."""
-    ends = []
-    for file in filter(None, (broker.cert_file, broker.ca_file, hub.ca_file)):
-        try:
-            ends.append(ends_at(file))
-        except StoreError as error:
-            logger.warning("%s", error)
-    return {"certificate_ends_at_unix": min(ends)} if ends else {}
+    ends_at = first_end(config.certificates)
+    return {} if ends_at is None else {"certificate_ends_at_unix": ends_at}
 
 
 def _clock_told() -> dict[str, Any] | None:

@@ -177,8 +177,9 @@ def assemble(
 
     key = load_key(config.data_dir / HUB_KEY, "the hub's key")
     watchman = Watchman(
-        alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged, wire.public_key_text(key)
-    )
+        alarms, store, keys, health, config.alarms, clock, reserve, sender.poke, damaged, wire.public_key_text(key),
+        config.certificates,
+    )  # fmt: skip
     kept = Retention(store.database, folder, config.retention, audit, waiting=clips.waiting)
     return Parts(
         config, store, gate, audit, Anchors(audit, config.data_dir, clock), clips, live, clock,

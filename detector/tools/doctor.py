@@ -20,14 +20,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import ConfigError, LabelwatchError, MissingPart, NotThere, Problem, SourceUnavailable
+from detector.clock import iso
+from detector.errors import (
+    ConfigError,
+    LabelwatchError,
+    MissingPart,
+    NotThere,
+    Problem,
+    SourceUnavailable,
+    StoreError,
+)
 from detector.machine.resources import resource
 from detector.mqtt.broker import find_mosquitto
 from detector.sources.confined import LANDLOCK_PORTS, landlock_version
-from detector.values import LABELS
+from detector.values import DAY_S, LABELS
 
 if TYPE_CHECKING:
-    from detector.config import Camera, EdgeConfig
+    from detector.config import Camera, EdgeConfig, HubConfig
     from detector.inference.detector import SceneDetector
 
 logger = logging.getLogger(__name__)
@@ -60,11 +69,12 @@ class Finding:
         return asdict(self)
 
 
-def examine(data_dir: Path) -> Iterator[Finding]:
+def examine(data_dir: Path, config: EdgeConfig | HubConfig | None = None) -> Iterator[Finding]:
     """Every finding, in the order in which a missing one would stop the next.
 
     Args:
         data_dir: Whose disk is looked at.
+        config: Whose certificates are looked at.
     """
     for look in (python, processor, opencv, video, runtimes):
         yield look()
@@ -75,6 +85,8 @@ def examine(data_dir: Path) -> Iterator[Finding]:
     yield chinese_font()
     yield disk(data_dir)
     yield clock()
+    if config is not None:
+        yield from certificates(config, time.time())
 
 
 def python() -> Finding:
@@ -247,6 +259,43 @@ def disk(data_dir: Path, free_bytes: Callable[[Path], int] = lambda path: shutil
     if free < NO_DISK:
         return Finding("disk", BAD, told, "clips and alerts need room: free some, or set data_dir elsewhere")
     return Finding("disk", NOTE if free < LITTLE_DISK else FINE, told, "little for clips" if free < LITTLE_DISK else "")
+
+
+def certificates(config: EdgeConfig | HubConfig, now: float) -> Iterator[Finding]:
+    """Certificates that a configuration names, and at a hub those of its boxes: which end soon, and what to do.
+
+    Args:
+        config: Of an edge box or a hub.
+        now: Unix seconds.
+    """
+    from detector.config import HubConfig
+    from detector.credentials.authority import ends_at
+    from detector.credentials.certs import RENEW_DAYS, boxes_end_at
+
+    folder = config.certs_dir if isinstance(config, HubConfig) else None
+    hint = "let this box join its hub again (labelwatch join), or bring it the files of labelwatch certs --edge"
+    if isinstance(config, HubConfig):
+        hint = f"run labelwatch certs {folder or 'FOLDER'} again, then restart broker and hub"
+    ends = []
+    for file in config.certificates:
+        try:
+            ends.append((ends_at(file), str(file), BAD, hint))
+        except StoreError as error:
+            yield Finding(f"certificate {file}", BAD, str(error), hint)
+    if folder is not None:
+        again = "let it join again, where it is still in service"
+        try:
+            ends += [(at, f"of box {name}", NOTE, again) for name, at in boxes_end_at(folder).items()]
+        except StoreError as error:
+            yield Finding("certificates", NOTE, f"those of boxes can't be told: {error}", "ask as the hub's user")
+    for n, (at, which, over, remedy) in enumerate(sorted(ends)):
+        day, left_days = iso(at)[:10], (at - now) / DAY_S
+        if left_days <= 0:
+            yield Finding(f"certificate {which}", over, f"ended on {day}", remedy)
+        elif left_days <= RENEW_DAYS:
+            yield Finding(f"certificate {which}", NOTE, f"ends on {day}, in {int(left_days)} days", remedy)
+        elif n == 0:
+            yield Finding("certificates", FINE, f"{which} ends first, on {day}")
 
 
 def clock(state: Callable[[], int | None] | None = None) -> Finding:

@@ -126,6 +126,11 @@ def test_what_is_wrong_with_an_edge(changes: dict[str, Any], kinds: list[str]) -
     assert wrong(edge(**changes)) == kinds
 
 
+@pytest.mark.parametrize(("days", "kinds"), [(61, []), (59, ["hub_certificate"]), (-1, ["hub_certificate"])])
+def test_the_hub_tells_when_a_certificate_of_its_own_or_its_brokers_ends(days: float, kinds: list[str]) -> None:
+    assert wrong(certificate_ends_at=NOON + days * 86400) == kinds
+
+
 @pytest.mark.parametrize(
     ("way", "words"),
     [

@@ -51,6 +51,9 @@ ZH: dict[str, str] = {
     "如果监控中心重装过，请让它重新加入。",
     "alarm_certificate": "边缘设备 {name} 的证书（或它信任的 CA）{to} 到期",
     "alarm_do_certificate": "到期后它连不上消息服务器或监控中心。请在那之前让它重新加入，或换上新的 CA 文件。",
+    "alarm_hub_certificate": "监控中心或消息服务器的证书（或 CA）{to} 到期",
+    "alarm_do_hub_certificate": "到期后告警再也进不来。请在那之前再运行一次 labelwatch certs，"
+    "然后重启消息服务器和监控中心；是哪一张，labelwatch doctor --config hub.yaml 会说。",
     "alarm_overload": "边缘设备 {name} 忙不过来：{of} 路摄像机中有 {n} 路看得太少",
     "alarm_do_overload": "有人的画面会优先看，但动作可能漏看。请减少它的路数、改用子码流，或换更强的设备。",
     "alarm_safe_mode": "边缘设备 {name} 的配置文件有误，正按旧配置继续监控",
@@ -150,6 +153,9 @@ EN: dict[str, str] = {
     "alarm_certificate": "A certificate of edge box {name}, or of an authority that it trusts, ends on {to}",
     "alarm_do_certificate": "After that it reaches the broker or the hub no more. Let the box join again before, or "
     "give it the authority's new file.",
+    "alarm_hub_certificate": "A certificate of this hub, of its broker or of their authority ends on {to}",
+    "alarm_do_hub_certificate": "After that no alert comes in. Run labelwatch certs again before, then restart broker "
+    "and hub; labelwatch doctor --config hub.yaml says which it is.",
     "alarm_overload": "Edge box {name} is overloaded: {n} of {of} cameras is looked at too seldom|"
     "Edge box {name} is overloaded: {n} of {of} cameras are looked at too seldom",
     "alarm_do_overload": "Cameras with people come first, but acts may be missed. Give it fewer cameras, have it use "

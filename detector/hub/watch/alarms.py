@@ -75,6 +75,7 @@ KINDS: Mapping[str, Kind] = {
     "hub_store": Kind("critical", is_loss=True),
     "hub_store_damaged": Kind("critical", calm_s=0.0),
     "hub_disk": Kind("critical", after_s=60.0),
+    "hub_certificate": Kind(),
     "broker_lost": Kind("critical", after_s=60.0),
 }
 

@@ -43,6 +43,7 @@ class HubNow:
         reserve_bytes: Below so much free on the disk footage goes early.
         damage: What is wrong with the database; empty where nothing is known to be.
         key: The hub's public key, base64.
+        certificate_ends_at: When the first certificate ends that it, or the broker that it serves, needs.
     """
 
     state: HubState
@@ -51,6 +52,7 @@ class HubNow:
     reserve_bytes: int = 0
     damage: str = ""
     key: str = ""
+    certificate_ends_at: float | None = None
 
 
 def signs(
@@ -74,7 +76,7 @@ def signs(
         floods: How many critical incidents boxes in service told within the hour.
     """
     edges = list(edges)
-    found = list(_of_hub(hub, config, standing))
+    found = list(_of_hub(hub, config, now, standing))
     cameras = camera_states(edges, now, EVERYWHERE)
     for edge in edges:
         if hub.listening_since is not None and (silent := _silence(edge, hub.listening_since, config, now)):
@@ -94,7 +96,7 @@ def is_fresh(edge: Edge, now: float) -> bool:
     return edge.state != "offline" and edge.health_at is not None and now - edge.health_at <= QUIET_S
 
 
-def _of_hub(hub: HubNow, config: AlarmsConfig, standing: Collection[Place]) -> Iterator[Sign]:
+def _of_hub(hub: HubNow, config: AlarmsConfig, now: float, standing: Collection[Place]) -> Iterator[Sign]:
     if hub.broker_lost_since is not None:
         yield Sign("broker_lost", since=hub.broker_lost_since)
     if hub.damage:
@@ -102,6 +104,8 @@ def _of_hub(hub: HubNow, config: AlarmsConfig, standing: Collection[Place]) -> I
     least = max(config.disk_percent / 100 * hub.state.disk_total, hub.reserve_bytes / 2)
     if hub.state.disk_free < least * _more("hub_disk", "", "", standing):
         yield Sign("hub_disk", facts=_disk(hub.state.disk_free, hub.state.disk_total))
+    if hub.certificate_ends_at is not None and hub.certificate_ends_at - now < CERTIFICATE_S:
+        yield Sign("hub_certificate", facts={"to": hub.certificate_ends_at})
 
 
 def _silence(edge: Edge, listening_since: float, config: AlarmsConfig, now: float) -> Sign | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from detector.clock import Clock, Correction, SystemClock
 from detector.config import AlarmsConfig
+from detector.credentials.authority import first_end
 from detector.hub.background import Background, attempt
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.store import Store
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = 10.0
 CHECK_EVERY_S = DAY_S  # the whole database is read that often
 FIRST_CHECK_S = 600.0
+CERTIFICATES_EVERY_S = 3600.0
 
 
 class Watchman:
@@ -39,6 +42,7 @@ class Watchman:
         poke: Called when alarms were opened or closed.
         damaged: Told what is damaged in the database.
         key: The hub's public key, base64.
+        certificates: Files of those that the hub, or its broker, needs.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Watchman:
         poke: Callable[[], None] = lambda: None,
         damaged: Callable[[str], None] = lambda _what: None,
         key: str = "",
+        certificates: Sequence[Path] = (),
     ) -> None:
         self._alarms = alarms
         self._store = store
@@ -64,6 +69,8 @@ class Watchman:
         self._poke = poke
         self._damaged = damaged
         self._key = key
+        self._certificates = certificates
+        self._first_end: tuple[float, float | None] | None = None  # when looked, and what was found
         self._floods = Floods(store.database)
         self._correction = Correction(clock)
         self._put_back_told = False
@@ -130,7 +137,7 @@ class Watchman:
         standing = {alarm.place for alarm in self._alarms.open()}
         hub = HubNow(
             self._health.hub(), self._health.listening_since, self._health.broker_lost_since, self._reserve_bytes,
-            self._store.database.damage, self._key,
+            self._store.database.damage, self._key, self._certificate_ends_at(now),
         )  # fmt: skip
         floods = self._keys.in_service(self._floods.count(now))
         found = signs(edges, hub, self._config, now, standing, self._keys.knocks.all(), floods)
@@ -147,6 +154,12 @@ class Watchman:
 
         if self._alarms.judge(found, now, is_unseen):
             self._poke()
+
+    def _certificate_ends_at(self, now: float) -> float | None:
+        """When the first certificate ends; files are read now and then only."""
+        if self._first_end is None or now - self._first_end[0] >= CERTIFICATES_EVERY_S:
+            self._first_end = now, first_end(self._certificates)
+        return self._first_end[1]
 
 
 def absence(down_from: float, back_at: float) -> Sign:
