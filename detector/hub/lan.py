@@ -84,18 +84,10 @@ def certificate(folder: Path, addresses: Sequence[Address], now: float) -> Certi
         StoreError: The folder can't be written, or what lies in it can't be read.
     """
     at = datetime.fromtimestamp(now, UTC)
-    host = socket.gethostname().lower().strip(".") or "labelwatch"
-    wanted = dict.fromkeys([host, f"{host.partition('.')[0]}.local", "localhost"])
-    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in wanted]
-    loopback = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
-    alternatives += [x509.IPAddress(address) for address in dict.fromkeys((*addresses, *loopback)) if is_local(address)]
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        signer = _authority(folder, host, at)
-        held = load_pair(folder, "server")
-        if held is None or not fits(held.certificate, signer.certificate, at, RENEW, alternatives):
-            made = issued(signer, host[:64], ExtendedKeyUsageOID.SERVER_AUTH, at, LIFE, alternatives)
-            write_pair(folder, "server", made)
+        signer = _authority(folder, _host(), at)
+        _have(folder, signer, addresses, at)
     except OSError as error:
         raise StoreError(f"no certificate can be kept in {folder}: {error.strerror}") from error
     except ValueError as error:
@@ -103,6 +95,38 @@ def certificate(folder: Path, addresses: Sequence[Address], now: float) -> Certi
         raise StoreError(f"a certificate or key in {folder} can't be read ({error}): {hint}") from error
     print_ = signer.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
     return Certificate(folder / "server.crt", folder / "server.key", folder / "ca.crt", print_)
+
+
+def renew(held: Certificate, addresses: Sequence[Address], now: float) -> bool:
+    """Make the certificate of a server that runs anew where it ends soon, or lacks an address; whether that was so.
+
+    The authority stays until the hub starts again: people were shown it.
+
+    Raises:
+        OSError: A file can't be read or written.
+        ValueError: A file holds something else.
+    """
+    folder = held.chain.parent
+    signer = load_pair(folder, "ca")
+    return signer is not None and _have(folder, signer, addresses, datetime.fromtimestamp(now, UTC))
+
+
+def _have(folder: Path, signer: Pair, addresses: Sequence[Address], at: datetime) -> bool:
+    """Have a certificate of the server; whether it was made anew."""
+    host = _host()
+    wanted = dict.fromkeys([host, f"{host.partition('.')[0]}.local", "localhost"])
+    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in wanted]
+    loopback = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
+    alternatives += [x509.IPAddress(address) for address in dict.fromkeys((*addresses, *loopback)) if is_local(address)]
+    held = load_pair(folder, "server")
+    if held and fits(held.certificate, signer.certificate, at, RENEW, alternatives):
+        return False
+    write_pair(folder, "server", issued(signer, host[:64], ExtendedKeyUsageOID.SERVER_AUTH, at, LIFE, alternatives))
+    return True
+
+
+def _host() -> str:
+    return socket.gethostname().lower().strip(".") or "labelwatch"
 
 
 def _authority(folder: Path, host: str, at: datetime) -> Pair:

@@ -36,7 +36,7 @@ from detector.hub.edges.heard import Heard
 from detector.hub.edges.ingest import Ingest
 from detector.hub.edges.views import Views
 from detector.hub.events import Live
-from detector.hub.lan import certificate, local_addresses
+from detector.hub.lan import certificate, local_addresses, renew
 from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import LONGEST_FORM, STATIC
@@ -152,7 +152,7 @@ class Hub:
             parts.alarms.note(loss, self._clock.now())
         janitor = Janitor(
             parts.retention, self._clock, self.live.poke,
-            parts.censuses.prune, parts.pictures.prune, parts.clips.tidy,
+            parts.censuses.prune, parts.pictures.prune, parts.clips.tidy, self._renew,
         )  # fmt: skip
         views = Views(parts.zones, parts.pictures, parts.censuses, parts.keys)
         self._ingest = Ingest(
@@ -227,6 +227,13 @@ class Hub:
     def _take_new_key(self, topic: str, payload: bytes, at: float) -> None:
         if self._parts.rotations.word(topic, payload, at):
             self._ingest.tell_commands()
+
+    def _renew(self, now: float) -> None:
+        """Show a newer certificate to who connects from now on, as ours ends while the hub runs."""
+        if self.certificate and self._server.started and renew(self.certificate, local_addresses(), now):
+            shown = self._server.config.ssl
+            if shown is not None:
+                shown.load_cert_chain(self.certificate.chain, self.certificate.key)
 
     def _arrived(self) -> None:
         self.live.poke()

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from sqlalchemy import select
 
 from detector.clock import SystemClock
 from detector.config import AlarmsConfig
+from detector.credentials.certs import LIFE, make_certificates
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.knocks import OTHER, Knock
 from detector.hub.storage.rights import Role, Scope
@@ -129,6 +131,19 @@ def test_what_is_wrong_with_an_edge(changes: dict[str, Any], kinds: list[str]) -
 @pytest.mark.parametrize(("days", "kinds"), [(61, []), (59, ["hub_certificate"]), (-1, ["hub_certificate"])])
 def test_the_hub_tells_when_a_certificate_of_its_own_or_its_brokers_ends(days: float, kinds: list[str]) -> None:
     assert wrong(certificate_ends_at=NOON + days * 86400) == kinds
+
+
+def test_a_hub_whose_brokers_certificate_ends_says_so_on_every_page_until_it_is_made_anew(tmp_path: Path) -> None:
+    made_at = NOON - LIFE.total_seconds() + 30 * 86400
+    make_certificates(tmp_path / "certs", ["broker.lan"], [], made_at)
+    site = Site(tmp_path, certs_dir=tmp_path / "certs")
+    site.parts.watchman.look_round()
+    page = site.client.get("/").text
+    assert "证书（或 CA）11-30" in page and "labelwatch certs" in page
+    make_certificates(tmp_path / "certs", ["broker.lan"], [], NOON)
+    site.clock.at += 3600
+    site.parts.watchman.look_round()
+    assert "证书" not in site.client.get("/").text
 
 
 @pytest.mark.parametrize(

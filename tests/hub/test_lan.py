@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -26,7 +27,8 @@ from detector.hub import lan
 from detector.hub.lan import certificate
 from detector.hub.server import Hub
 from detector.values import DAY_S
-from tests.hub.conftest import NOON, make_hub
+from tests.builders import SteppedClock
+from tests.hub.conftest import CHEAP, NOON, make_hub
 from tests.hub.test_server import REPOSITORY, free_port
 
 HOME = [ipaddress.ip_address("192.168.1.20")]
@@ -86,6 +88,25 @@ def test_a_certificate_is_kept_until_it_no_longer_fits(tmp_path: Path) -> None:
     valid_until = x509.load_pem_x509_certificate(late.chain.read_bytes()).not_valid_after_utc
     assert valid_until > datetime.fromtimestamp(NOON + 380 * DAY_S, UTC) + timedelta(days=300)
     assert late.fingerprint == first.fingerprint
+
+
+def test_a_hub_that_runs_for_a_year_shows_a_newer_certificate_before_its_own_ends(tmp_path: Path) -> None:
+    clock = SteppedClock(NOON)
+    config = HubConfig(data_dir=tmp_path, broker=Broker(port=free_port()))
+    hub = Hub(config, port=0, lan=True, clock=clock, hasher=CHEAP)
+    hub.start()
+    try:
+        place = ("127.0.0.1", urlsplit(hub.url).port or 0)
+        shown = []
+        for days in (0, 360, 8):  # of 397
+            clock.at += days * DAY_S
+            hub._renew(clock.at)
+            shown.append(x509.load_pem_x509_certificate(ssl.get_server_certificate(place).encode()))
+        assert shown[0] == shown[1]
+        assert shown[2].not_valid_after_utc > datetime.fromtimestamp(clock.at, UTC) + timedelta(days=390)
+        assert shown[2].issuer == shown[0].issuer
+    finally:
+        hub.stop()
 
 
 def test_an_authority_that_runs_out_is_made_anew_before_it_does(tmp_path: Path) -> None:
