@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -227,6 +230,13 @@ def test_cameras_and_figures_are_told(owner: Program, town: Site) -> None:
     assert len(days) == 28 and days[-1] == {
         "day": "2026-11-01", "alerts": 3, "digest": 0, "labels_low": 9, "labels_high": 18,
     }  # fmt: skip
+
+
+def test_figures_are_of_four_weeks_after_clocks_were_put_forward_too(tmp_path: Path) -> None:
+    site = Site(tmp_path, timezone="Europe/Berlin")
+    site.clock.at = datetime(2026, 4, 10, 0, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    days = [day["day"] for day in site.somebody(Role.OWNER).get("/api/stats").json()["days"]]
+    assert (len(days), days[0], days[-1]) == (28, "2026-03-14", "2026-04-10")
 
 
 def test_figures_end_before_until_as_incidents_do(owner: Program, town: Site) -> None:

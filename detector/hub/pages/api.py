@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -379,7 +379,7 @@ def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
     """Alerts and labels exposed day by day; the last four weeks where nothing is said."""
     end = min(_unix(until) or view.now, view.now)
     start = _unix(since)
-    start = end - 27 * DAY_S if start is None else start
+    start = view.span_of(view.local(end).date() - timedelta(days=27))[0] if start is None else start
     if start > end or end - start > MOST_DAYS * DAY_S:
         raise HTTPException(422, f"since must lie before until, by {MOST_DAYS} days at most")
     days: list[DayTold] = []
