@@ -61,6 +61,21 @@ def page(out: Path, told: dict[str, Any], incidents: list[dict[str, Any]], censu
     return write_report(out, told, incidents, CONFIG, census or {}).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("begins", "lasts_s", "words"),
+    [
+        ("2026-12-31T23:59:50+08:00", 5, "2026-12-31 23:59:50 – 23:59:55"),
+        ("2026-12-31T23:59:50+08:00", 20, "2026-12-31 23:59:50 – 2027-01-01 00:00:10"),
+        ("2026-11-01T12:00:00+08:00", 86400, "2026-11-01 12:00:00 – 2026-11-02 12:00:00"),
+    ],
+)
+def test_the_day_on_which_an_incident_ended_is_told_where_it_is_another(
+    begins: str, lasts_s: float, words: str, tmp_path: Path
+) -> None:
+    ended_at = iso(unix(begins) + lasts_s)
+    assert f"<td>{words}</td>" in page(tmp_path, summary(), [incident(unix(begins), ended_at=ended_at)])
+
+
 def test_labels_are_summed_by_day_zone_and_person_of_a_shift() -> None:
     found = [
         incident(NOON),

@@ -200,8 +200,13 @@ def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -
         "sentence_words": _both(lambda language: sentence(incident, language)),
         "exposed": count_range(exposed["low"], exposed["high"]) if exposed["high"] else "",
         "photos": photos_counted(incident),
-        "from_until": f"{local(incident['started_at'])} – {local(incident['ended_at'])[11:]}",
+        "from_until": _from_until(local(incident["started_at"]), local(incident["ended_at"])),
     }
+
+
+def _from_until(begins: str, ends: str) -> str:
+    """From when to when, with the day of the end where that is another: `2026-11-01 09:26:13 – 09:27:00`."""
+    return f"{begins} – {ends[11:] if ends[:10] == begins[:10] else ends}"
 
 
 def _both(words: Callable[[str], str]) -> Markup:
