@@ -35,7 +35,7 @@ def contradictions(config: EdgeConfig, path: Path, on: date) -> list[Problem]:
     Args:
         config: An edge configuration that was read without error.
         path: Its file, for the messages.
-        on: The day from which on it is to hold.
+        on: The day from which on it is to hold; that of a shift past midnight is the one on which it began.
     """
     problems = [Problem(str(path), *found[:3]) for found in (*_in_calendar(config), *_in_rules(config))]
     for c, camera in enumerate(config.cameras):

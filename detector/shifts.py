@@ -53,6 +53,11 @@ class Shifts:
                     return OnDuty(shift.name, began)
         return None
 
+    def day(self, at: float) -> date:
+        """The day that Unix seconds `at` count to: on which the shift that is on began, or today."""
+        duty = self.at(at)
+        return duty.day if duty else self.local(at).date()
+
     def working(self, at: float) -> bool:
         """Whether it is working time; where no shifts are given, always but on closed days."""
         if not self._calendar.shifts:

@@ -351,6 +351,22 @@ def test_a_time_without_a_zone_is_the_sites_own(tmp_path: Path, capsys: pytest.C
         assert "Wed 2026-11-25 22:30: shift night" in capsys.readouterr().out
 
 
+def test_a_time_that_comes_twice_is_explained_with_its_zone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, timezone="America/New_York")
+    for when, zone_name in (("T01:30", "EDT"), ("T01:30-05:00", "EST")):
+        assert main(["check", str(path), "--explain", "--at", f"2026-11-01{when}", "--language", "en"]) == 0
+        assert f"Sun 2026-11-01 01:30 {zone_name}: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("when", "code"), [("2026-12-31T23:00", 0), ("2027-01-01T01:30", 0), ("2027-01-01T02:00", 2)])
+def test_an_exemption_until_the_last_of_december_goes_on_in_the_night_shift(
+    when: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, zone=exempt({"phones": "allowed", "until": "2026-12-31"}))
+    assert main(["check", str(path), "--at", when]) == code
+    assert ("never will again" in capsys.readouterr().out) is (code == 2)
+
+
 def test_the_language_is_that_of_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import cli, wire
-from detector.config import Camera, EdgeConfig, Exemption, Policy, Zone, load_edge, zones_as_yaml
+from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone, load_edge, zones_as_yaml
 from detector.edge.zoned import Zoned, notices
 from detector.errors import WireError
 from tests.builders import SteppedClock
@@ -146,6 +147,19 @@ def test_an_exemption_that_is_over_by_now_holds_up_no_other_camera(tmp_path: Pat
     late = zone("c", policy={"exemptions": [audit | {"until": "2026-11-29"}]})
     zoned.accept(command(3, {"cam1": one, "cam2": [late]}))
     assert zoned.refused is not None and "held until 2026-11-29" in zoned.refused
+
+
+def test_an_exemption_may_be_drawn_for_as_long_as_its_last_night_shift_is_on(tmp_path: Path) -> None:
+    night = Calendar(shifts=[Shift(name="night", begins="22:00", ends="06:00")])
+    last = zone("a", policy={"exemptions": [{"reason": "audit", "until": "2026-12-31", "phones": "allowed"}]})
+    six = datetime(2027, 1, 1, 6, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+    refused = []
+    for at in (six - 1, six):
+        (tmp_path / str(at)).mkdir()
+        zoned = Zoned(edge(tmp_path / str(at), "cam1").model_copy(update={"calendar": night}), SteppedClock(at))
+        zoned.accept(command(1, {"cam1": [last]}))
+        refused.append(zoned.refused)
+    assert refused[0] is None and refused[1] is not None and "held until 2026-12-31" in refused[1]
 
 
 def test_a_disk_that_takes_nothing_refuses(tmp_path: Path) -> None:

@@ -145,8 +145,7 @@ def run_check(options: argparse.Namespace) -> int:
         from detector.contradictions import contradictions
         from detector.shifts import Shifts
 
-        today = Shifts(config.calendar, config.timezone).local(at).date()
-        problems += contradictions(config, options.config, today)
+        problems += contradictions(config, options.config, Shifts(config.calendar, config.timezone).day(at))
         if unused := config.unused_certificate:
             reason = f"this box has joined a hub, and {unused} isn't shown to the broker"
             hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"

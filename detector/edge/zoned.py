@@ -79,8 +79,8 @@ class Zoned(Commanded[Drawn]):
 
     def _problems(self, drawn: Drawn) -> list[Problem]:
         config = self._configured.model_copy(update={"cameras": list(self._with(drawn).values())})
-        today = Shifts(config.calendar, config.timezone).local(self._clock.now()).date()
-        return contradictions(config, Path(FILE), today)
+        day = Shifts(config.calendar, config.timezone).day(self._clock.now())
+        return contradictions(config, Path(FILE), day)
 
     def _with(self, drawn: Drawn) -> dict[str, Camera]:
         return {

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from detector.alerts.severity import SERIAL_PHOTOS, severity
+from detector.clock import on_the_wall
 from detector.config import DAYS, Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone
 from detector.rules.noted import MOVES_ON_S, QUICK_S
 from detector.rules.orientation import BY_HAND
@@ -302,11 +303,11 @@ class _Moment:
         duty = shifts.at(at)
         self.local = shifts.local(at)
         self.shift = duty.name if duty else None
-        self.day = duty.day if duty else self.local.date()
+        self.day = shifts.day(at)
         self.working = shifts.working(at)
 
     def words(self, say: _Say) -> str:
-        return f"{WEEKDAYS[say.language][self.local.weekday()]} {self.local:%Y-%m-%d %H:%M}"
+        return f"{WEEKDAYS[say.language][self.local.weekday()]} {on_the_wall(self.local, '%Y-%m-%d %H:%M')}"
 
     def record(self, say: _Say) -> dict[str, Any]:
         state = [say("on_shift", shift=self.shift)] if self.shift else []
