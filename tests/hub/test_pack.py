@@ -304,6 +304,19 @@ def test_the_sheet_says_how_far_its_own_times_are_from_utc(desk: Office) -> None
         assert "14:00:00" in content.decode() and "UTC+02:00" in content.decode() and words in content.decode()
 
 
+def test_the_sheet_says_which_of_two_hours_it_means(desk: Office) -> None:
+    desk.archive = replace(desk.archive, timezone="Europe/Berlin")
+    twice = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
+    found = [desk.incident(f"i{n}", started_at_unix=twice + 3600 * n) for n in range(2)]
+    pack = Pack(desk.archive, desk.case(*found), made_by="wang", made_at=NOON)
+    (content,) = (file.content for file in pack.files if file.name == EN)
+    assert isinstance(content, bytes)
+    sheet = content.decode()
+    assert "UTC+02:00, from 2026-10-25 02:30 CET on UTC+01:00" in sheet
+    rows = re.findall(r"<tr><td>(2026-10-25[^<]*)</td><td><svg", sheet)
+    assert rows == ["2026-10-25 CEST", "2026-10-25 CET"]
+
+
 def test_the_sheet_says_on_which_day_an_incident_ended_where_that_is_another(desk: Office) -> None:
     ended_at = NOON + 60 * 3600
     told = {"ended_at": iso(ended_at), "ended_at_unix": ended_at, "sent_at_unix": ended_at}

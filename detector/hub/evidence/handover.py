@@ -163,7 +163,7 @@ class _Words:
             local = self._local(at)
             offset = local.isoformat()[-6:]
             if offset != before:
-                since = f"{local:%Y-%m-%d %H:%M}"
+                since = on_the_wall(local, "%Y-%m-%d %H:%M")
                 found.append(self.say("sheet_offset_from", since=since, offset=offset) if before else offset)
             before = offset
         return self.say("comma").join(found)
