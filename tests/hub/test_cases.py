@@ -347,6 +347,19 @@ def test_a_guard_opens_a_case_from_an_incident_and_writes_what_happened(site: Si
     assert "案件 1 号" in guard.get("/incidents/inc-1").text
 
 
+def test_who_did_what_is_told_with_its_year_where_that_is_another(site: Site) -> None:
+    tell(site)
+    page = opened(site.client, incidents="inc-1")
+    for at, day in ((NOON, "11-01"), (NOON + 70 * 86400, "2026-11-01")):
+        site.clock.at = at
+        owner = site.somebody(Role.OWNER)
+        trail = owner.get(page).text.partition('class="case-trail"')[2]
+        deeds = owner.get("/incidents/inc-1").text.partition('<ol class="trail">')[2]
+        assert f">{day} 12:00:00</time>" in trail
+        assert re.search(rf">\s*{day} 12:00:00\s*</time>", deeds)
+        assert re.search(rf"<time>{day if at > NOON else ''} ?12:00</time>", owner.get("/review/queue").text)
+
+
 def test_the_list_shows_no_day_of_a_case_whose_incidents_were_all_cleared(site: Site, guard: Any) -> None:
     opened(guard, incidents="inc-1", title="夜班")
     assert "2026-11-01" in guard.get("/cases").text

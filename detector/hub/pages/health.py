@@ -248,7 +248,7 @@ def _line(view: View, gap: Gap) -> GapLine:
     same_day = gap.ended_at is not None and view.day(gap.began_at) == view.day(gap.ended_at)
     ended = "" if gap.ended_at is None else view.short_time(gap.ended_at)
     if gap.ended_at is not None and not same_day:
-        ended = f"{view.day(gap.ended_at)[5:]} {ended}"
+        ended = f"{view.short_day(gap.ended_at)} {ended}"
     return GapLine(gap, text, view.short_time(gap.began_at), ended)
 
 

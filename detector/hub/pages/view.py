@@ -247,6 +247,11 @@ class View:
         """`2026-11-01` in the site's zone."""
         return f"{self.local(at):%Y-%m-%d}"
 
+    def short_day(self, at: float) -> str:
+        """The same without its year where that is this one: `11-01`."""
+        day = self.day(at)
+        return day[5:] if day[:4] == self.day(self.now)[:4] else day
+
     def day_words(self, at: float) -> str:
         """The day in words, `today` and `yesterday` where it is."""
         return self.date_words(self.local(at).date())
