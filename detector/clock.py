@@ -9,8 +9,8 @@ import ctypes
 import struct
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from math import ceil, floor
+from datetime import UTC, datetime, timedelta, tzinfo
+from math import ceil
 from typing import Protocol
 
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
@@ -58,14 +58,25 @@ def comes_twice(local: datetime) -> bool:
     return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
 
 
-def put_back(since: float, until: float, zone: tzinfo) -> float | None:
-    """When within a span of Unix seconds, a day at most, the clock on the wall is put back; `None` where it isn't."""
-    offsets = [datetime.fromtimestamp(at, zone).utcoffset() for at in (since, until)]
-    if offsets[0] == offsets[1]:
+def changed(since: float, until: float, zone: tzinfo) -> float | None:
+    """When within a span of Unix seconds, a day at most, the clock on the wall is put on or back; `None`: it isn't."""
+
+    def offset(at: float) -> timedelta | None:
+        return datetime.fromtimestamp(at, zone).utcoffset()
+
+    if offset(since) == offset(until):
         return None
-    quarters = range(ceil(since / QUARTER_S), floor(until / QUARTER_S) + 1)
-    times = (datetime.fromtimestamp(QUARTER_S * n, zone) for n in quarters)
-    return next((local.timestamp() for local in times if local.fold), None)
+    quarters = (QUARTER_S * n for n in range(ceil(since / QUARTER_S), ceil(until / QUARTER_S) + 1))
+    return next(at for at in quarters if offset(at) != offset(since))
+
+
+def shown_from(local: datetime) -> float:
+    """Unix seconds from which on the clock on the wall shows a time, or a later one where that is left out."""
+    at = local.timestamp()
+    shown = datetime.fromtimestamp(at, local.tzinfo)
+    if shown.replace(tzinfo=None) == local.replace(tzinfo=None) or local.tzinfo is None:
+        return at
+    return changed(local.replace(fold=1).timestamp(), at, local.tzinfo) or at
 
 
 def on_the_wall(local: datetime, pattern: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.clock import Correction, SystemClock, iso, kernel_clock, on_the_wall, unix
+from detector.clock import Correction, SystemClock, changed, iso, kernel_clock, on_the_wall, shown_from, unix
 from tests.builders import SteppedClock
 
 
@@ -44,6 +44,39 @@ def test_a_correction_is_seen_when_it_lasts(monkeypatch: pytest.MonkeyPatch, apa
         monkeypatch.setattr(time, "time", lambda put_s=put_s: clock.at + put_s)
         seen.append(correction.seen_s())
     assert seen == [0.0] * 13 + [apart_s] * 7
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "zone", "expected"),
+    [
+        ("2026-03-29T00:00+01:00", "2026-03-30T00:00+02:00", "Europe/Berlin", "2026-03-29T03:00+02:00"),
+        ("2026-10-25T00:00+02:00", "2026-10-26T00:00+01:00", "Europe/Berlin", "2026-10-25T02:00+01:00"),
+        ("2026-10-25T02:59:59+02:00", "2026-10-25T02:00:01+01:00", "Europe/Berlin", "2026-10-25T02:00+01:00"),
+        ("2026-10-26T00:00+01:00", "2026-10-27T00:00+01:00", "Europe/Berlin", None),
+        ("2026-11-01T00:00-04:00", "2026-11-02T00:00-05:00", "America/New_York", "2026-11-01T01:00-05:00"),
+        ("2026-04-04T00:00-03:00", "2026-04-05T00:00-04:00", "America/Santiago", "2026-04-04T23:00-04:00"),
+        ("2026-04-05T00:00+11:00", "2026-04-06T00:00+10:30", "Australia/Lord_Howe", "2026-04-05T01:30+10:30"),
+        ("2026-10-25T00:00+05:45", "2026-10-26T00:00+05:45", "Asia/Kathmandu", None),
+    ],
+)
+def test_a_change_of_clocks_is_found_within_a_day(since: str, until: str, zone: str, expected: str | None) -> None:
+    assert changed(unix(since), unix(until), ZoneInfo(zone)) == (expected and unix(expected))
+
+
+@pytest.mark.parametrize(
+    ("local", "zone", "shown"),
+    [
+        ("2026-03-29T01:59:59", "Europe/Berlin", "2026-03-29T00:59:59Z"),
+        ("2026-03-29T02:00", "Europe/Berlin", "2026-03-29T01:00:00Z"),
+        ("2026-03-29T02:59:59", "Europe/Berlin", "2026-03-29T01:00:00Z"),
+        ("2026-03-29T03:00", "Europe/Berlin", "2026-03-29T01:00:00Z"),
+        ("2026-10-25T02:30", "Europe/Berlin", "2026-10-25T00:30:00Z"),
+        ("2026-09-06T00:10", "America/Santiago", "2026-09-06T04:00:00Z"),
+        ("2026-12-31T23:59", "Asia/Kathmandu", "2026-12-31T18:14:00Z"),
+    ],
+)
+def test_of_a_time_that_is_left_out_what_comes_after_it_is_shown(local: str, zone: str, shown: str) -> None:
+    assert shown_from(datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone))) == unix(shown)
 
 
 @settings(deadline=None)

@@ -797,6 +797,27 @@ def test_what_exceeds_the_budget_is_not_told_to_who_asks_for_warnings(store: Sto
     assert len(desk.step()) == 1 and len(desk.notices.log([1])) == 0
 
 
+@pytest.mark.parametrize(
+    ("quiet", "at", "until"),
+    [
+        ("22:00-07:00", "2026-03-28T23:00+01:00", "2026-03-29T07:00+02:00"),
+        ("22:00-07:00", "2026-10-24T23:00+02:00", "2026-10-25T07:00+01:00"),
+        ("22:00-07:00", "2026-10-25T02:10+01:00", "2026-10-25T07:00+01:00"),
+        ("22:00-07:00", "2026-12-31T23:59+01:00", "2027-01-01T07:00+01:00"),
+        ("22:00-07:00", "2028-02-28T23:59+01:00", "2028-02-29T07:00+01:00"),
+        ("22:00-02:30", "2026-03-28T23:00+01:00", "2026-03-29T03:00+02:00"),  # half past two is left out
+        ("22:00-02:30", "2026-03-29T01:59+01:00", "2026-03-29T03:00+02:00"),
+        ("22:00-02:30", "2026-03-29T03:00+02:00", None),
+        ("22:00-02:30", "2026-10-25T02:10+02:00", "2026-10-25T02:30+02:00"),
+        ("22:00-02:30", "2026-10-25T02:10+01:00", "2026-10-25T02:30+01:00"),
+    ],
+)
+def test_quiet_hours_end_by_the_clock_on_the_wall(quiet: str, at: str, until: str | None) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    found = Rule(quiet=quiet).quiet_until(datetime.fromisoformat(at).astimezone(berlin))
+    assert found == (None if until is None else datetime.fromisoformat(until).timestamp())
+
+
 def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: Desk) -> None:
     desk.target(quiet="11:00-13:00")
     for n in range(3):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from math import ceil, floor
 
-from detector.clock import put_back
+from detector.clock import changed
 from detector.hub.storage.stored import CLEARED, StoredIncident
 
 FEW_TICKS = 300  # drawn on one day at most
@@ -141,8 +141,8 @@ def _rows(begins: float, ends: float, zone: tzinfo) -> Iterator[_Row]:
     for _ in range(31):
         next_day = day + timedelta(days=1)
         since, until = (datetime(one.year, one.month, one.day, tzinfo=zone).timestamp() for one in (day, next_day))
-        back = put_back(since, until, zone)
-        if back is None:
+        back = changed(since, until, zone)
+        if back is None or not datetime.fromtimestamp(back, zone).fold:
             yield _Row(day, "", since, until)
         else:
             if begins < back:

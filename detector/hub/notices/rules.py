@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from detector.clock import shown_from
 from detector.facts import names
 from detector.hub.storage.budget import DIGEST, rank
 from detector.hub.watch.alarms import Alarm
@@ -71,7 +72,7 @@ class Rule:
         is_exempt = self.breaks_through and severity == Severity.CRITICAL
         if self.quiet is None or is_exempt or not within(self.quiet, local):
             return None
-        return end_of(self.quiet, local).timestamp()
+        return shown_from(end_of(self.quiet, local))
 
     def _holds(self, severity: str, kind: str, local: datetime) -> bool:
         if rank(severity) < rank(self.severity) or (self.kinds is not None and kind not in self.kinds):
