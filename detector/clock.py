@@ -10,6 +10,7 @@ import struct
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import time as clock_time
 from math import ceil
 from typing import Protocol
 
@@ -77,6 +78,19 @@ def shown_from(local: datetime) -> float:
     if shown.replace(tzinfo=None) == local.replace(tzinfo=None) or local.tzinfo is None:
         return at
     return changed(local.replace(fold=1).timestamp(), at, local.tzinfo) or at
+
+
+def by_schedule(local: datetime) -> clock_time:
+    """The time of day by which shifts and the like begin and end.
+
+    That is what the clock on the wall shows; but in the second of two like hours the last moment of it, since all that
+    begins or ends in it did so when it was shown first.
+    """
+    if not local.fold or local.tzinfo is None or not comes_twice(local):
+        return local.time()
+    again_s = ((local.replace(fold=0).utcoffset() or timedelta()) - (local.utcoffset() or timedelta())).total_seconds()
+    back = changed(local.timestamp() - again_s, local.timestamp(), local.tzinfo) or local.timestamp()
+    return datetime.fromtimestamp(back - 1, local.tzinfo).time()
 
 
 def on_the_wall(local: datetime, pattern: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from detector.clock import by_schedule
 from detector.config import DAYS, Calendar, Shift
 
 Date = date  # for rules, which handle days but have nothing that could ask for today's
@@ -25,7 +26,8 @@ class Shifts:
     A shift past midnight belongs to the day on which it began, except that a closed day is closed as a whole: a night
     shift that runs into one ends at midnight, and one that began on one is not on the morning after. A shift that ends
     when it begins lasts a day. Times are the wall clock's, so that a shift is an hour longer or shorter on the night
-    when the clocks change, and one that begins in an hour that is left out begins after it.
+    when the clocks change, and one that begins in an hour that is left out begins after it; of an hour that comes twice
+    the first is meant.
     """
 
     def __init__(self, calendar: Calendar, timezone: str) -> None:
@@ -42,7 +44,7 @@ class Shifts:
         now = self.local(at)
         if now.date() in self._closed:
             return None
-        clock = f"{now:%H:%M}"
+        clock = f"{by_schedule(now):%H:%M}"
         for shift in self._calendar.shifts:
             for began in (now.date(), now.date() - timedelta(days=1)):
                 if (

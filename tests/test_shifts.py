@@ -94,6 +94,26 @@ def test_a_night_when_the_clocks_change_is_an_hour_shorter_or_longer(evening: st
     assert {duty.day.isoformat() for duty in on if duty} == {evening}
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "since", "until"),
+    [
+        ("17:00", "01:30", "2026-10-31T17:00-04:00", "2026-11-01T01:30-04:00"),
+        ("17:00", "01:00", "2026-10-31T17:00-04:00", "2026-11-01T01:00-04:00"),
+        ("17:00", "02:00", "2026-10-31T17:00-04:00", "2026-11-01T02:00-05:00"),
+        ("01:30", "06:00", "2026-11-01T01:30-04:00", "2026-11-01T06:00-05:00"),
+        ("01:10", "01:50", "2026-11-01T01:10-04:00", "2026-11-01T01:50-04:00"),
+    ],
+)
+def test_a_shift_that_begins_or_ends_in_an_hour_that_comes_twice_does_so_once(
+    begins: str, ends: str, since: str, until: str
+) -> None:
+    late = shifts(Shift(name="late", begins=begins, ends=ends, days=[DAYS[date.fromisoformat(since[:10]).weekday()]]),
+                  zone=NEW_YORK)  # fmt: skip
+    first, last = (datetime.fromisoformat(text).timestamp() for text in (since, until))
+    on = [at for at in (first + 60.0 * minute for minute in range(-120, 16 * 60)) if late.at(at)]
+    assert (on[0], on[-1] + 60, len(on)) == (first, last, round((last - first) / 60))
+
+
 def test_a_shift_that_begins_in_the_hour_left_out_begins_after_it() -> None:
     early = shifts(Shift(name="early", begins="02:30", ends="06:00"), zone=NEW_YORK)
     last_of_winter = at("2026-03-08T01:59:59", NEW_YORK)

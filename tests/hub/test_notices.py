@@ -809,7 +809,9 @@ def test_what_exceeds_the_budget_is_not_told_to_who_asks_for_warnings(store: Sto
         ("22:00-02:30", "2026-03-29T01:59+01:00", "2026-03-29T03:00+02:00"),
         ("22:00-02:30", "2026-03-29T03:00+02:00", None),
         ("22:00-02:30", "2026-10-25T02:10+02:00", "2026-10-25T02:30+02:00"),
-        ("22:00-02:30", "2026-10-25T02:10+01:00", "2026-10-25T02:30+01:00"),
+        ("22:00-02:30", "2026-10-25T02:30+02:00", None),
+        ("22:00-02:30", "2026-10-25T02:10+01:00", None),  # they are over since half past two of summer
+        ("02:30-07:00", "2026-10-25T02:10+01:00", "2026-10-25T07:00+01:00"),
     ],
 )
 def test_quiet_hours_end_by_the_clock_on_the_wall(quiet: str, at: str, until: str | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from detector.clock import shown_from
+from detector.clock import by_schedule, shown_from
 from detector.facts import names
 from detector.hub.storage.budget import DIGEST, rank
 from detector.hub.watch.alarms import Alarm
@@ -85,7 +85,7 @@ class Rule:
 def within(span: str, local: datetime) -> bool:
     """Whether a local time is in a span such as `22:00-07:00`, its end excluded."""
     begins, ends = _bounds(span)
-    at = local.time()
+    at = by_schedule(local)
     return begins <= at < ends if begins < ends else at >= begins or at < ends
 
 
@@ -104,7 +104,7 @@ def _duty_day(local: datetime, hours: str | None) -> int:
     """The weekday that a time counts to: after midnight, hours that began before it are the day before's."""
     if hours is not None:
         begins, ends = _bounds(hours)
-        if begins > ends > local.time():
+        if begins > ends > by_schedule(local):
             return (local - timedelta(days=1)).weekday()
     return local.weekday()
 
