@@ -24,7 +24,7 @@ from detector.hub.pages.view import View
 from detector.hub.storage.database import migrate
 from detector.hub.storage.harm import harm
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
-from detector.hub.storage.schema import incidents
+from detector.hub.storage.schema import changes, incidents
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Contested
 from detector.hub.storage.wanted import Wanted
@@ -201,6 +201,26 @@ def test_a_reason_is_given_to_ones_own_verdict_while_it_counts(store: Store, env
     store.verdicts.withdraw("inc-1", "li", NOON)
     assert not store.verdicts.set_reason("inc-1", first, "li", "call")
     assert store.verdicts.on("inc-1")[0].reason == "scan"
+
+
+def test_whatever_is_judged_or_taken_back_open_pages_are_told_and_of_nothing_else(
+    store: Store, envelope: Build
+) -> None:
+    store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 4)], NOON)
+
+    def changed(act: Callable[..., Any], *arguments: Any) -> list[str]:
+        before = store.last_change()
+        act(*arguments)
+        with store.database.reading() as connection:
+            return sorted(connection.execute(select(changes.c.incident).where(changes.c.number > before)).scalars())
+
+    verdicts = store.verdicts
+    assert changed(verdicts.add, "i1", "li", "true", "", NOON) == ["i1"]
+    assert changed(verdicts.add_to_open, ["i1", "i2", "i3"], "li", "false", NOON) == ["i2", "i3"]
+    assert changed(verdicts.add_to_open, ["i1", "i2"], "li", "true", NOON) == []
+    assert changed(verdicts.withdraw, "i2", "wang", NOON + 1) == ["i2"]
+    (taken_back,) = verdicts.on("i2")
+    assert (taken_back.user, taken_back.withdrawn_by, taken_back.withdrawn_at) == ("li", "wang", NOON + 1)
 
 
 @pytest.mark.parametrize(
