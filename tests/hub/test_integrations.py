@@ -26,9 +26,10 @@ from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.switches import MOST_A_MINUTE, USER, Switches
 from detector.hub.integrations.world import Observer, World
 from detector.hub.notices.pauses import Pauses
+from detector.hub.notices.queue import Notices
 from detector.hub.notices.rules import Rule
 from detector.hub.storage.budget import Budget
-from detector.hub.storage.rights import Role
+from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
 from detector.mqtt.broker import EmbeddedBroker
 from detector.mqtt.connection import run_once
@@ -426,25 +427,50 @@ def test_a_switch_holds_back_notices_but_not_what_is_critical_and_the_state_is_t
     assert house.link.state.commands == 2
 
 
-def test_a_pause_ends_by_itself_and_another_cameras_goes_on(store: Store, tmp_path: Path) -> None:
-    from detector.hub.access.audit import Audit
-    from detector.hub.notices.queue import Notices
-
-    pauses, notices = Pauses(store.database, Audit(store.database)), Notices(store.database, tmp_path, "UTC")
+def test_a_pause_ends_by_itself_and_holds_for_no_other_camera(store: Store, tmp_path: Path) -> None:
+    audit = Audit(store.database)
+    pauses, notices = Pauses(store.database, audit), Notices(store.database, tmp_path, "UTC")
     with store.database.writing() as connection:
         number = notices.targets.add(connection, "me", "json", "en", address="json://127.0.0.1:9", user="x", at=NOON)
         notices.targets.add_rule(connection, Rule(target=number, user="x", at=NOON))
     notices.raising.look_through(NOON)
+
+    def states() -> list[str]:
+        """Of the notices of cameras 3, 4 and 5, in this order."""
+        return [one.state for one in sorted(notices.log([number]), key=lambda one: one.incident)]
+
     assert pauses.begin("shanghai", "cam3", "x", NOON, 3600) and not pauses.begin("shanghai", "cam3", "x", NOON, 9e9)
-    store.add_alerts([make_envelope(1, incident="a", severity="warning")], NOON)
+    assert pauses.begin("shanghai", "cam4", "x", NOON, 7200)
+    for n, camera in enumerate(("cam3", "cam4", "cam5"), 1):
+        fields = make_envelope(n, incident=camera, severity="warning", started_at_unix=NOON - 60)
+        fields["camera"] = fields["after"]["camera"] = camera
+        store.add_alerts([fields], NOON)
     while notices.raising.look_through(NOON):
         pass
+    assert states() == ["held", "held", "waiting"]
+    assert [one.camera for one in pauses.all(NOON)] == ["cam3", "cam4"]
+    assert [one.camera for one in pauses.all(NOON, Scope.of(["shanghai/cam4", "suzhou"]))] == ["cam4"]
     notices.raising.gather(NOON + 3599)
-    assert [one.state for one in notices.log([number])] == ["held"] and len(pauses.all(NOON + 3599)) == 1
+    assert states() == ["held", "held", "waiting"] and len(pauses.all(NOON + 3599)) == 2
     notices.raising.gather(NOON + 3600)
-    assert [one.state for one in notices.log([number])] == ["waiting"] and pauses.all(NOON + 3600) == []
+    assert states() == ["waiting", "held", "waiting"] and [one.camera for one in pauses.all(NOON + 3600)] == ["cam4"]
     assert not pauses.end("shanghai", "cam3", "x", NOON + 3601)
     assert pauses.begin("shanghai", "cam3", "y", NOON + 3601, 60)
+    # Ended early: what was held goes then, of that camera alone.
+    assert pauses.end("shanghai", "cam3", "y", NOON + 3602)
+    notices.raising.gather(NOON + 3602)
+    assert states() == ["waiting", "held", "waiting"] and [one.camera for one in pauses.all(NOON + 3602)] == ["cam4"]
+    assert pauses.end("shanghai", "cam4", "z", NOON + 3603)
+    notices.raising.gather(NOON + 3603)
+    assert states() == ["waiting"] * 3 and pauses.all(NOON + 3603) == []
+    entries = audit.entries()
+    assert [(entry.user, entry.action, entry.subject, entry.details) for entry in reversed(entries)] == [
+        ("x", "notices_paused", "shanghai/cam3", {"until_at": NOON + 3600}),
+        ("x", "notices_paused", "shanghai/cam4", {"until_at": NOON + 7200}),
+        ("y", "notices_paused", "shanghai/cam3", {"until_at": NOON + 3661}),
+        ("y", "notices_resumed", "shanghai/cam3", {}),
+        ("z", "notices_resumed", "shanghai/cam4", {}),
+    ]
 
 
 ODD_COMMANDS: list[tuple[str, bytes, bool]] = [
