@@ -262,12 +262,9 @@ class People:
     def use_step(self, name: str, secret: str, step: int) -> bool:
         """Use up a time step of a user's codes, and all before it; tells whether it wasn't yet."""
         c = users.c
-        fresh = c.step_used.is_(None) | (c.step_used < step)
+        fresh = (c.name == name, c.step_secret == secret, c.step_used < step)
         with self._writing() as connection:
-            done = connection.execute(
-                update(users).where(c.name == name, c.step_secret == secret, fresh).values(step_used=step)
-            )
-            return done.rowcount == 1
+            return connection.execute(update(users).where(*fresh).values(step_used=step)).rowcount == 1
 
     def use_recovery_code(self, name: str, sha256: str, at: float) -> bool:
         """Use up a recovery code; tells whether there was such a one."""
