@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from detector import cli
 from detector.clock import SystemClock
@@ -21,6 +24,7 @@ from detector.hub.access.tries import TooManyTries
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.pages.people import device
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
+from detector.hub.storage.schema import recovery_codes, sessions, tokens, users
 from detector.hub.storage.store import Store
 from detector.values import DAY_S
 from tests.hub.conftest import CHEAP, NOON, Site
@@ -144,12 +148,105 @@ def test_one_owner_of_everything_is_always_left(gate: Gate) -> None:
     assert reason(people.disable, OWNER, "second", NOON) == "people_last_owner"
 
 
+def test_of_two_owners_who_shut_each_other_out_at_the_same_instant_one_is_left(gate: Gate) -> None:
+    people, second = gate.people, Principal("second", Role.OWNER, EVERYWHERE)
+    people.add(CONSOLE, "second", "x", NOON, role=Role.OWNER, scope=EVERYWHERE)
+    pairs = [(OWNER, "second"), (second, "owner")]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(4):
+            both = Barrier(2)
+
+            def shut_out(pair: tuple[Principal, str], both: Barrier = both) -> str:
+                both.wait()
+                return reason(people.disable, *pair, NOON)
+
+            told = list(pool.map(shut_out, pairs))
+            assert sorted(told) == ["", "people_last_owner"]
+            people.enable(CONSOLE, pairs[told.index("")][1], NOON)
+
+
+def own_session(people: People, name: str) -> str:
+    """What the database knows the only session of a user by."""
+    query = select(sessions.c.token_sha256).where(sessions.c.user == name)
+    return str(people._database.read(query).scalar_one())
+
+
+MORE_DEEDS = {
+    **DEEDS,
+    "let in again": lambda people, by, name: (people.disable(by, name, NOON), people.enable(by, name, NOON)),
+    "own password": lambda people, _, name: people.set_password(viewer(name), name, "y", NOON),
+    "second step": lambda people, _, name: people.set_second_step(viewer(name), "other", ["other"], 6, NOON),
+    "recovery codes": lambda people, _, name: people.set_recovery_codes(viewer(name), ["other"], NOON),
+    "no second step": lambda people, by, name: people.drop_second_step(by, name, NOON),
+    "a code": lambda people, _, name: people.use_step(name, f"secret of {name}", 6),
+    "a recovery code": lambda people, _, name: people.use_recovery_code(name, f"code of {name}", NOON),
+    "use of a session": lambda people, _, name: people.extend_session(
+        own_session(people, name), name, NOON + 9, NOON + 99, address="10.9.9.9"
+    ),
+    "the end of a session": lambda people, _, name: people.log_out(own_session(people, name), name, NOON),
+    "use of a token": lambda people, _, name: people.token_used(f"of {name}", NOON),
+    "the end of a token": lambda people, by, name: people.revoke_token(by, f"of {name}", NOON),
+}
+
+
+def viewer(name: str) -> Principal:
+    """Somebody who looks at one camera."""
+    return Principal(name, Role.VIEWER, CAM3)
+
+
+def open_door(gate: Gate, name: str) -> None:
+    """Give a user all that opens the door to one: password, session, token, second step, recovery code."""
+    gate.people.add(CONSOLE, name, CHEAP.hash(name), NOON, role=Role.VIEWER, scope=CAM3)
+    log_in(gate, name, name)
+    gate.make_token(viewer(name), f"of {name}", NOON, role=Role.VIEWER, scope=CAM3, days=9)
+    gate.people.set_second_step(viewer(name), f"secret of {name}", [f"code of {name}"], 5, NOON)
+
+
+def known(store: Store) -> dict[str, list[Any]]:
+    """All that the database holds of each user, and of what opens the door to them."""
+    found: dict[str, list[Any]] = {}
+    with store.database.reading() as connection:
+        for owner in (users.c.name, sessions.c.user, tokens.c.user, recovery_codes.c.user):
+            for row in connection.execute(select(owner.label("of"), owner.table).order_by(*owner.table.primary_key)):
+                found.setdefault(row.of, []).append(row)
+    return found
+
+
+def test_what_is_done_to_one_leaves_everybody_else_as_they_are(gate: Gate, store: Store) -> None:
+    for name in (*MORE_DEEDS, "last"):
+        open_door(gate, name)
+        gate.people.change(OWNER, name, NOON, role=Role.REVIEWER, scope=CAM3)
+    for deed, do in MORE_DEEDS.items():
+        before = known(store)
+        do(gate.people, OWNER, deed)
+        after = known(store)
+        assert [name for name in before if after[name] != before[name]] == [deed] * (deed != "enable")
+
+
+def test_a_recovery_code_opens_for_its_owner_alone_and_a_code_by_the_secret_of_now(gate: Gate, store: Store) -> None:
+    for name in ("one", "two"):
+        open_door(gate, name)
+    people = gate.people
+    assert not people.use_recovery_code("two", "code of one", NOON)
+    assert [people.use_recovery_code("one", "code of one", NOON) for _ in range(2)] == [True, False]
+    assert [deed for deed in actions(store) if "recovery" in deed[1]] == [("one", "recovery_code_used", "one")]
+    assert not people.use_step("one", "secret of two", 6) and not people.use_step("one", "secret of one", 5)
+    assert people.use_step("one", "secret of one", 6) and not people.use_step("one", "secret of one", 6)
+
+
+def test_people_are_listed_by_name_as_one_counts_and_the_disabled_last(gate: Gate) -> None:
+    for name in ("guard 10", "guard 9", "a"):
+        gate.people.add(CONSOLE, name, "x", NOON, role=Role.VIEWER, scope=CAM3)
+    gate.people.disable(OWNER, "a", NOON)
+    assert [user.name for user in gate.people.users(EVERYWHERE)] == ["guard 9", "guard 10", "owner", "a"]
+
+
 NAMES = {
-    "": ["小王", "张 三", "a", "ops+night@site.example", "x" * 64],
+    "": ["小王", "张 三", "a", "ops+night@site.example", "x" * 64, "Lisa"],
     "people_name_wrong": [
         "", "x" * 65, "token:x", "console:", "a/b", "..", "a\n", "a\0b", "a\u202eb", "<b>", "\ud800", " a",
     ],
-    "people_name_taken": ["Owner", "owner", "OWNER"],
+    "people_name_taken": ["Owner", "owner", "OWNER", "lisa"],
 }  # fmt: skip
 
 
@@ -217,7 +314,10 @@ def test_a_password_changed_while_a_login_was_checked_opens_nothing(gate: Gate, 
 
 def test_sessions_tell_where_from_and_end_one_by_one(gate: Gate) -> None:
     tokens = [log_in(gate, "owner", "the owner's own", NOON + n, f"10.0.0.{n}") for n in range(3)]
+    seen = [gate.people.users(EVERYWHERE)[0].last_seen]
     gate.session(tokens[0], NOON + RENEW_S + 9, address="10.9.9.9")
+    seen.append(gate.people.users(EVERYWHERE)[0].last_seen)
+    assert seen == [NOON + 2, NOON + RENEW_S + 9]
     found = gate.people.sessions("owner", NOON)
     assert [(session.address, session.last_seen - NOON) for session in found] == [
         ("10.9.9.9", RENEW_S + 9), ("10.0.0.2", 2), ("10.0.0.1", 1),
@@ -228,11 +328,11 @@ def test_sessions_tell_where_from_and_end_one_by_one(gate: Gate) -> None:
     assert not any(gate.session(token, NOON) for token in tokens)
 
 
-def test_an_unknown_session_ends_nothing(gate: Gate) -> None:
+def test_an_unknown_session_ends_nothing(gate: Gate, store: Store) -> None:
     log_in(gate, "owner", "the owner's own")
     for handle in ("", "x", "0" * 16, "'", "é" * 16):
         gate.people.end_sessions(OWNER, "owner", NOON, handle)
-    assert len(gate.people.sessions("owner", NOON)) == 1
+    assert len(gate.people.sessions("owner", NOON)) == 1 and actions(store)[-1] == ("owner", "login", "")
 
 
 # Tokens
@@ -246,8 +346,20 @@ def test_a_token_works_until_it_expires_or_is_revoked(gate: Gate) -> None:
     assert gate.people.tokens(EVERYWHERE)[0].last_used == NOON + DAY_S
     assert gate.bearer(token, "10.0.0.1", NOON + 2 * DAY_S) is None
     gate.people.revoke_token(OWNER, "erp", NOON)
-    assert gate.bearer(token, "10.0.0.1", NOON) is None
+    gate.people.revoke_token(OWNER, "erp", NOON + 1)
+    assert gate.bearer(token, "10.0.0.1", NOON) is None and gate.people.tokens(EVERYWHERE)[0].revoked_at == NOON
     assert reason(gate.make_token, OWNER, "ERP", NOON, role=Role.VIEWER, scope=CAM3, days=2) == "people_token_taken"
+
+
+def test_who_sees_less_does_not_see_tokens_that_reach_further(gate: Gate) -> None:
+    for name, scope in {"all": EVERYWHERE, "site": SHANGHAI, "camera": CAM3}.items():
+        gate.make_token(OWNER, name, NOON, role=Role.VIEWER, scope=scope, days=2)
+
+    def seen(scope: Scope, user: str | None = None) -> list[str]:
+        return [token.name for token in gate.people.tokens(scope, user)]
+
+    assert seen(EVERYWHERE) == seen(EVERYWHERE, "owner") == ["camera", "site", "all"]
+    assert seen(SHANGHAI) == ["camera", "site"] and seen(CAM3) == ["camera"] and seen(EVERYWHERE, "other") == []
 
 
 def test_the_database_holds_no_token_and_no_password(gate: Gate, store: Store) -> None:
@@ -282,9 +394,10 @@ def test_a_token_goes_with_what_its_maker_loses(gate: Gate) -> None:
 
 def test_a_token_stays_where_its_maker_still_covers_it(gate: Gate) -> None:
     gate.people.add(CONSOLE, "maker", "x", NOON, role=Role.OWNER, scope=SHANGHAI)
-    token = gate.make_token(Principal("maker", Role.OWNER, SHANGHAI), "t", NOON, role=Role.VIEWER, scope=CAM3, days=9)
+    maker = Principal("maker", Role.OWNER, SHANGHAI)
+    made = [gate.make_token(maker, role, NOON, role=role, scope=CAM3, days=9) for role in (Role.VIEWER, Role.ADMIN)]
     gate.people.change(OWNER, "maker", NOON, role=Role.ADMIN, scope=SHANGHAI)
-    assert gate.bearer(token, "10.0.0.1", NOON) is not None
+    assert all(gate.bearer(token, "10.0.0.1", NOON) for token in made)
 
 
 def test_guessing_tokens_is_slowed_down_and_good_ones_are_not(gate: Gate) -> None:
@@ -329,9 +442,9 @@ def test_where_a_token_counts(path: str, header: str, token: str | None) -> None
 
 def test_every_change_of_people_is_on_record(gate: Gate, store: Store) -> None:
     password = gate.add_user(OWNER, "guard", NOON, role=Role.VIEWER, scope=CAM3)
-    session = gate.session(log_in(gate, "guard", password), NOON)
-    assert session is not None
-    gate.change_password(session, password, "the guard's own", NOON)
+    first = gate.session(log_in(gate, "guard", password), NOON)
+    assert first is not None
+    gate.change_password(first, password, "the guard's own", NOON)
     gate.people.change(OWNER, "guard", NOON, role=Role.REVIEWER, scope=SHANGHAI)
     gate.make_token(Principal("guard", Role.REVIEWER, SHANGHAI), "t", NOON, role=Role.VIEWER, scope=CAM3, days=1)
     session = gate.session(log_in(gate, "guard", "the guard's own"), NOON)
@@ -349,6 +462,14 @@ def test_every_change_of_people_is_on_record(gate: Gate, store: Store) -> None:
         ("owner", "password_reset", "guard"), ("owner", "user_disabled", "guard"), ("owner", "token_revoked", "t"),
         ("owner", "user_enabled", "guard"),
     ]  # fmt: skip
+    told = {entry.action: entry.details for entry in Audit(store.database).all_entries() if entry.subject == "guard"}
+    others = {entry.action: entry.details for entry in reversed(list(Audit(store.database).all_entries()))}
+    assert others["login"] == {"address": "10.0.0.1", "session": first.handle}
+    assert others["token_made"] == {"role": "viewer", "scope": ["shanghai/cam3"], "expires_at": NOON + DAY_S}
+    assert others["token_revoked"] == {"of": "guard"}
+    assert told["user_added"] == {"role": "viewer", "scope": ["shanghai/cam3"]}
+    before = {"role_before": "viewer", "scope_before": ["shanghai/cam3"]}
+    assert told["user_changed"] == {"role": "reviewer", "scope": ["shanghai"], **before}
     assert verify(Audit(store.database).all_entries()).flaws == ()
 
 

@@ -17,9 +17,10 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from detector.hub.access import second_step
+from detector.hub.access.audit import Audit
 from detector.hub.access.auth import CODE_S, CODE_TRIES, CodeWanted, Gate
 from detector.hub.access.seal import Seal
-from detector.hub.storage.rights import Role
+from detector.hub.storage.rights import CONSOLE, Role
 from detector.hub.storage.schema import recovery_codes
 from detector.hub.upkeep.console import Console
 from tests.hub.conftest import CHEAP, NOON, Site
@@ -213,6 +214,16 @@ def test_it_is_set_up_by_who_knows_the_password_and_has_the_secret_on_the_phone(
     assert client.post("/account/second-step/confirm", data={"code": now}).status_code == 200
     assert site.people.step_secret("a-reviewer") is not None
     assert secret not in client.get("/account").text
+    visitor = site.visitor()
+    asked = visitor.post("/login", data={"user": "a-reviewer", "password": PASSWORD}).text
+    token = re.findall(r'name="token" value="([^"]+)"', asked)[0]
+    assert visitor.post("/login/code", data={"token": token, "code": now}).status_code == 401  # it was of use already
+
+
+def test_who_is_disabled_is_asked_for_no_code_as_if_the_password_were_wrong(site: Site, phone: Phone) -> None:
+    site.people.disable(CONSOLE, phone.name, site.clock.now())
+    answer = site.visitor().post("/login", data={"user": phone.name, "password": PASSWORD})
+    assert answer.status_code == 401 and "/login/code" not in answer.text
 
 
 def test_what_the_phone_reads_names_the_hub_and_the_user() -> None:
@@ -236,6 +247,9 @@ def test_it_is_switched_off_by_the_password_and_recovery_codes_are_made_anew(sit
     login = {"user": phone.name, "password": PASSWORD}
     assert site.visitor().post("/login", data=login).status_code == 303
     assert site.people.recovery_codes_left(phone.name) == 0
+    told = [(entry.user, entry.action) for entry in Audit(site.store.database).all_entries()]
+    deeds = ("second_step_set", "recovery_codes_made", "second_step_dropped")
+    assert [one for one in told if one[1] in deeds] == [(phone.name, deed) for deed in deeds]
 
 
 def test_a_new_password_changes_nothing_about_the_second_step(site: Site, phone: Phone) -> None:
