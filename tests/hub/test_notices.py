@@ -611,10 +611,15 @@ class Desk:
             thread.join(60)
         return [message.title for message in self.sent[before:]]
 
-    def states(self) -> list[tuple[str, str]]:
-        """State and reason of every notice, in order."""
-        log = self.notices.log([target.number for target in self.notices.targets.all()] or [1], limit=1000)
+    def states(self, *of: Target) -> list[tuple[str, str]]:
+        """State and reason of every notice, or of those of some targets, in order."""
+        log = self.notices.log([target.number for target in of or self.notices.targets.all()] or [1], limit=1000)
         return [(notice.state, notice.reason) for notice in reversed(log)]
+
+    def raise_all(self) -> None:
+        """What has changed is in the queue; nothing is sent yet."""
+        while self.notices.raising.look_through(self.clock.at):
+            pass
 
 
 @pytest.fixture
@@ -1078,6 +1083,102 @@ def test_a_box_that_tells_too_much_takes_no_other_boxes_place_among_critical_one
     assert desk.states().count(("held", "limit")) == 7, "none is lost: they wait for a summary"
 
 
+FATES: dict[str, Callable[[Notices, Notice], None]] = {
+    "sent": lambda queue, one: queue.settle(one, Answer(True, "thanks"), NOON),
+    "failed": lambda queue, one: queue.settle(one, Answer(False, "busy"), NOON),
+    "put back": lambda queue, one: queue.put_back(one, NOON, unsure=True),
+    "dropped": lambda queue, one: queue.drop(one, "cleared"),
+    "over": lambda queue, one: queue.make_end(one),
+}
+
+
+def test_what_becomes_of_a_notice_touches_no_other_and_no_other_target(desk: Desk) -> None:
+    queue = desk.notices
+    targets = [desk.target(name) for name in (*FATES, "nobody")]
+    desk.alert("inc-1")
+    desk.alert("inc-2")
+    desk.raise_all()
+
+    def known() -> dict[str, Any]:
+        log = queue.log([target.number for target in targets], limit=100)
+        found = {f"notice {one.number}": one for one in log}
+        return found | {f"target {one.number}": one for one in queue.targets.all()}
+
+    def changed(act: Callable[..., Any], *arguments: Any) -> list[str]:
+        before = known()
+        act(*arguments)
+        after = known()
+        return [name for name in before if after[name] != before[name]]
+
+    due = queue.due(NOON)
+    assert sorted(due) == [target.number for target in targets]
+    begun = {target: queue.begin(number, NOON) for target, number in due.items()}
+    assert queue.begin(due[targets[0].number], NOON) is None, "it is being sent"
+    for target, (fate, do) in zip(targets, FATES.items(), strict=False):
+        one = begun[target.number]
+        assert one
+        of_target = [f"target {target.number}"] if fate == "failed" else []
+        assert changed(do, queue, one) == [f"notice {one.number}", *of_target], fate
+    failed, left = targets[1].number, targets[-1].number
+    assert failed not in queue.due(NOON + 29) and failed in queue.due(NOON + 30)
+    assert left in queue.due(NOON) and left not in queue.due(NOON, busy=[left])
+    waits = queue.due(NOON)[left]
+    assert changed(queue.begin, waits, NOON) == [f"notice {waits}"]
+
+
+def test_what_one_is_told_much_of_holds_nothing_back_from_another(desk: Desk) -> None:
+    alarms, facts = Alarms(desk.store.database), {"backlog": 5, "oldest_s": 3600}
+    much = desk.target("much", per_hour=2)
+    little = desk.target("little", per_hour=2, places=("suzhou",))
+    late = [Sign("backlog", "shanghai", f"box{n}", facts=facts) for n in range(4)]
+    for n in range(4):
+        desk.alert(f"w{n}", severity="warning")
+    alarms.judge(late, desk.clock.at)
+    desk.step()
+    desk.alert("far", site="suzhou", edge="box9", severity="warning")
+    alarms.judge([*late, Sign("backlog", "suzhou", "box9", facts=facts)], desk.clock.at)
+    desk.step(1)
+    assert desk.states(little) == [("sent", "")] * 2
+    held = [reason for state, reason in desk.states(much) if state == "held"]
+    assert sorted(held) == ["limit"] * 3 + ["many"] * 2 and len(desk.states(much)) == 10
+
+
+def test_the_summary_of_one_tells_nothing_that_another_still_waits_for_or_was_told(desk: Desk) -> None:
+    alarms, facts = Alarms(desk.store.database), {"backlog": 5, "oldest_s": 3600}
+    awake = desk.target("awake", kinds=("label_photography",))
+    desk.target("until one", quiet="11:00-13:00")
+    late = desk.target("until two", quiet="11:00-14:00")
+    for n in range(3):
+        desk.alert(f"w{n}", severity="warning")
+    alarms.judge([Sign("backlog", "shanghai", f"box{n}", facts=facts) for n in range(5)], desk.clock.at)
+    assert len(desk.step()) == 3
+    desk.store.verdicts.add("w1", "guard", "false", "", NOON)
+    summaries = ["[Warning] 2 in quiet hours", "[Warning] 5 system alarms"]
+    assert sorted(desk.step(3600)) == summaries
+    assert desk.states(late) == [("held", "quiet")] * 8 and desk.states(awake) == [("sent", "")] * 3
+    assert sorted(desk.step(3600)) == summaries
+
+
+def test_a_target_or_rule_that_is_taken_away_leaves_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.hub.notices.targets.MOST_RULES", 2)  # of each, not of all
+    targets = desk.notices.targets
+    gone, stays = desk.target("gone"), desk.target("stays")
+    with desk.store.database.writing() as connection:
+        more = [targets.add_rule(connection, Rule(target=one.number, kinds=("tamper",))) for one in (gone, stays)]
+        with pytest.raises(NoticeError):
+            targets.add_rule(connection, Rule(target=stays.number))
+    desk.alert()
+    desk.raise_all()
+    with desk.store.database.writing() as connection:
+        targets.remove_rule(connection, more[1])
+    assert [rule.target for rule in targets.rules()] == [gone.number, stays.number, gone.number]
+    with desk.store.database.writing() as connection:
+        targets.remove(connection, gone.number)
+    assert targets.all() == [stays] and [rule.target for rule in targets.rules()] == [stays.number]
+    assert desk.states(gone) == [("dropped", "target_removed")] and desk.states(stays) == [("waiting", "")]
+    assert len(desk.step()) == 1
+
+
 def test_a_summary_tells_of_each_box_in_turn(desk: Desk) -> None:
     desk.target(quiet="11:00-13:00", breaks_through=False)
     for n in range(30):
@@ -1207,13 +1308,17 @@ def test_what_can_not_be_told_for_a_day_is_given_up_in_sight(desk: Desk) -> None
 
 
 def test_what_was_being_sent_when_the_hub_died_goes_again_and_says_so(desk: Desk) -> None:
-    desk.target()
+    target = desk.target()
+    desk.alert("told")
+    assert len(desk.step()) == 1
     desk.alert()
-    desk.notices.raising.look_through(NOON)
-    assert desk.notices.begin(1, NOON)
+    desk.raise_all()
+    (due,) = desk.notices.due(NOON).values()
+    assert desk.notices.begin(due, NOON) and desk.notices.add_test(target, NOON)
     desk.sender = desk.restarted()
     assert desk.notices.take_up() == 1
-    assert len(desk.step()) == 1 and "May be a double" in desk.sent[0].body
+    assert desk.states() == [("sent", ""), ("waiting", "again"), ("failed", "")], "who asked for the test is gone"
+    assert len(desk.step()) == 1 and "May be a double" in desk.sent[1].body
     assert desk.notices.take_up() == 0
 
 
