@@ -193,6 +193,24 @@ def test_a_legal_hold_keeps_it_and_its_end_announces_it_anew(keeper: Keeper) -> 
     assert [due.due_at for due in keeper.retention().announced()] == [END + 68 * DAY_S]
 
 
+def test_what_was_held_for_a_while_is_announced_anew_whatever_else_was_announced_with_it(keeper: Keeper) -> None:
+    for name in ("one", "two"):
+        keeper.add(name, "false")
+    keeper.pass_days(15)
+    keeper.cases.hold("one", "the police asked", user="wang", at=NOON)
+    retention = keeper.retention()
+    retention.run(END + 16 * DAY_S)
+    keeper.cases.release("one", user="wang", at=NOON)
+    assert not retention.lets_go_of("one") and retention.lets_go_of("two")
+    retention.run(END + 23 * DAY_S)
+    assert keeper.has_footage("one") and not keeper.has_footage("two")
+    assert retention.of("one") is None and retention.lets_go_of("one") and retention.lets_go_of("two")
+    retention.run(END + 30 * DAY_S)
+    assert [gone.incident for gone in retention.gone()] == ["one", "two"], "what went last comes first"
+    assert [gone.incident for gone in retention.gone(limit=1)] == ["one"]
+    assert [retention.of(name) for name in ("one", "two")] == retention.gone()
+
+
 def test_an_open_case_keeps_it_and_a_closed_one_does_not(keeper: Keeper) -> None:
     keeper.add("one", "false")
     incident = keeper.store.incident("one")
