@@ -102,6 +102,8 @@ def in_file(tmp_path: Path) -> Iterator[Kept]:
 def test_what_was_backed_up_comes_back(kept: Kept, tmp_path: Path) -> None:
     report = back_up(kept.config, tmp_path / "backups", NOON)
     assert report.is_whole and report.files == 4 and report.file.name == "2026-11-01T040000Z.json"
+    private = [path for path in (tmp_path / "backups").rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}, "there are keys in them"
     kept.add("third", b"later")
     kept.store.close()
     aside = restore(report.file, kept.config, force=True, now=NOON + 60)
@@ -318,6 +320,31 @@ def test_clips_that_are_missing_or_damaged_are_told(in_file: Kept, tmp_path: Pat
     report = back_up(in_file.config, tmp_path / "backups", NOON)
     assert report.missing == [f"clips/{first.parent.name}/{first.name}"]
     assert report.damaged == [f"clips/{second.parent.name}/{second.name}"]
+
+
+def test_where_the_list_of_a_kept_backup_can_not_be_read_no_content_is_deleted(in_file: Kept, tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    reports = []
+    for n in range(2):
+        in_file.add(f"more-{n}", bytes([n]) * 100)
+        reports.append(back_up(in_file.config, backups, NOON + n))
+    reports[1].file.write_bytes(b"{")
+    contents = sorted((backups / "files").glob("??/*"))
+    with pytest.raises(StoreError, match="can't be read"):
+        back_up(in_file.config, backups, NOON + 2, keep=2)
+    assert all(path.exists() for path in contents) and not reports[0].file.exists()
+
+
+@pytest.mark.parametrize(("at", "rubbish"), [(36, b"\0\0\0\5"), (20 * 4096, b"\xa5" * 4096)])
+def test_of_a_damaged_database_no_backup_is_made(in_file: Kept, tmp_path: Path, at: int, rubbish: bytes) -> None:
+    """One that can be read all the same, whose list of free pages is wrong, and one that can't."""
+    in_file.store.close()
+    with (in_file.config.data_dir / "hub.sqlite").open("r+b") as out:
+        out.seek(at)
+        out.write(rubbish)
+    with pytest.raises(StoreError, match="no backup was made"):
+        back_up(in_file.config, tmp_path / "backups", NOON)
+    assert not list((tmp_path / "backups").glob("*.json"))
 
 
 def test_a_backup_into_the_data_folder_is_refused(in_file: Kept) -> None:
