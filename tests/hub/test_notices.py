@@ -1161,11 +1161,14 @@ def test_the_summary_of_one_tells_nothing_that_another_still_waits_for_or_was_to
 
 def test_a_target_or_rule_that_is_taken_away_leaves_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detector.hub.notices.targets.MOST_RULES", 2)  # of each, not of all
+    monkeypatch.setattr("detector.hub.notices.targets.MOST_TARGETS", 2)
     targets = desk.notices.targets
     gone, stays = desk.target("gone"), desk.target("stays")
+    with pytest.raises(NoticeError, match="notice_wrong_many"):
+        desk.target("too many")
     with desk.store.database.writing() as connection:
         more = [targets.add_rule(connection, Rule(target=one.number, kinds=("tamper",))) for one in (gone, stays)]
-        with pytest.raises(NoticeError):
+        with pytest.raises(NoticeError, match="notice_wrong_many"):
             targets.add_rule(connection, Rule(target=stays.number))
     desk.alert()
     desk.raise_all()
@@ -1293,7 +1296,10 @@ def test_of_what_was_told_the_latest_is_kept_and_what_waits_is_kept_in_any_case(
         desk.step(1)
     desk.notices.tidy()
     assert [notice.incident for notice in desk.notices.log([asleep.number]) if notice.state == "held"] == ["held"]
-    assert len(desk.notices.log([told.number, asleep.number])) == 3 + 1
+    both = [told.number, asleep.number]
+    log = desk.notices.log(both)
+    assert len(log) == 3 + 1 and log == sorted(log, key=lambda one: -one.number)
+    assert [*desk.notices.log(both, limit=2), *desk.notices.log(both, before=log[1].number)] == log
 
 
 def test_what_can_not_be_told_for_a_day_is_given_up_in_sight(desk: Desk) -> None:
@@ -1568,6 +1574,8 @@ def test_the_log_says_when_a_notice_was_tried_last(site: Any, web: Web, after_s:
         ({"name": "a\0b"}, ""),
         ({"url": ""}, "有必填项没有填"),
         ({"url": "ftp://x"}, "服务器地址或端口不对"),
+        ({"service": "raw", "where": "env", "url_env": ""}, "有必填项没有填"),
+        ({"service": "raw", "where": "file", "url_file": ""}, "有必填项没有填"),
         ({"service": "raw", "where": "env", "url_env": "PATH"}, "环境变量名要以"),
         ({"service": "raw", "where": "file", "url_file": "/etc/passwd"}, "文件只能在"),
         ({"service": "raw", "where": "file", "url_file": "../notices.key"}, "文件只能在"),
