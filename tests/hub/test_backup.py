@@ -113,6 +113,8 @@ def test_what_was_backed_up_comes_back(kept: Kept, tmp_path: Path) -> None:
     assert {path.read_bytes() for path in kept.clips} == {b"one" * 1000, b"two" * 2000}
     key = kept.config.data_dir / "hub.key"
     assert key.read_text() == "secret" and key.stat().st_mode & 0o777 == 0o600
+    closed = (kept.config.data_dir, tmp_path / "backups" / "files")
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in closed] == [0o700] * 2
 
 
 def test_who_followed_a_hub_that_comes_back_from_a_backup_begins_anew(in_file: Kept, tmp_path: Path) -> None:
@@ -130,6 +132,16 @@ def test_the_next_backup_copies_only_what_is_new(kept: Kept, tmp_path: Path) -> 
     kept.add("third", b"three" * 300)
     report = back_up(kept.config, tmp_path / "backups", NOON + 3600)
     assert report.copied == 2, "the clip and the database"
+    assert not list((tmp_path / "backups/files").glob(".*"))
+
+
+def test_a_content_that_was_cut_short_in_a_backup_is_copied_anew_by_the_next(in_file: Kept, tmp_path: Path) -> None:
+    back_up(in_file.config, tmp_path / "backups", NOON)
+    sha256 = in_file.clips[0].stem
+    content = tmp_path / "backups/files" / sha256[:2] / sha256
+    content.write_bytes(content.read_bytes()[:10])
+    back_up(in_file.config, tmp_path / "backups", NOON + 1)
+    assert content.read_bytes() == b"one" * 1000
 
 
 def test_backups_are_kept_as_many_as_asked_and_all_that_are_kept_can_be_brought_back(
@@ -144,6 +156,7 @@ def test_backups_are_kept_as_many_as_asked_and_all_that_are_kept_can_be_brought_
     listed = {one["sha256"] for file in lists for one in [*json.loads(file.read_text())["files"]]}
     listed |= {json.loads(file.read_text())["database"]["sha256"] for file in lists}
     assert {path.name for path in (backups / "files").glob("??/*")} == listed
+    (tmp_path / "again-0").mkdir()  # an empty folder is in nobody's way
     for n, file in enumerate(lists):
         restore(file, HubConfig(data_dir=tmp_path / f"again-{n}"), now=NOON)
 
@@ -218,6 +231,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         "outside the data folder",
     ),
     "no list": (lambda file, _: file.unlink(), "no such backup"),
+    "another kind of database": (
+        lambda file, _: file.write_text(file.read_text().replace('"sqlite"', '"postgresql"')),
+        "of a hub with postgresql, the configuration names sqlite",
+    ),
 }
 
 
@@ -315,11 +332,27 @@ def test_a_backup_that_postgresql_cannot_take_leaves_its_database_as_it_was(in_p
 def test_clips_that_are_missing_or_damaged_are_told(in_file: Kept, tmp_path: Path) -> None:
     in_file.add("second", b"two" * 50)
     first, second = in_file.clips
-    first.unlink()
+    assert back_up(in_file.config, tmp_path / "whole", NOON).is_whole
+
+    def told() -> tuple[list[str], list[str], bool]:
+        report = back_up(in_file.config, tmp_path / "backups", NOON)
+        return report.missing, report.damaged, report.is_whole
+
+    names = [f"clips/{path.parent.name}/{path.name}" for path in (first, second)]
     _flip(second)
-    report = back_up(in_file.config, tmp_path / "backups", NOON)
-    assert report.missing == [f"clips/{first.parent.name}/{first.name}"]
-    assert report.damaged == [f"clips/{second.parent.name}/{second.name}"]
+    assert told() == ([], [names[1]], False)
+    first.unlink()
+    assert told() == ([names[0]], [names[1]], False)
+    second.write_bytes(b"two" * 50)
+    assert told() == ([names[0]], [], False)
+    second.write_bytes(b"two")  # cut short, though the backup has all of it
+    assert told() == ([names[0]], [names[1]], False)
+
+
+def test_what_is_deleted_while_a_backup_is_made_is_told_and_hinders_nothing(in_file: Kept, tmp_path: Path) -> None:
+    (clip,) = in_file.clips
+    report = back_up(in_file.config, tmp_path / "backups", NOON, progress=lambda *_: clip.unlink(missing_ok=True))
+    assert report.missing == [f"clips/{clip.parent.name}/{clip.name}"] and report.file.exists()
 
 
 def test_where_the_list_of_a_kept_backup_can_not_be_read_no_content_is_deleted(in_file: Kept, tmp_path: Path) -> None:
