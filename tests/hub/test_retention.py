@@ -291,9 +291,12 @@ def test_for_a_box_that_waits_its_own_judged_footage_goes_and_nobody_elses(keepe
     keeper.add("wrong", "false")
     keeper.add("own", "true", edge="box2")
     keeper.add("own-held", "true", edge="box2")
+    keeper.add("true", "true")
+    keeper.add("unjudged", size=10**6)  # of what nobody judged that box has the most
+    keeper.add("fits", "false", edge="box3")
     keeper.cases.hold("own-held", "the police asked", user="wang", at=NOON)
     config = RetentionConfig(reserve_gb=50)
-    keeper.free = 50 * 10**9
+    keeper.free = 50 * 10**9 + 1000
     waiting: dict[tuple[str, str], int] = {}
     retention = Retention(
         keeper.store.database, keeper.folder, config, keeper.audit,
@@ -301,9 +304,10 @@ def test_for_a_box_that_waits_its_own_judged_footage_goes_and_nobody_elses(keepe
     )  # fmt: skip
     retention.run(NOON)
     assert keeper.has_footage("own")
-    waiting["shanghai", "box2"] = 10**6
+    waiting.update({("shanghai", "box2"): 10**6, ("shanghai", "box3"): 1000})
     retention.run(NOON)
-    assert [keeper.has_footage(name) for name in ("wrong", "own", "own-held")] == [True, False, True]
+    names = ("wrong", "own", "own-held", "true", "unjudged", "fits")
+    assert [name for name in names if not keeper.has_footage(name)] == ["own"]
 
 
 def test_room_is_made_only_until_there_is_enough(keeper: Keeper) -> None:
@@ -403,6 +407,21 @@ def test_footage_of_another_camera_that_comes_after_it_was_deleted_goes_as_well(
     keeper.retention().run(arrived + 7 * DAY_S)
     assert not (keeper.folder / "ab/late.mp4").exists() and keeper.store.clips("two") == []
     assert keeper.retention().announced() == []
+
+
+def test_with_what_goes_its_double_goes_and_no_other(keeper: Keeper) -> None:
+    for n, verdict in enumerate(("false", "true")):
+        at = NOON - 9000 * n
+        keeper.add(verdict, spot="cage", started_at_unix=at)
+        beside = make_envelope(n + 1, incident=f"{verdict}-too", edge="box2", spot="cage", phase="end")
+        beside["after"] |= {"camera": "cam4", "started_at_unix": at, "ended_at_unix": at + 40}
+        keeper.store.add_alerts([beside], NOON)
+        bring_clip(keeper, f"{verdict}-too", NOON)
+        keeper.judge(verdict, verdict)
+        assert [one.id for one in keeper.store.feed() if one.id.endswith("too")] == []
+    assert keeper.pass_days(30) == 2
+    left = sorted(path.stem for path in (keeper.folder / "ab").glob("*.mp4"))
+    assert left == ["true", "true-too"]
 
 
 def test_what_goes_is_counted_by_when_it_is_due_and_the_soonest_told_one_by_one(keeper: Keeper) -> None:
