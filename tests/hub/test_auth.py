@@ -21,6 +21,7 @@ from detector.hub.access.tries import TokenBucket, TooManyTries
 from detector.hub.server import PAGES_AT_ONCE
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
+from tests.hub.conftest import CHEAP
 
 NOON = 1_793_505_600.0
 CLOSED = [
@@ -197,6 +198,40 @@ def test_failing_in_somebody_s_name_from_everywhere_keeps_them_out_of_no_place_t
         gate.log_in(user, password, "10.0.1.2", at)
     assert gate.log_in(user, password, "10.0.1.1", at)
     assert gate.change_password(gate.session(token, at), password, "correct horse battery", at)
+
+
+def test_of_the_places_that_people_came_in_from_the_latest_are_known(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.access.auth.MOST_PLACES", 2)
+    gate, at, (user, password) = site.gate, site.clock.now(), site.login.values()
+    for place in ("10.0.1.1", "10.0.1.2", "10.0.1.1", "10.0.1.3"):
+        assert gate.log_in(user, password, place, at)
+    for n in range(30):
+        assert gate.log_in(user, "x", f"10.0.0.{n}", at) is None
+    assert gate.log_in(user, password, "10.0.1.1", at) and gate.log_in(user, password, "10.0.1.3", at)
+    with pytest.raises(TooManyTries):
+        gate.log_in(user, password, "10.0.1.2", at)
+
+
+def test_who_finds_an_open_page_cannot_try_passwords_there_without_end(site: Any) -> None:
+    gate, at, (user, password) = site.gate, site.clock.now(), site.login.values()
+    session = gate.session(gate.log_in(user, password, "10.0.1.1", at), at)
+    assert not any(gate.change_password(session, f"guess {n}", "another one", at) for n in range(30))
+    for deed in (gate.drop_second_step, gate.offer_second_step, gate.make_recovery_codes):
+        with pytest.raises(TooManyTries):
+            deed(session, password, at)
+    other = gate.session(gate.log_in(user, password, "10.0.1.1", at), at)
+    assert gate.change_password(other, password, "correct horse battery", at), "where nobody guessed it goes on"
+
+
+def test_the_first_login_is_written_where_it_belongs_whatever_lies_there(sqlite_store: Store, tmp_path: Path) -> None:
+    file, elsewhere = tmp_path / "first-login.json", tmp_path / "elsewhere"
+    elsewhere.write_text("not ours")
+    file.symlink_to(elsewhere)
+    login = Gate(People(sqlite_store.database), CHEAP).make_first_user(tmp_path, NOON)
+    assert elsewhere.read_text() == "not ours" and not file.is_symlink()
+    assert json.loads(file.read_text()) == login and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_who_guesses_where_somebody_came_in_from_is_slowed_down_all_the_same(site: Any) -> None:

@@ -345,7 +345,11 @@ def test_a_token_works_until_it_expires_or_is_revoked(gate: Gate) -> None:
     assert token.startswith("lw_") and len(token) > 40
     principal = gate.bearer(token, "10.0.0.1", NOON + DAY_S)
     assert principal == Principal("token:erp", Role.VIEWER, CAM3)
-    assert gate.people.tokens(EVERYWHERE)[0].last_used == NOON + DAY_S
+    noted = []
+    for after in (0.0, RENEW_S, RENEW_S + 1):
+        assert gate.bearer(token, "10.0.0.1", NOON + DAY_S + after)
+        noted.append(gate.people.tokens(EVERYWHERE)[0].last_used)
+    assert noted == [NOON + DAY_S, NOON + DAY_S, NOON + DAY_S + RENEW_S + 1], "now and then, not at each use"
     assert gate.bearer(token, "10.0.0.1", NOON + 2 * DAY_S) is None
     gate.people.revoke_token(OWNER, "erp", NOON)
     gate.people.revoke_token(OWNER, "erp", NOON + 1)

@@ -252,6 +252,24 @@ def test_it_is_switched_off_by_the_password_and_recovery_codes_are_made_anew(sit
     assert [one for one in told if one[1] in deeds] == [(phone.name, deed) for deed in deeds]
 
 
+def test_right_codes_are_taken_however_often_one_logs_in(site: Site, phone: Phone) -> None:
+    for _ in range(12):
+        visitor = site.visitor()
+        assert phone.enter(visitor, phone.password(visitor), phone.code()).status_code == 303
+        site.clock.at += 30
+
+
+def test_a_second_step_that_was_dropped_meanwhile_opens_nothing_and_the_password_does_anew(
+    site: Site, phone: Phone
+) -> None:
+    visitor = site.visitor()
+    token = phone.password(visitor)
+    Console(site.store.database, site.clock, CHEAP).drop_second_step(phone.name)
+    for code in (phone.code(), phone.recovery[0]):
+        assert phone.enter(visitor, token, code).status_code == 401
+    assert visitor.post("/login", data={"user": phone.name, "password": PASSWORD}).status_code == 303
+
+
 def test_a_new_password_changes_nothing_about_the_second_step(site: Site, phone: Phone) -> None:
     other = "four unrelated words here"
     assert phone.client.post("/account/password", data={"old": PASSWORD, "new": other}).status_code == 303
