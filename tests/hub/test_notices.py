@@ -1377,6 +1377,15 @@ def test_a_test_that_is_under_way_is_left_to_who_asked_for_it(desk: Desk) -> Non
     assert desk.states() == [("sent", "")]
 
 
+def test_a_test_that_failed_is_not_sent_again_and_keeps_no_notice_waiting(desk: Desk) -> None:
+    target = desk.target()
+    desk.answers = [Answer(False, "refused")]
+    assert not desk.sender.test(target).ok
+    assert desk.states() == [("failed", "")] and desk.notices.targets.find(target.number) == target
+    desk.alert()
+    assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"] and desk.step(3600) == []
+
+
 def test_a_time_out_is_no_certain_failure(desk: Desk) -> None:
     desk.target()
     desk.answers = [Answer(False, "timeout", unsure=True)]

@@ -410,18 +410,19 @@ def test_footage_of_another_camera_that_comes_after_it_was_deleted_goes_as_well(
 
 
 def test_with_what_goes_its_double_goes_and_no_other(keeper: Keeper) -> None:
-    for n, verdict in enumerate(("false", "true")):
-        at = NOON - 9000 * n
-        keeper.add(verdict, spot="cage", started_at_unix=at)
-        beside = make_envelope(n + 1, incident=f"{verdict}-too", edge="box2", spot="cage", phase="end")
+    for n, (name, verdict) in enumerate({"wrong": "false", "held": "false", "right": "true"}.items()):
+        at, double = NOON - 9000 * n, f"{name}-too"
+        keeper.add(name, spot="cage", started_at_unix=at)
+        beside = make_envelope(n + 1, incident=double, edge="box2", spot="cage", phase="end")
         beside["after"] |= {"camera": "cam4", "started_at_unix": at, "ended_at_unix": at + 40}
         keeper.store.add_alerts([beside], NOON)
-        bring_clip(keeper, f"{verdict}-too", NOON)
-        keeper.judge(verdict, verdict)
-        assert [one.id for one in keeper.store.feed() if one.id.endswith("too")] == []
-    assert keeper.pass_days(30) == 2
+        bring_clip(keeper, double, NOON)
+        keeper.judge(name, verdict)
+        assert double not in {one.id for one in keeper.store.feed()}
+    keeper.cases.hold("held-too", "the police asked", user="wang", at=NOON)
+    assert keeper.pass_days(30) == 3
     left = sorted(path.stem for path in (keeper.folder / "ab").glob("*.mp4"))
-    assert left == ["true", "true-too"]
+    assert left == ["held-too", "right", "right-too"]
 
 
 def test_what_goes_is_counted_by_when_it_is_due_and_the_soonest_told_one_by_one(keeper: Keeper) -> None:
