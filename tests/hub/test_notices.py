@@ -1119,11 +1119,19 @@ def test_what_becomes_of_a_notice_touches_no_other_and_no_other_target(desk: Des
         assert one
         of_target = [f"target {target.number}"] if fate == "failed" else []
         assert changed(do, queue, one) == [f"notice {one.number}", *of_target], fate
+    for fate, n in (("put back", 0), ("sent", 2)):  # one thread may come too late with what another has settled
+        one = begun[targets[n].number]
+        assert one and changed(FATES[fate], queue, one) == []
     failed, left = targets[1].number, targets[-1].number
     assert failed not in queue.due(NOON + 29) and failed in queue.due(NOON + 30)
     assert left in queue.due(NOON) and left not in queue.due(NOON, busy=[left])
     waits = queue.due(NOON)[left]
     assert changed(queue.begin, waits, NOON) == [f"notice {waits}"]
+    late = NOON + 2 * 86400
+    held_long = queue.begin(queue.due(late)[targets[0].number], late)
+    assert held_long
+    queue.put_back(held_long, late, unsure=False)
+    assert desk.states(targets[0]) == [("sent", ""), ("waiting", "")], "no moment's failure has it given up"
 
 
 def test_what_one_is_told_much_of_holds_nothing_back_from_another(desk: Desk) -> None:
@@ -1153,6 +1161,7 @@ def test_the_summary_of_one_tells_nothing_that_another_still_waits_for_or_was_to
     alarms.judge([Sign("backlog", "shanghai", f"box{n}", facts=facts) for n in range(5)], desk.clock.at)
     assert len(desk.step()) == 3
     desk.store.verdicts.add("w1", "guard", "false", "", NOON)
+    desk.store.verdicts.add("w2", "guard", "true", "", NOON)
     summaries = ["[Warning] 2 in quiet hours", "[Warning] 5 system alarms"]
     assert sorted(desk.step(3600)) == summaries
     assert desk.states(late) == [("held", "quiet")] * 8 and desk.states(awake) == [("sent", "")] * 3

@@ -171,7 +171,7 @@ def test_of_what_can_be_read_whole_a_backup_brings_nothing_back(tmp_path: Path) 
     store.close()
 
 
-@pytest.mark.parametrize("also_torn", [None, "retention", "audit"])
+@pytest.mark.parametrize("also_torn", [None, "retention", "audit", "incidents"])
 def test_what_was_deleted_since_the_backup_stays_deleted_where_its_own_table_is_torn(
     tmp_path: Path, also_torn: str | None
 ) -> None:
