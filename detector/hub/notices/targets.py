@@ -185,7 +185,7 @@ class Targets:
         ).scalar_one_or_none()
         for place in rule.places or ():
             parts = place_parts(place)
-            is_place = 1 <= len(parts) <= 3 and all(parts) and place.isprintable() and len(place) <= 200
+            is_place = all(parts) and place.isprintable() and len(place) <= 200
             if not is_place or not Scope.of(scope).sees(*parts[:2]):
                 raise NoticeError("notice_wrong_place")
         own = select(func.count()).where(notice_rules.c.target == rule.target)
