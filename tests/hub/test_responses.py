@@ -126,7 +126,7 @@ def test_who_does_not_go_after_all_leaves_a_line_alone(site: Site, envelope: Any
     for said in (GOES, GOES_NOT):
         site.client.post(HERE, data=said)
     page = text_of(site.client.get("/incidents/inc-1"))
-    assert "撤回去现场的记录" in page and "我去现场" in page and "在去现场的路上" not in page
+    assert "撤销去现场的记录" in page and "我去现场" in page and "在去现场的路上" not in page
     assert "去现场了" not in site.client.get("/").text and "到现场查看过" not in site.client.get("/weeks").text
 
 

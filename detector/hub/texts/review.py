@@ -136,7 +136,7 @@ ZH: dict[str, str] = {
     "trail_undo": "撤销判断",
     "trail_response_going": "去现场",
     "trail_response_there": "到了现场",
-    "trail_response_off": "撤回去现场的记录",
+    "trail_response_off": "撤销去现场的记录",
     "response_go": "我去现场",
     "response_going": "在去现场的路上，出发于",
     "response_there": "到了现场",
