@@ -490,9 +490,11 @@ def spoken_to_in_311(broker: Mosquitto) -> Iterator[int]:
 
         def pass_on(whence: socket.socket, whither: socket.socket) -> None:
             with whence, whither, suppress(OSError):
-                while data := whence.recv(65536):
-                    whither.sendall(data)
-                whither.shutdown(socket.SHUT_RDWR)
+                try:
+                    while data := whence.recv(65536):
+                        whither.sendall(data)
+                finally:  # a broker that hangs up on what it hasn't read resets the connection
+                    whither.shutdown(socket.SHUT_RDWR)
 
         def serve() -> None:
             with suppress(OSError):  # closed
