@@ -70,12 +70,12 @@ class Responses:
 
     def waits(self, wanted: Wanted) -> list[float]:
         """Seconds from the begin of each incident that somebody went to until the first was there, in order."""
-        query = select(responses, incidents.c.started_at).join(incidents, incidents.c.id == responses.c.incident)
-        rows = list(self._database.read(query.where(*wanted.clauses()).order_by(responses.c.number)))
-        began = {row.incident: row.started_at for row in rows}
+        gone_to = incidents.c.id.in_(select(responses.c.incident))
+        query = select(incidents.c.id, incidents.c.started_at).where(gone_to, *wanted.clauses())
+        began = {row.id: row.started_at for row in self._database.read(query)}
         there = {
             incident: [trip.there_at for trip in standing if trip.there_at is not None]
-            for incident, standing in trips_to(Step(*row[:-1]) for row in rows).items()
+            for incident, standing in trips_to(self.steps(list(began))).items()
         }
         return sorted(max(min(times) - began[incident], 0.0) for incident, times in there.items() if times)
 

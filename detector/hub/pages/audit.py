@@ -21,7 +21,7 @@ PAGE_SIZE = 100
 NAMED = {  # details whose values have words of their own
     "role": "role_", "role_before": "role_", "verdict": "verdict_", "reason": "reason_", "severity": "severity_",
     "kind": "kind_", "kinds": "kind_", "state": "case_", "changed": "case_", "why": "retention_by_", "rule": "kept_",
-    "decision": "decision_", "faces": "share_faces_", "service": "service_", "step": "trail_response_",
+    "decision": "decision_", "faces": "share_faces_", "service": "service_", "step": "did_response_",
     "found": "there_",
 }  # fmt: skip
 FILTERS = ("user", "action", "subject", "day")

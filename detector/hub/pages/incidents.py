@@ -191,7 +191,7 @@ def respond(view: Judge, incident_id: str, fields: Form) -> Response:
     incident, step, found = known(view, incident_id), fields.get("step", ""), fields.get("found", "")
     if step not in STEPS or (found and (step != THERE or found not in FOUND)):
         raise HTTPException(400)
-    if not _may_respond(view, incident, trips(view.parts.responses.steps([incident.id]))):
+    if not _response(view, incident)["may_respond"]:
         raise HTTPException(400)
     with view.store.database.writing():
         if view.parts.responses.add(incident.id, view.user, step, found, view.now):
