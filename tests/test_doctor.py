@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from detector.cli import main
+from detector.clock import KernelClock
 from detector.coverage import View
 from detector.machine.resources import resource
 from detector.tools import doctor
-from detector.tools.doctor import BAD, FINE, NOTE, UNSYNCHRONISED, Finding
+from detector.tools.doctor import BAD, FINE, NOTE, Finding
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
@@ -144,9 +145,11 @@ def test_room_on_the_disk(tmp_path: Path, free_gib: float, state: str) -> None:
     assert str(tmp_path) in finding.told
 
 
-@pytest.mark.parametrize(("code", "state"), [(0, FINE), (UNSYNCHRONISED, NOTE), (None, NOTE)])
-def test_the_clock(code: int | None, state: str) -> None:
-    assert doctor.clock(lambda: code).state == state
+@pytest.mark.parametrize(
+    ("told", "state"), [(KernelClock(True, 0.01), FINE), (KernelClock(False, 16.0), NOTE), (None, NOTE)]
+)
+def test_the_clock(told: KernelClock | None, state: str) -> None:
+    assert doctor.clock(lambda: told).state == state
 
 
 @pytest.mark.parametrize(

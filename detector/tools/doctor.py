@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import platform
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.clock import iso
+from detector.clock import KernelClock, iso, kernel_clock
 from detector.errors import (
     ConfigError,
     LabelwatchError,
@@ -45,7 +44,6 @@ FINE, NOTE, BAD = "fine", "note", "bad"
 # Instructions that make a network faster: wide floating point, then 8-bit and bfloat16 products.
 CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "avx512_bf16", "asimddp", "i8mm")
 LITTLE_DISK, NO_DISK = 10 * 2**30, 2**30
-UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 FIRST_PICTURE_S = 30.0
 HOPELESS = ("unreachable", "refused", "no_video")  # troubles of a camera that waiting doesn't mend
 PICTURES = ("", ".png", ".jpg", ".jpeg", ".webp", ".bmp")  # kinds that can be written
@@ -298,24 +296,15 @@ def certificates(config: EdgeConfig | HubConfig, now: float) -> Iterator[Finding
             yield Finding("certificates", FINE, f"{which} ends first, on {day}")
 
 
-def clock(state: Callable[[], int | None] | None = None) -> Finding:
+def clock(state: Callable[[], KernelClock | None] = kernel_clock) -> Finding:
     """Whether the kernel holds its clock for synchronised; evidence carries its time."""
-    told = (state or _kernel_clock)()
+    told = state()
     if told is None:
         return Finding("clock", NOTE, "can't be told on this system")
-    if told == UNSYNCHRONISED:
+    if not told.synchronised:
         hint = "evidence carries this time: switch NTP on (timedatectl set-ntp true, or chrony)"
         return Finding("clock", NOTE, "not known to be synchronised", hint)
     return Finding("clock", FINE, "synchronised")
-
-
-def _kernel_clock() -> int | None:
-    """What adjtimex(2) returns when asked for nothing; `None` where there is none."""
-    try:
-        code = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)))
-    except (AttributeError, OSError):
-        return None
-    return code if code >= 0 else None
 
 
 def _version(package: str) -> str | None:
