@@ -196,6 +196,9 @@ def test_the_sheet_is_one_page_of_a4_however_large_the_case(
         for n in range(12)
     ]  # fmt: skip
     desk.store.edges.set_health("shanghai", "box1", {"model_sha256": "ab" * 32, "config_sha256": "cd" * 32}, NOON)
+    for incident in incidents:
+        for user, found in (("li", "stopped"), ("wang", "police"), ("wo", "in_order")):
+            desk.archive.responses.add(incident.id, user, "there", found, NOON)
     pack = desk.pack(desk.case(*incidents, title="长" * 100, people="体貌" * 150, note="经过" * 500))
     with zipfile.ZipFile(pack) as archive:
         archive.extractall(tmp_path / "pack")

@@ -30,6 +30,7 @@ from sqlalchemy import event
 
 from detector import wire
 from detector.config import HubConfig
+from detector.hub.desk.responses import Responses
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.notices import raising, sender
 from detector.hub.notices import services as notice_services
@@ -640,6 +641,32 @@ def test_a_notice_says_how_often_the_like_has_happened_there(desk: Desk) -> None
     said = {message.body.splitlines()[-1][-2:]: message.body for message in desk.sent}
     assert "Number 3 of its kind here in 14 days" in said["i5"]
     assert "of its kind" not in said["re"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([], ""),
+        ([("li", "going", 20)], "Somebody has been on the way there since 2026-11-01 11:59:20"),
+        ([("li", "going", 20), ("wang", "going", 10)], "Somebody has been on the way there since 2026-11-01 11:59:10"),
+        ([("li", "going", 20), ("li", "off", 30)], ""),
+        ([("li", "going", 20), ("wo", "going", 21), ("li", "there", 50)], "Somebody was there at 2026-11-01 11:59:50"),
+    ],
+)
+def test_a_notice_of_what_grew_worse_says_that_somebody_goes_there_and_not_who(
+    desk: Desk, steps: list[tuple[str, str, int]], said: str
+) -> None:
+    desk.target(language="en", severity="warning")
+    desk.alert(severity="warning")
+    desk.step()
+    for user, step, second in steps:
+        Responses(desk.store.database).add("inc-1", user, step, "", NOON - 60 + second)
+    desk.alert(phase="update", severity="critical")
+    desk.step()
+    first, then = (message.body for message in desk.sent)
+    assert "there since" not in first and "was there" not in first
+    assert [line for line in then.splitlines() if line.startswith("Somebody")] == [said] * bool(said)
+    assert "li" not in re.findall(r"\w+", then)
 
 
 def test_an_incident_is_told_once_with_everything_and_no_more(desk: Desk) -> None:

@@ -325,6 +325,19 @@ def test_the_sheet_says_on_which_day_an_incident_ended_where_that_is_another(des
     assert "2026-11-01 12:00:00 – 11-04 00:00:00" in sheet
 
 
+def test_the_sheet_says_when_somebody_was_there_and_what_they_found(desk: Office) -> None:
+    gone_to, not_gone_to = desk.incident("i1"), desk.incident("i2")
+    said = desk.archive.responses
+    for user, step, found, second in (
+        ("li", "going", "", 10), ("wang", "there", "", 300), ("li", "there", "", 310), ("li", "there", "stopped", 400),
+    ):  # fmt: skip
+        said.add("i1", user, step, found, NOON + second)
+    said.add("i2", "li", "going", "", NOON + 20)
+    sheet = read(desk.pack(desk.case(gone_to, not_gone_to)))
+    assert re.findall("<p.*>(Somebody.*)</p>", sheet[EN].decode()) == ["Somebody was there: #1 12:05:00, Stopped it"]
+    assert re.findall("<p.*>(有人.*)</p>", sheet[ZH].decode()) == ["有人到现场：#1 12:05:00、当场制止"]
+
+
 def test_a_sheet_without_room_for_all_lists_the_worst_that_count_by_their_numbers(desk: Office) -> None:
     def exposing(n: int, high: int, severity: str = "warning") -> StoredIncident:
         exposed, at = {"low": 1, "best": 1, "high": high}, NOON + 60 * n

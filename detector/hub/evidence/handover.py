@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from detector.clock import KernelClock, on_the_wall
+from detector.hub.desk.responses import Trip
 from detector.hub.evidence.cases import Case
 from detector.hub.evidence.figures import CaseTotals, time_line
 from detector.hub.storage.harm import harm
@@ -124,13 +125,16 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What the sheet tells: `stills` are JPEGs by incident, `clock` is the hub's, `key` its key's fingerprint."""
+    """What the sheet tells: JPEGs (`stills`) and who went there (`trips`) by incident, the hub's `clock`, and its key's
+    fingerprint (`key`).
+    """
 
     case: Case
     incidents: tuple[StoredIncident, ...]
     totals: CaseTotals
     recordings: tuple[Recording, ...]
     stills: Mapping[str, bytes]
+    trips: Mapping[str, Sequence[Trip]]
     edges: tuple[Edge, ...]
     made_by: str
     made_at: float
@@ -154,6 +158,16 @@ class _Words:
     def day(self, at: float) -> str:
         """`2026-11-01`."""
         return f"{self._local(at):%Y-%m-%d}"
+
+    def there(self, listed: Sequence[tuple[int, StoredIncident]], trips: Mapping[str, Sequence[Trip]]) -> str:
+        """Of numbered incidents, when the first was there and what was found; empty where nobody was anywhere."""
+        told = []
+        for number, incident in listed:
+            arrived = [(trip.there_at, trip.found) for trip in trips.get(incident.id, ()) if trip.there_at is not None]
+            if arrived:
+                found = dict.fromkeys(self.say.either(f"there_{found}", found) for _, found in arrived if found)
+                told.append(self.say("comma").join((f"#{number} {self.time(min(arrived)[0])}", *found)))
+        return self.say("semicolon").join(told)
 
     def offsets(self, told: Sheet) -> str:
         """How far the sheet's times are from UTC: `+08:00`; where clocks were changed between them, from when on."""

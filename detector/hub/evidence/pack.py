@@ -35,7 +35,7 @@ from detector.clock import iso, kernel_clock
 from detector.errors import LabelwatchError
 from detector.hub.access.audit import BEGINNING
 from detector.hub.desk.charts import evidence as segments_of
-from detector.hub.desk.responses import Responses
+from detector.hub.desk.responses import Responses, trips_to
 from detector.hub.desk.reviews import Reviews
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.evidence.cases import Case
@@ -194,10 +194,12 @@ class Pack:
         figures = totals(incidents, ZoneInfo(self._archive.timezone))
         log = self._log([incident.id for incident in inside])
         public = self._archive.key.public_key()
+        trips = trips_to(self._archive.responses.steps([one.id for one in incidents]))
         told = Sheet(
             case=self._case, incidents=tuple(incidents), totals=figures, recordings=tuple(recordings), stills=stills,
-            edges=tuple(edges), made_by=self._made_by, made_at=self._made_at, timezone=self._archive.timezone,
-            key=evidence.fingerprint(public), clock=kernel_clock(), log_head=log["head"],
+            trips=trips, edges=tuple(edges), made_by=self._made_by, made_at=self._made_at,
+            timezone=self._archive.timezone, key=evidence.fingerprint(public), clock=kernel_clock(),
+            log_head=log["head"],
         )  # fmt: skip
         case = {
             **{name: value for name, value in asdict(self._case).items() if name not in ("places", "incidents")},

@@ -18,6 +18,7 @@ from detector.config import HubConfig
 from detector.hub.background import Background, attempt
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.recurrence import DAYS
+from detector.hub.desk.responses import Responses, trips
 from detector.hub.notices.queue import Notice, Notices
 from detector.hub.notices.raising import alarm_number, is_alarm
 from detector.hub.notices.services import Answer, Message, NoticeError, send
@@ -54,6 +55,7 @@ class NoticeSender:
         self._store = store
         self._alarms = Alarms(store.database)
         self._overview = Overview(store.database)
+        self._responses = Responses(store.database)
         self._zone = ZoneInfo(config.timezone)
         self._public_url = config.public_url
         self._clock = clock
@@ -168,14 +170,15 @@ class NoticeSender:
             return replace(words.alarm(alarm, now=now), fields={"alarm": alarm_fields(alarm)})
         if notice.what == "summary":
             return self._summary(notice, words)
-        standing = [one for one in self._store.incidents([notice.incident]) if one.verdict not in CLEARED]
-        if not standing:
+        one = next((one for one in self._store.incidents([notice.incident]) if one.verdict not in CLEARED), None)
+        if one is None:
             return None
-        one = standing[0]
         fields = {"incidents": [fields_of(one, self._public_url)], "count": 1}
         picture = self._store.snapshot(one.id) if target.picture else None
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
-        return replace(words.about(one, notice.severity, now=now, picture=picture, like=like), fields=fields)
+        standing = trips(self._responses.steps([one.id]))
+        message = words.about(one, notice.severity, now=now, picture=picture, like=like, trips=standing)
+        return replace(message, fields=fields)
 
     def _summary(self, notice: Notice, words: Words) -> Message | None:
         if any(is_alarm(name) for name in self.notices.summed(notice.number, 1)):

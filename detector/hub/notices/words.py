@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from detector.clock import iso, on_the_wall
 from detector.hub.desk.recurrence import DAYS
+from detector.hub.desk.responses import Trip
 from detector.hub.notices.services import OVER, Message
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice
@@ -40,9 +41,16 @@ class Words:
     again: bool = False
 
     def about(
-        self, incident: StoredIncident, severity: str, *, now: float, picture: bytes | None = None, like: int = 0
+        self,
+        incident: StoredIncident,
+        severity: str,
+        *,
+        now: float,
+        picture: bytes | None = None,
+        like: int = 0,
+        trips: Sequence[Trip] = (),
     ) -> Message:
-        """One incident: its sentence, where, when, how many labels, and what to do.
+        """One incident: its sentence, where, when, how many labels, whether somebody goes there, and what to do.
 
         Args:
             incident: As it stands now.
@@ -50,6 +58,7 @@ class Words:
             now: Unix seconds; what happened long before says that it comes late.
             picture: A small picture with labels blurred.
             like: How many of its kind there were at its place within the days before it.
+            trips: Who goes there or was there; a notice leaves the house, so it names nobody.
         """
         say = self.say
         kind = say.either(f"kind_{incident.kind}", incident.kind[:LONGEST_LINE])
@@ -62,6 +71,10 @@ class Words:
             lines.append(say("notice_labels", count=count_range(*labels)))
         if like:
             lines.append(say("notice_like", n=like + 1, days=DAYS))
+        if arrived := [trip.there_at for trip in trips if trip.there_at is not None]:
+            lines.append(say("notice_there", time=self._time(min(arrived))))
+        elif went := [trip.went_at for trip in trips if trip.went_at is not None]:
+            lines.append(say("notice_going", time=self._time(min(went))))
         lines += filter(None, [advice(incident, say, now)])
         if now - incident.ended_at > LATE_S and incident.phase == "end":
             lines.append(say("notice_late", span=say.span(now - incident.ended_at)))
