@@ -104,7 +104,7 @@ def test_a_guard_goes_is_there_and_says_what_was_found(site: Site, envelope: Any
     assert fragment.status_code == 200 and "我到了" in fragment.text and "<html" not in fragment.text
     seen = wang.get("/incidents/inc-1/item").text
     assert "li 在去现场的路上，出发于 12:01:05" in text_of(wang.get("/incidents/inc-1")) and "我去现场" in seen
-    assert "li 去现场了" in site.client.get("/").text
+    assert "li 12:01 出发去现场" in site.client.get("/").text
     site.clock.at = NOON + 200
     assert li.post(HERE, data=IS_THERE).headers["location"] == "/incidents/inc-1"
     told = li.post(HERE, data=IS_THERE | {"found": "stopped"}, headers=SCRIPT).text
@@ -127,7 +127,7 @@ def test_who_does_not_go_after_all_leaves_a_line_alone(site: Site, envelope: Any
         site.client.post(HERE, data=said)
     page = text_of(site.client.get("/incidents/inc-1"))
     assert "撤销去现场的记录" in page and "我去现场" in page and "在去现场的路上" not in page
-    assert "去现场了" not in site.client.get("/").text and "到现场查看过" not in site.client.get("/weeks").text
+    assert "出发去现场" not in site.client.get("/").text and "到现场查看过" not in site.client.get("/weeks").text
 
 
 @pytest.mark.parametrize("judged", ["false", "authorised"])

@@ -65,7 +65,7 @@ ZH: dict[str, str] = {
     "weeks_title": "四周走势",
     "weeks_why": "每格一天，每列一周，数字是一周合计；不含已授权和误报。点一下就看那一天。",
     "weeks_gone_to": "到现场查看过 {n} 起，从开始到有人到场，中位数 {span}。",
-    "card_going": "{user} 去现场了",
+    "card_going": "{user} {time} 出发去现场",
     "card_there": "{user} 到过现场",
     "labels_exposed": "暴露的面单",
     "trend_bar": "{day}：{count}",
@@ -139,7 +139,7 @@ EN: dict[str, str] = {
     "weeks_why": "A bar is a day, a column a week with its sum; authorised and false alerts left out. Tap a bar to see "
     "that day.",
     "weeks_gone_to": "Looked into on the spot: {n}, in the median {span} after it began.",
-    "card_going": "{user} is going there",
+    "card_going": "{user} set out at {time}",
     "card_there": "{user} was there",
     "labels_exposed": "Labels exposed",
     "trend_bar": "{day}: {count}",
