@@ -168,6 +168,23 @@ def test_a_backup_just_made_is_kept_though_a_clock_once_ran_ahead(in_file: Any, 
     restore(made[2], HubConfig(data_dir=tmp_path / "again"), now=NOON)
 
 
+def test_of_two_backups_at_a_time_one_is_refused_and_the_other_comes_back(in_file: Kept, tmp_path: Path) -> None:
+    backups = tmp_path / "backups"
+    said: list[str] = []
+
+    def begin_another(done: int, of: int) -> None:
+        if done == of and not said:  # all is copied, and the list not written
+            in_file.add("more")
+            with pytest.raises(StoreError) as refused:
+                back_up(in_file.config, backups, NOON + 60, keep=1)
+            said.append(str(refused.value))
+
+    report = back_up(in_file.config, backups, NOON, progress=begin_another)
+    assert said == [f"another backup is being made in {backups}: let that one end"]
+    restore(report.file, HubConfig(data_dir=tmp_path / "again"), now=NOON)
+    assert back_up(in_file.config, backups, NOON + 60, keep=1).is_whole
+
+
 def test_a_running_hub_is_backed_up_while_alerts_come_in(tmp_path: Path) -> None:
     config = HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port()))
     hub = Hub(config, port=0, hasher=CHEAP)
@@ -209,6 +226,23 @@ def test_a_running_hub_is_not_overwritten(tmp_path: Path) -> None:
             restore(report.file, config, force=True, now=NOON)
     finally:
         hub.stop()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_no_hub_starts_where_a_backup_is_coming_back(in_file: Kept, tmp_path: Path, there: bool) -> None:
+    report, target = back_up(in_file.config, tmp_path / "backups", NOON), tmp_path / "again"
+    if there:
+        target.mkdir()
+    refused = []
+
+    def start_hub(_done: int, _of: int) -> None:
+        with pytest.raises(StoreError, match="another hub"):
+            DataLock(target)
+        refused.append(True)
+
+    assert restore(report.file, HubConfig(data_dir=target), now=NOON, progress=start_hub) is None
+    assert refused and (target / "hub.sqlite").exists()
+    DataLock(target).release()
 
 
 Damage = Callable[[Path, Path], object]

@@ -11,6 +11,7 @@ What edges had handed over after that moment is not in it: they delete an alert 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -18,7 +19,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -47,6 +48,7 @@ LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 PIECE = 2**20
 GROWING = ".growing-"
+ALONE = ".lock"  # in a folder of backups: held while one is made
 LEFT_BEHIND_S = DAY_S  # what a backup began so long ago and didn't finish, it was killed over
 Progress = Callable[[int, int], None]
 Hex = Field(pattern="[0-9a-f]{64}")
@@ -105,7 +107,7 @@ def back_up(
         progress: Told of files done, and of how many there are.
 
     Raises:
-        StoreError: The hub's data can't be read, or the folder can't be written.
+        StoreError: The hub's data can't be read, the folder can't be written, or another backup is being made in it.
         MissingPart: PostgreSQL's `pg_dump` or its driver isn't installed.
     """
     data = config.data_dir.resolve()
@@ -116,33 +118,60 @@ def back_up(
     pool = _Pool(folder / "files")
     try:
         pool.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _tidy(folder, now)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=GROWING) as growing:
-            kind, dump = _dump(config, Path(growing))
-            known = _clips(config, dump)
-            database = pool.add(dump, report).model_copy(update={"path": "database"})
-        paths = sorted(_files(data))
-        listed = []
-        for done, path in enumerate(paths):
-            progress(done, len(paths))
-            try:
-                listed.append(_list(pool, data, path, known, report))
-            except FileNotFoundError:
-                continue  # deleted meanwhile; if the database knows it, it is told below
-        progress(len(paths), len(paths))
-        here = {one.path for one in listed}
-        report.missing = sorted(path for path in known if path not in here)
-        report.files = len(listed) + 1
-        report.bytes = database.size + sum(one.size for one in listed)
-        manifest = Manifest(
-            schema=1, made_at=now, labelwatch=VERSION, kind=kind, database=database, files=listed
-        )  # fmt: skip
-        write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
-        if keep:
-            _forget(folder, keep, report.file)
+        with _alone(folder):
+            _make(config, folder, pool, now, report, progress)
+            if keep:
+                _forget(folder, keep, report.file)
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StoreError(f"no backup was made in {folder}: {_said(error)}") from error
     return report
+
+
+def _make(config: HubConfig, folder: Path, pool: _Pool, now: float, report: Report, progress: Progress) -> None:
+    """Copy what is new into the pool, then write the list that the report names."""
+    data = config.data_dir.resolve()
+    _tidy(folder, now)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=GROWING) as growing:
+        kind, dump = _dump(config, Path(growing))
+        known = _clips(config, dump)
+        database = pool.add(dump, report).model_copy(update={"path": "database"})
+    paths = sorted(_files(data))
+    listed = []
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
+        try:
+            listed.append(_list(pool, data, path, known, report))
+        except FileNotFoundError:
+            continue  # deleted meanwhile; if the database knows it, it is told below
+    progress(len(paths), len(paths))
+    here = {one.path for one in listed}
+    report.missing = sorted(path for path in known if path not in here)
+    report.files = len(listed) + 1
+    report.bytes = database.size + sum(one.size for one in listed)
+    manifest = Manifest(
+        schema=1, made_at=now, labelwatch=VERSION, kind=kind, database=database, files=listed
+    )  # fmt: skip
+    write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Make a backup while nobody else does: what one has copied no list names yet, and another would delete it.
+
+    Raises:
+        StoreError: Another one is being made.
+    """
+    file = os.open(folder / ALONE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another backup is being made in {folder}: let that one end") from error
+        except OSError:
+            pass  # a disk in the network that knows no locks
+        yield
+    finally:
+        os.close(file)
 
 
 def restore(
@@ -176,11 +205,13 @@ def restore(
     if manifest.kind != kind:
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
     fresh = target.with_name(f".{target.name}.restoring")
+    held, was_there = None, target.exists()
     try:
-        if target.exists():
-            DataLock(target).release()
-            if any(path.name != LOCK_FILE for path in target.iterdir()) and not force:
-                raise StoreError(f"{target} isn't empty: --force moves it aside")
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = DataLock(target)  # to the end: what a hub that starts meanwhile takes in would be moved aside
+        is_empty = all(path.name == LOCK_FILE for path in target.iterdir())
+        if not is_empty and not force:
+            raise StoreError(f"{target} isn't empty: --force moves it aside")
         there = [] if kind == "sqlite" else _tables(config)
         if there and not force:
             raise StoreError("the database isn't empty: --force replaces all that is in it")
@@ -199,7 +230,9 @@ def restore(
             dump.unlink()
         progress(len(manifest.files) + 1, len(manifest.files) + 1)
         aside = target.with_name(f"{target.name}.before-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}")
-        if target.exists():
+        if is_empty:
+            shutil.rmtree(target)
+        else:
             target.rename(aside)
         if there:
             aside.mkdir(mode=0o700, exist_ok=True)
@@ -209,6 +242,12 @@ def restore(
         raise StoreError(f"the backup could not be brought back: {_said(error)}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        if held is not None:
+            if not was_there:  # and came to nothing, or it isn't empty
+                with suppress(OSError):
+                    (target / LOCK_FILE).unlink(missing_ok=True)
+                    target.rmdir()
+            held.release()
     return aside if aside.exists() else None
 
 
