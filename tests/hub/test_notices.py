@@ -406,6 +406,13 @@ def test_every_part_of_an_address_is_cut_out_of_answers(found: str, text: str, l
 # Webhooks of our own
 
 
+@pytest.mark.parametrize("written", ["?sig=a%2Fb%7E{}", "?sig=a+b/c=={}==", "?sig=钥 匙{}", "?{}", "钥%2F{}~"])
+def test_however_a_secret_is_written_in_an_address_no_answer_tells_it(nobody: int, written: str) -> None:
+    url = f"http://127.0.0.1:{nobody}/hook/{written.format('S3CR3T')}"
+    answer = send(address("signed", {"url": url, "signing": SECRET}), HELLO, service="signed")
+    assert "refused" in answer.text and "S3CR3T" not in answer.text
+
+
 def signed_to(web: Web, secret: str = SECRET) -> str:
     return address("signed", {"url": f"{web.url}/hook/{SECRET}?key={SECRET}", "signing": secret})
 

@@ -150,19 +150,28 @@ def takes_pictures(found: str) -> bool:
 
 
 def without_secrets(text: str, found: str, *, keep_host: bool = False) -> str:
-    """A text with every part of an address cut out that may be a secret, as it stands there and as it is meant."""
+    """A text with every part of an address cut out that may be a secret: as it stands there, as it is meant, and as
+    whoever asks for it writes it."""
+    from requests.utils import requote_uri
+
     try:
         parsed = urlsplit(found)
-        values = [*(value for _, value in parse_qsl(parsed.query)), parsed.fragment]
+        written = [value if is_pair else name for name, is_pair, value in _pairs(parsed.query)]
+        values = [*written, *(value for _, value in parse_qsl(parsed.query)), parsed.fragment]
     except ValueError:
         parsed, values = urlsplit(""), [found]
     login, _, host = parsed.netloc.rpartition("@")
     pieces = [*login.split(":"), *parsed.path.split("/"), *values, *([] if keep_host else [host, *host.split(":")])]
-    pieces += [unquote(piece) for piece in pieces]
+    pieces += [other for piece in pieces for other in (unquote(piece), requote_uri(piece))]
     for piece in sorted(set(pieces) - PLAIN, key=len, reverse=True):
         if len(piece) >= SHORTEST_SECRET:
             text = re.sub(re.escape(piece), "***", text, flags=re.IGNORECASE)
     return redacted(text)
+
+
+def _pairs(query: str) -> list[tuple[str, str, str]]:
+    """The parameters of an address as they stand there: name, `=` where there is one, and value."""
+    return [pair.partition("=") for pair in query.split("&") if pair]
 
 
 def _send(found: str, message: Message) -> Answer:
@@ -370,8 +379,8 @@ def _webhook(fields: Mapping[str, str]) -> str:
     scheme, host = _server(fields["url"])
     parsed = urlsplit(fields["url"])
     # The library takes parameters for its own; those of the address are marked by a minus.
-    pairs = [pair.partition("=")[::2] for pair in parsed.query.split("&") if pair]
-    query = urlencode([(f"-{unquote(name)}", unquote(value)) for name, value in pairs], quote_via=quote)
+    pairs = [(f"-{unquote(name)}", unquote(value)) for name, _, value in _pairs(parsed.query)]
+    query = urlencode(pairs, quote_via=quote)
     return f"json{'s' if scheme == 'https' else ''}://{host}{parsed.path}{f'?{query}' if query else ''}"
 
 
