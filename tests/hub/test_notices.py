@@ -1499,6 +1499,17 @@ def test_however_much_changed_between_two_looks_all_is_told(desk: Desk, monkeypa
     assert len(desk.step()) == 6
 
 
+def test_an_alert_does_not_wait_behind_changes_that_nobody_is_told_of(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.notices.raising.AT_ONCE", 3)
+    desk.target()
+    for n in range(7):
+        desk.alert(f"note-{n}", severity="info")
+    desk.alert()
+    assert desk.step() == ["[Critical] 东区 3 号机 · Labels photographed"]
+
+
 def test_a_service_that_hangs_keeps_only_itself_waiting(desk: Desk) -> None:
     hangs, released, answered = threading.Event(), threading.Event(), threading.Event()
     slow = desk.target("slow")

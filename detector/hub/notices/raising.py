@@ -55,7 +55,7 @@ class Raising:
         self._zone = ZoneInfo(zone)
 
     def look_through(self, now: float) -> int:
-        """Raise the notices that changes since the last time ask for; how many. Call it until it finds none."""
+        """Raise the notices that changes since the last time ask for; how many it looked at: call it until it is 0."""
         with self._database.writing() as connection:
             one_at_a_time(connection)
             ids, place = _changed(connection)
@@ -65,26 +65,29 @@ class Raising:
             connection.execute(upsert, {"name": "changes", "change": place})
             rows = connection.execute(_facts_of(ids)).all() if ids else []
             listening = _listening(connection) if rows else []
-            return sum(self._decide(connection, incident, *each, now) for incident in rows for each in listening)
+            for incident in rows:
+                for each in listening:
+                    self._decide(connection, incident, *each, now)
+            return len(ids)
 
-    def _decide(self, connection: Connection, incident: Any, target: Target, rules: list[Rule], now: float) -> bool:
+    def _decide(self, connection: Connection, incident: Any, target: Target, rules: list[Rule], now: float) -> None:
         """Raise a notice of one incident for one target, where a rule of it asks for that."""
         local = self._local(now)
         is_old = incident.verdict in CLEARED or is_replay(incident.record)
         wanted = (rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local))
         rule = None if is_old or not target.scope.sees(incident.site, incident.camera) else next(wanted, None)
         if rule is None:
-            return False
+            return
         severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
         told = (notices.c.target == target.number, notices.c.incident.in_(_event_of(incident)))
         before = connection.execute(select(notices.c.severity).where(*told)).scalars().all()
         if any(rank(one) >= rank(severity) for one in before):
-            return False
+            return
         # What was raised before it grew so severe, and is still to be told, is told by this one.
         pending = update(notices).where(*told, notices.c.state.in_(("waiting", "held")))
         connection.execute(pending.values(state="risen", reason="risen"))
         when = self._when(connection, incident, rule, severity, now)
-        return self._raise(connection, target, "incident", incident.id, severity, now, when)
+        self._raise(connection, target, "incident", incident.id, severity, now, when)
 
     def _raise(
         self, connection: Connection, target: Target, what: str, about: str, severity: str, now: float,

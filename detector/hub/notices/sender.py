@@ -92,7 +92,7 @@ class NoticeSender:
 
     def _look_through(self) -> None:
         now = self._clock.now()
-        while self.notices.raising.look_through(now):
+        while not self._background.stopping and self.notices.raising.look_through(now):
             pass
         self.notices.raising.tell_alarms(now)
         self.notices.raising.gather(now)
