@@ -30,10 +30,12 @@ from sqlalchemy import event
 
 from detector import wire
 from detector.config import HubConfig
+from detector.hub.access.audit import Audit
 from detector.hub.desk.responses import Responses
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.notices import raising, sender
 from detector.hub.notices import services as notice_services
+from detector.hub.notices.pauses import Pauses
 from detector.hub.notices.queue import Notice, Notices
 from detector.hub.notices.raising import GATHER_ALARMS_S
 from detector.hub.notices.rules import KINDS, Rule, within
@@ -873,6 +875,26 @@ def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: De
     assert len(lines) == 3 and lines[-1] == "https://hub.example/" and "w1" not in desk.sent[-1].body
     assert lines[0].startswith("11-01 11:59 [Warning] 东区 3 号机 · 40 seconds")
     assert desk.states()[:3] == [("summed", "quiet"), ("dropped", "cleared"), ("summed", "quiet")]
+
+
+@pytest.mark.parametrize(
+    ("held_by", "at_once", "at_the_end"), [("a pause", 0, 1), ("the hourly number", 1, 1), ("many alarms", 3, 2)]
+)
+def test_what_is_held_until_quiet_hours_waits_for_their_end(
+    desk: Desk, held_by: str, at_once: int, at_the_end: int
+) -> None:
+    desk.target(severity="warning", quiet="12:02-13:30", per_hour=1)
+    if held_by == "a pause":
+        Pauses(desk.store.database, Audit(desk.store.database)).begin("shanghai", "cam3", "li", NOON, 600)
+    if held_by == "many alarms":
+        facts = {"backlog": 5, "oldest_s": 3600}
+        Alarms(desk.store.database).judge([Sign("backlog", "shanghai", f"b{n}", facts=facts) for n in range(5)], NOON)
+    else:
+        for n in range(3):
+            desk.alert(f"inc-{n}", severity="warning")
+    assert len(desk.step()) == at_once
+    assert [title for _ in range(59) for title in desk.step(90)] == []
+    assert len(desk.step(90)) == at_the_end
 
 
 def test_what_was_held_for_the_night_and_cleared_meanwhile_is_on_record_as_not_told(desk: Desk) -> None:

@@ -105,12 +105,11 @@ class Raising:
         """Whether a notice goes at once, or is held and until when."""
         is_critical = severity == Severity.CRITICAL
         if is_late(incident, now):
-            # In some minutes, when more of them are there, and not in quiet hours.
-            due_at = now + GATHER_LATE_S
-            return {"state": "held", "reason": "late", "due_at": rule.quiet_until(self._local(due_at)) or due_at}
+            # In some minutes, when more of them are there.
+            return {"state": "held", "reason": "late", "due_at": self._awake(rule, now + GATHER_LATE_S)}
         until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
         if until is not None:
-            return {"state": "held", "reason": PAUSED, "due_at": until}
+            return {"state": "held", "reason": PAUSED, "due_at": self._awake(rule, until)}
         if (until := rule.quiet_until(self._local(now), severity)) is not None:
             return {"state": "held", "reason": "quiet", "due_at": until}
         c = notices.c
@@ -121,8 +120,13 @@ class Raising:
         lately = lately.join(incidents, incidents.c.id == c.incident).order_by(c.created_at.desc())
         found = connection.execute(lately).all()
         if len(found) >= rule.per_hour and not (is_critical and _has_share(connection, incident, found, rule)):
-            return {"state": "held", "reason": "limit", "due_at": found[rule.per_hour - 1].created_at + HOUR_S}
+            due_at = found[rule.per_hour - 1].created_at + HOUR_S
+            return {"state": "held", "reason": "limit", "due_at": self._awake(rule, due_at, severity)}
         return {"state": "waiting", "reason": "", "due_at": now}
+
+    def _awake(self, rule: Rule, at: float, severity: str = "") -> float:
+        """A time, or the end of quiet hours where it is in them: what waits for it is no reason to wake somebody."""
+        return rule.quiet_until(self._local(at), severity) or at
 
     def _local(self, at: float) -> datetime:
         return datetime.fromtimestamp(at, self._zone)
@@ -163,7 +167,8 @@ class Raising:
         if (until := rule.quiet_until(local, alarm.severity)) is not None:
             when = {"state": "held", "reason": "quiet", "due_at": until}
         elif _alarms_since(connection, target, alarm.severity, now - GATHER_ALARMS_S) >= ALARMS_ALONE:
-            when = {"state": "held", "reason": MANY, "due_at": now + GATHER_ALARMS_S}
+            due_at = self._awake(rule, now + GATHER_ALARMS_S, alarm.severity)
+            when = {"state": "held", "reason": MANY, "due_at": due_at}
         about = name if alarm.is_open else name + OVER
         return self._raise(connection, target, "alarm", about, alarm.severity, now, when)
 
