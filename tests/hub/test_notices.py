@@ -37,7 +37,7 @@ from detector.hub.notices import raising, sender
 from detector.hub.notices import services as notice_services
 from detector.hub.notices.pauses import Pauses
 from detector.hub.notices.queue import Notice, Notices
-from detector.hub.notices.raising import GATHER_ALARMS_S
+from detector.hub.notices.raising import ALARMS_ALONE, GATHER_ALARMS_S
 from detector.hub.notices.rules import KINDS, Rule, within
 from detector.hub.notices.sender import NoticeSender
 from detector.hub.notices.services import Answer, Message, NoticeError, address, send, without_secrets
@@ -503,6 +503,28 @@ def test_a_webhook_that_says_when_to_come_again_is_heeded(
     desk.alert("inc-2")
     desk.step()
     assert web.got[2].headers["webhook-id"] != first.headers["webhook-id"]
+
+
+@pytest.mark.parametrize("count", [1, ALARMS_ALONE + 4])
+def test_a_program_that_may_have_been_told_of_alarms_takes_their_end_for_another_message(
+    desk: Desk, web: Web, count: int
+) -> None:
+    signed_desk(desk, web)
+    alarms = Alarms(desk.store.database)
+    silent = [Sign("edge_silent", "shanghai", f"box{n}") for n in range(count)]
+    alarms.judge(silent, NOON)
+    if count > 1:  # the first three were told each by itself
+        desk.step()
+        web.got.clear()
+    web.status = 500
+    desk.step(GATHER_ALARMS_S)
+    alarms.judge([], NOON + 600)
+    for status in (500, 200):  # the end comes twice
+        web.status = status
+        desk.step(600)
+    lasts, over, again = web.got[:3]
+    assert [got.json["title"].startswith("[Over]") for got in (lasts, over, again)] == [False, True, True]
+    assert over.headers["webhook-id"] == again.headers["webhook-id"] != lasts.headers["webhook-id"]
 
 
 def test_alarms_summaries_and_tests_are_told_as_what_they_are(desk: Desk, web: Web) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import case, delete, func, select, update
@@ -179,11 +179,12 @@ class Notices:
             self.put_back(notice, now, unsure=True)
         return len(found)
 
-    def make_end(self, notice: Notice) -> None:
+    def make_end(self, notice: Notice) -> Notice:
         """Have the notice of an alarm that was over before it could be told be that of its end, which is told once."""
-        own = update(notices).where(notices.c.number == notice.number)
+        end = notice.incident.removesuffix(OVER) + OVER
         with self._database.writing() as connection:
-            connection.execute(own.values(incident=notice.incident.removesuffix(OVER) + OVER))
+            connection.execute(update(notices).where(notices.c.number == notice.number).values(incident=end))
+        return replace(notice, incident=end)
 
     def make_ends(self, summary: Notice, numbers: Sequence[int]) -> None:
         """Likewise, of alarms that a summary tells of."""

@@ -133,7 +133,7 @@ class NoticeSender:
                 self.notices.drop(notice, "cleared")
                 return True
             tried = True
-            answer = self.bring(target, replace(message, fields={**_head(notice), **(message.fields or {})}))
+            answer = self.bring(target, message)
             self.notices.settle(notice, answer, self._clock.now())
         except Exception:  # where this fails too, the next look puts it back
             self.notices.put_back(notice, self._clock.now(), unsure=tried)
@@ -166,14 +166,14 @@ class NoticeSender:
             if alarm is None:
                 return None
             if is_end(alarm):
-                self.notices.make_end(notice)
-            return replace(words.alarm(alarm, now=now), fields={"alarm": alarm_fields(alarm)})
+                notice = self.notices.make_end(notice)
+            return replace(words.alarm(alarm, now=now), fields={**_head(notice), "alarm": alarm_fields(alarm)})
         if notice.what == "summary":
             return self._summary(notice, words)
         one = next((one for one in self._store.incidents([notice.incident]) if one.verdict not in CLEARED), None)
         if one is None:
             return None
-        fields = {"incidents": [fields_of(one, self._public_url)], "count": 1}
+        fields = {**_head(notice), "incidents": [fields_of(one, self._public_url)], "count": 1}
         picture = self._store.snapshot(one.id) if target.picture else None
         like = len(self._overview.like(one, one.started_at - DAYS * DAY_S, one.started_at))
         standing = trips(self._responses.steps([one.id]))
@@ -189,26 +189,32 @@ class NoticeSender:
         listed = sorted(self._store.incidents(told.first), key=lambda one: place[one.id])
         if not listed:
             return None
-        fields = {"incidents": [fields_of(one, self._public_url) for one in listed], "count": told.count}
+        these = {"incidents": [fields_of(one, self._public_url) for one in listed], "count": told.count}
         message = words.summary(listed, told.count, notice.severity, notice.reason, of_digest=told.digested > 0)
-        return replace(message, fields=fields)
+        return replace(message, fields={**_head(notice), **these})
 
     def _alarms_summary(self, notice: Notice, names: Sequence[str], words: Words) -> Message | None:
         numbers = sorted({alarm_number(name) for name in names})
         found = [alarm for number in numbers if (alarm := self._alarms.alarm(number)) is not None]
         if not found:
             return None
-        self.notices.make_ends(notice, [alarm.number for alarm in found if is_end(alarm)])
-        fields = {"alarms": [alarm_fields(alarm) for alarm in found[:MOST_LISTED]], "count": len(found)}
-        return replace(words.alarms(found, notice.severity), fields=fields)
+        ends = [alarm.number for alarm in found if is_end(alarm)]
+        self.notices.make_ends(notice, ends)
+        these = {"alarms": [alarm_fields(alarm) for alarm in found[:MOST_LISTED]], "count": len(found)}
+        return replace(words.alarms(found, notice.severity), fields={**_head(notice, ends), **these})
 
     def _words(self, target: Target, *, again: bool = False) -> Words:
         return Words(Phrases(target.language), self._zone, self._public_url, again)
 
 
-def _head(notice: Notice) -> dict[str, Any]:
-    """What a notice is, for programs; its `id` is the same however often it is sent."""
-    unique = f"{notice.target}\n{notice.incident}\n{notice.severity}\n{notice.created_at}"
+def _head(notice: Notice, ends: Sequence[int] = ()) -> dict[str, Any]:
+    """What a notice is, for programs; its `id` is the same however often it is sent.
+
+    But another once it tells that alarms are over: whoever had it when they lasted would pass it over. `ends` are the
+    numbers of those that a summary tells of.
+    """
+    over = "".join(f"\n{number}" for number in ends)
+    unique = f"{notice.target}\n{notice.incident}\n{notice.severity}\n{notice.created_at}{over}"
     return {
         "id": f"msg_{hashlib.sha256(unique.encode()).hexdigest()[:32]}", "type": notice.what,
         "severity": notice.severity, "again": notice.reason == "again", "timestamp": iso(notice.created_at),
