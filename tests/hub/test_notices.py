@@ -1400,6 +1400,16 @@ def test_what_can_not_be_told_for_a_day_is_given_up_in_sight(desk: Desk) -> None
     assert desk.notices.log([1])[0].answer == "refused" and desk.notices.log([1])[0].tries > 5
 
 
+def test_what_waited_in_a_hub_that_was_off_for_days_is_not_given_up_for_a_moment(desk: Desk) -> None:
+    desk.target()
+    desk.alert()
+    desk.raise_all()
+    desk.answers = [Answer(False, "no network yet")] * 3
+    desk.clock.at += 2 * 86400
+    assert desk.step() == [] and desk.states() == [("waiting", "")]
+    assert [title for _ in range(4) for title in desk.step(300)] == ["[Critical] 东区 3 号机 · Labels photographed"]
+
+
 def test_what_was_being_sent_when_the_hub_died_goes_again_and_says_so(desk: Desk) -> None:
     target = desk.target()
     desk.alert("told")

@@ -121,10 +121,12 @@ class Notices:
 
     def settle(self, notice: Notice, answer: Answer, now: float) -> None:
         """Put on record what came of sending; what failed is tried again later, for a day."""
-        ok = answer.ok
-        is_over = notice.what == "test" or now - notice.created_at > GIVE_UP_S
-        state = "sent" if ok else "failed" if is_over else "waiting"
+        ok, t = answer.ok, notice_targets.c
         with self._database.writing() as connection:
+            before = connection.execute(select(t.failures).where(t.number == notice.target)).scalar_one_or_none()
+            failures = 0 if ok or before is None else before + 1
+            is_over = notice.what == "test" or _is_over(notice, failures, now)
+            state = "sent" if ok else "failed" if is_over else "waiting"
             connection.execute(
                 update(notices)
                 .where(notices.c.number == notice.number, notices.c.state == "sending")
@@ -136,9 +138,6 @@ class Notices:
             )
             if notice.what == "test":
                 return
-            t = notice_targets.c
-            row = connection.execute(select(t.failures).where(t.number == notice.target)).one_or_none()
-            failures = 0 if ok or row is None else row.failures + 1
             rest_s = _rest_s(failures) if failures else 0.0
             if answer.again_s is not None and failures:
                 rest_s = min(max(answer.again_s, 1.0), LONGEST_REST_S)
@@ -156,17 +155,14 @@ class Notices:
             now: Unix seconds.
             unsure: Whether it may have been sent.
         """
-        rest_s = _rest_s(notice.tries)
-        # One that was held for longer than a day is not given up for a moment's failure.
-        is_over = rest_s == LONGEST_REST_S and now - notice.created_at > GIVE_UP_S
         with self._database.writing() as connection:
             connection.execute(
                 update(notices)
                 .where(notices.c.number == notice.number, notices.c.state == "sending")
                 .values(
-                    state="failed" if is_over else "waiting",
+                    state="failed" if _is_over(notice, notice.tries, now) else "waiting",
                     reason="again" if unsure else notice.reason,
-                    due_at=now + rest_s,
+                    due_at=now + _rest_s(notice.tries),
                 )
             )
 
@@ -262,3 +258,9 @@ class Notices:
 def _rest_s(failures: int) -> float:
     """How long to wait after so many failures."""
     return min(FIRST_REST_S * 2.0 ** min(failures - 1, 10), LONGEST_REST_S)
+
+
+def _is_over(notice: Notice, failures: int, now: float) -> bool:
+    """Whether a notice is given up after so many failures: one that was held, or lay in a hub that was off, for longer
+    than a day is not given up for a moment's."""
+    return _rest_s(failures) == LONGEST_REST_S and now - notice.created_at > GIVE_UP_S
