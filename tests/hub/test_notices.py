@@ -1350,6 +1350,18 @@ def test_judged_before_it_is_told_it_is_not_told(desk: Desk) -> None:
     assert desk.step() == [] and desk.states() == [("dropped", "cleared")]
 
 
+def test_what_was_cleared_by_mistake_before_it_was_told_is_told_once_that_is_undone(desk: Desk) -> None:
+    desk.target()
+    desk.alert()
+    desk.raise_all()
+    desk.store.verdicts.add("inc-1", "guard", "false", "", NOON)
+    assert desk.step() == [] and desk.states() == [("dropped", "cleared")]
+    desk.store.verdicts.withdraw("inc-1", "guard", NOON + 1)
+    assert desk.step(5) == ["[Critical] 东区 3 号机 · Labels photographed"]
+    desk.store.verdicts.add("inc-1", "guard", "true", "", NOON)
+    assert desk.step(5) == [] and desk.states() == [("sent", "")]
+
+
 def test_a_service_that_is_away_is_tried_ever_more_seldom_and_then_told_all_in_one(desk: Desk) -> None:
     target = desk.target()
     desk.answers = [Answer(False, "error=503")] * 3

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select, update
 
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
@@ -80,6 +80,8 @@ class Raising:
             return
         severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
         told = (notices.c.target == target.number, notices.c.incident.in_(_event_of(incident)))
+        # Cleared before it was told, and judged anew since.
+        connection.execute(delete(notices).where(*told, notices.c.state == "dropped", notices.c.reason == "cleared"))
         before = connection.execute(select(notices.c.severity).where(*told)).scalars().all()
         if any(rank(one) >= rank(severity) for one in before):
             return
