@@ -15,6 +15,8 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from queue import Queue
@@ -27,7 +29,7 @@ from alembic import command
 from anyio.from_thread import BlockingPortal
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, event, select
 
 from detector import wire
 from detector.clock import iso
@@ -280,6 +282,29 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store = Store(sqlite_url(tmp_path / "hub.sqlite") if in_file else request.getfixturevalue("postgres")())
     yield store
     store.close()
+
+
+def begun_first(
+    store: Store, act: Callable[[], object], other: Callable[[], object], before: str = "pg_advisory_xact_lock"
+) -> None:
+    """On PostgreSQL, begin an act, and do another before a statement of the first: its turn (`one_at_a_time`)."""
+    waits, goes_on = threading.Event(), threading.Event()
+
+    def hold(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if before in statement and threading.current_thread().name.startswith("first"):
+            waits.set()
+            goes_on.wait(10)
+
+    event.listen(store.database.engine, "before_cursor_execute", hold)
+    with ThreadPoolExecutor(1, "first") as first, ThreadPoolExecutor(1, "other") as second:
+        begun = first.submit(act)
+        assert waits.wait(10)
+        done = second.submit(other)
+        with suppress(TimeoutError):
+            done.result(0.5)
+        goes_on.set()
+        begun.result()
+        done.result()
 
 
 @cache

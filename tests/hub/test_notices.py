@@ -52,7 +52,7 @@ from detector.hub.watch.alarms import Alarm, Alarms, Sign
 from detector.values import Severity
 from tests.builders import SteppedClock
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.conftest import NOON, Site, begun_first, make_envelope
 
 SECRET = "zk9Qw7-planted-secret"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -1267,6 +1267,24 @@ def test_a_target_or_rule_that_is_taken_away_leaves_the_others(desk: Desk, monke
     assert targets.all() == [stays] and [rule.target for rule in targets.rules()] == [stays.number]
     assert desk.states(gone) == [("dropped", "target_removed")] and desk.states(stays) == [("waiting", "")]
     assert len(desk.step()) == 1
+
+
+def test_a_target_goes_while_what_it_waits_for_is_summed_up(postgres: Callable[[], str], tmp_path: Path) -> None:
+    store = Store(postgres())
+    desk = Desk(store, tmp_path)
+    target = desk.target(severity="warning", quiet="11:00-13:00")
+    for n in range(2):
+        desk.alert(f"inc-{n}", severity="warning")
+    desk.raise_all()
+
+    def remove() -> None:
+        with store.database.writing() as connection:
+            desk.notices.targets.remove(connection, target.number)
+            Audit(store.database).add(connection, NOON, "li", "notice_target_removed", target.name)
+
+    begun_first(store, remove, lambda: desk.notices.raising.gather(NOON + 3600))
+    assert desk.notices.targets.all() == []
+    store.close()
 
 
 def test_a_summary_tells_of_each_box_in_turn(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -27,7 +28,7 @@ from detector.hub.storage.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, 
 from detector.hub.storage.schema import recovery_codes, sessions, tokens, users
 from detector.hub.storage.store import Store
 from detector.values import DAY_S
-from tests.hub.conftest import CHEAP, NOON, Site
+from tests.hub.conftest import CHEAP, NOON, Site, begun_first
 
 OWNER = Principal("owner", Role.OWNER, EVERYWHERE)
 ADMIN = Principal("admin", Role.ADMIN, EVERYWHERE)
@@ -774,3 +775,33 @@ def test_the_console_refuses_nonsense(hub_file: Path, arguments: list[str]) -> N
     with pytest.raises(SystemExit) as stopped:
         cli.main(["user", "add", "guard", *arguments, str(hub_file)])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("meanwhile", ["login", "logout", "in use", "recovery code"])
+def test_a_password_is_changed_whatever_its_user_does_at_the_same_moment(
+    postgres: Callable[[], str], meanwhile: str
+) -> None:
+    store = Store(postgres())
+    people, password = People(store.database), CHEAP.hash("the owner's own")
+    people.add(CONSOLE, "owner", password, NOON, role=Role.OWNER, scope=EVERYWHERE)
+    people.set_second_step(OWNER, "sealed", ["sha-1"], 1, NOON)
+
+    def log_in(sha256: str) -> bool:
+        return people.open_session(sha256, "owner", password, NOON, NOON + 60, address="", browser="")
+
+    assert log_in("a")
+    acts: dict[str, Callable[[], object]] = {
+        "login": lambda: log_in("b"),
+        "logout": lambda: people.log_out("a", "owner", NOON),
+        "in use": lambda: people.extend_session("a", "owner", NOON, NOON + 90, address=""),
+        "recovery code": lambda: people.use_recovery_code("owner", "sha-1", NOON),
+    }
+
+    def change() -> None:
+        if meanwhile == "recovery code":
+            people.drop_second_step(OWNER, "owner", NOON)
+        people.set_password(OWNER, "owner", "new", NOON)
+
+    begun_first(store, acts[meanwhile], change, "UPDATE users" if meanwhile == "in use" else "pg_advisory_xact_lock")
+    assert people.session("a", NOON) is None and people.password_hash("owner", NOON) == "new"
+    store.close()

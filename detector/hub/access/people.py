@@ -228,6 +228,7 @@ class People:
         `secret` is sealed; `recovery` are hashes of codes that open once, `step` is used up.
         """
         with self._writing() as connection:
+            one_at_a_time(connection)
             values = {"step_secret": secret, "step_used": step}
             connection.execute(update(users).where(users.c.name == by.user).values(values))
             _put_recovery_codes(connection, by.user, recovery)
@@ -236,6 +237,7 @@ class People:
     def set_recovery_codes(self, by: Principal, recovery: Sequence[str], at: float) -> None:
         """Have other recovery codes than before, given as hashes."""
         with self._writing() as connection:
+            one_at_a_time(connection)
             _put_recovery_codes(connection, by.user, recovery)
             self._audit.add(connection, at, by.user, "recovery_codes_made", by.user)
 
@@ -270,6 +272,7 @@ class People:
         """Use up a recovery code; tells whether there was such a one."""
         c = recovery_codes.c
         with self._writing() as connection:
+            one_at_a_time(connection)
             done = connection.execute(delete(recovery_codes).where(c.user == name, c.sha256 == sha256))
             if done.rowcount == 1:
                 self._audit.add(connection, at, name, "recovery_code_used", name)
@@ -291,7 +294,8 @@ class People:
         }  # fmt: skip
         same = (users.c.name == name, users.c.password_hash == password_hash, users.c.disabled_at.is_(None))
         with self._writing() as connection:
-            if connection.execute(select(users.c.name).where(*same).with_for_update()).first() is None:
+            one_at_a_time(connection)
+            if connection.execute(select(users.c.name).where(*same)).first() is None:
                 return False
             connection.execute(delete(sessions).where(sessions.c.expires_at <= at))
             connection.execute(sessions.insert(), row)
@@ -318,9 +322,10 @@ class People:
     def extend_session(self, sha256: str, name: str, at: float, expires_at: float, *, address: str) -> None:
         """Let a session live longer, and note when and where it was in use."""
         with self._writing() as connection:
+            # In the order of those who change a user, or each of the two might wait for the other.
+            connection.execute(update(users).where(users.c.name == name).values(last_seen=at))
             values = {"expires_at": expires_at, "last_seen": at, "address": address}
             connection.execute(update(sessions).where(sessions.c.token_sha256 == sha256).values(values))
-            connection.execute(update(users).where(users.c.name == name).values(last_seen=at))
 
     def sessions(self, name: str, at: float) -> list[OpenSession]:
         """Sessions of a user that are open at this time, the one used last first."""
@@ -333,6 +338,7 @@ class People:
     def log_out(self, sha256: str, name: str, at: float) -> None:
         """End the session that somebody leaves."""
         with self._writing() as connection:
+            one_at_a_time(connection)
             connection.execute(delete(sessions).where(sessions.c.token_sha256 == sha256))
             self._audit.add(connection, at, name, "logout", session=sha256[:HANDLE])
 

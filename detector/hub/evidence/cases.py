@@ -201,12 +201,14 @@ class Cases:
         """Put an incident on legal hold; where it is already, the reason is renewed. The audit log keeps each."""
         row = {"incident": incident, "user": user, "at": at, "reason": reason}
         with self._writing() as connection:
+            one_at_a_time(connection)
             connection.execute(self._database.upsert(holds, ["incident"], ("user", "at", "reason")), row)
             self._audit.add(connection, at, user, "hold", incident, reason=reason)
 
     def release(self, incident: str, *, user: str, at: float) -> bool:
         """End an incident's legal hold; tells whether there was one. Cases go on keeping it."""
         with self._writing() as connection:
+            one_at_a_time(connection)
             gone = delete(holds).where(holds.c.incident == incident).returning(holds.c.incident)
             if connection.execute(gone).first() is None:
                 return False

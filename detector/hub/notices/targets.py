@@ -124,6 +124,7 @@ class Targets:
 
     def remove(self, connection: Connection, number: int) -> None:
         """Take a target away with its rules; what was not sent is dropped, the log stays."""
+        one_at_a_time(connection)
         undone = (notices.c.target == number, notices.c.state.in_(("waiting", "held")))
         connection.execute(update(notices).where(*undone).values(state="dropped", reason="target_removed"))
         connection.execute(delete(notice_rules).where(notice_rules.c.target == number))

@@ -179,7 +179,11 @@ def is_corrupt(error: BaseException | None) -> bool:
 
 
 def one_at_a_time(connection: Connection) -> None:
-    """Until this transaction ends, no other one of these goes on: what every writer is like on SQLite."""
+    """Until this transaction ends, no other one of these goes on: what every writer is like on SQLite.
+
+    To be called before rows are changed that another one of these may change, or each waits for the other: PostgreSQL
+    ends one of the two then. An entry of the audit log calls it, too.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
