@@ -20,8 +20,10 @@ from detector.hub.storage.schema import doomed, incidents, sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.texts import LANGUAGES, Phrases
+from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.retention import Retention
 from detector.values import DAY_S
+from tests.builders import SteppedClock
 from tests.hub.conftest import NOON, make_envelope, make_jpeg
 
 END = NOON + 40  # of the builder's incidents
@@ -71,6 +73,16 @@ class Keeper:
 @pytest.fixture
 def keeper(store: Store, tmp_path: Path) -> Iterator[Keeper]:
     yield Keeper(store, tmp_path / "clips")
+
+
+def test_what_can_not_be_let_go_keeps_nothing_else_from_it(keeper: Keeper) -> None:
+    def away(_what: object) -> tuple[int, int, int]:
+        raise FileNotFoundError("the disk is away")
+
+    done: list[float] = []
+    retention = Retention(keeper.store.database, keeper.folder, DAYS, keeper.audit, away)
+    Janitor(retention, SteppedClock(NOON), lambda: None, away, done.append).go_round()
+    assert done == [NOON]
 
 
 VERDICT_DAYS = [("true", 300), ("authorised", 30), ("unclear", 100), ("false", 20)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from detector.clock import Clock
-from detector.hub.background import Background
+from detector.hub.background import Background, attempt
 from detector.hub.upkeep.retention import Retention
 
 logger = logging.getLogger(__name__)
@@ -48,11 +49,14 @@ class Janitor:
     def _run(self) -> None:
         going_on = self._background.pause(1.0)
         while going_on:
-            try:
-                if self._retention.run(self._clock.now()):
-                    self._on_deleted()
-                for prune in self._prune:
-                    prune(self._clock.now())
-            except Exception:
-                logger.exception("retention failed; it is tried again in %d minutes", EVERY_S // 60)
+            self.go_round()
             going_on = self._background.pause(EVERY_S)
+
+    def go_round(self) -> None:
+        """Do all of it once; what fails, as where a disk is away, keeps nothing else from being done."""
+        for step in (self._let_go, *self._prune):
+            attempt(partial(step, self._clock.now()), logger, "not all that is kept for a while could be let go")
+
+    def _let_go(self, now: float) -> None:
+        if self._retention.run(now):
+            self._on_deleted()
