@@ -20,6 +20,7 @@ from detector.hub.storage.schema import doomed, incidents, sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.texts import LANGUAGES, Phrases
+from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.retention import Retention
 from detector.values import DAY_S
@@ -110,6 +111,15 @@ def test_nothing_goes_unannounced_even_when_long_overdue(keeper: Keeper) -> None
     assert keeper.retention().run(late) == 0 and keeper.has_footage("one")
     assert [due.due_at for due in keeper.retention().announced()] == [late + 7 * DAY_S]
     assert keeper.retention().run(late + 7 * DAY_S) == 1
+
+
+def test_what_was_announced_by_a_clock_that_was_ahead_goes_as_if_it_had_been_now(keeper: Keeper) -> None:
+    keeper.add("a", "false")
+    now = END + 15 * DAY_S
+    keeper.retention().run(now + 400 * DAY_S)
+    bring_back(keeper.store.database, now)
+    assert keeper.retention().run(now + 6.9 * DAY_S) == 0 and keeper.has_footage("a")
+    assert keeper.retention().run(now + 7 * DAY_S) == 1
 
 
 def test_a_clock_of_its_box_that_was_years_behind_costs_no_footage_its_time(keeper: Keeper) -> None:

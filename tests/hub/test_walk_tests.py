@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from detector.hub.desk.walk_tests import LONGEST_S, REST_S, SETTLE_S, WalkTest, tally
 from detector.hub.storage.rights import Role
+from detector.hub.upkeep.clock_ahead import bring_back
 from tests.hub.conftest import Site, make_envelope
 
 PAGE = "/cameras/shanghai/box1/cam3/tests"
@@ -210,6 +211,22 @@ def test_one_that_nobody_ended_does_not_count(hall: Hall) -> None:
     assert "No walk tests yet." in hall.page()
     assert hall.do("begin") == 303
     assert "goes on since" in hall.page()
+
+
+def test_one_by_a_clock_that_was_ahead_says_nothing_and_keeps_no_other_from_beginning(hall: Hall) -> None:
+    hall.wait(8 * 3600.0)
+    hall.walk()
+    hall.site.clock.at -= 8 * 3600.0
+    bring_back(hall.site.store.database, hall.site.clock.now())
+    hall.hear()
+    assert hall.last().found == "unwatched"
+    assert hall.do("begin") == 303
+    hall.wait(20)
+    hall.tell()
+    assert hall.do("end", parcels=4) == 303
+    assert [test.found for test in hall.site.parts.walk_tests.of(*PLACE, hall.site.clock.now())] == [
+        "alert", "unwatched",
+    ]  # fmt: skip
 
 
 def test_while_the_camera_is_not_seen_none_can_begin(hall: Hall) -> None:

@@ -2,8 +2,9 @@
 
 A machine's own clock often holds local time, or a wrong year, until a time server sets it right, hours later by then.
 Reports of edges would be called older than the one that is held, a box that falls silent would be missed only when its
-last report is past, and notices would count as just sent, or wait, for as long as the clock was ahead. What is evidence
-(alerts, verdicts, the audit log) stays as it was written.
+last report is past, and notices would count as just sent, or wait, for as long as the clock was ahead; so would cameras
+for their next walk test, and footage for its end. What is evidence (alerts, verdicts, the audit log) stays as it was
+written.
 
 So are incidents that boxes dated ahead while hubs still took them at their word: they would stand above all others in
 the feed until that time came. What each box told of them stays in their records.
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, case, func, select, update
 
+from detector.hub.desk.walk_tests import NONE, SETTLE_S, UNWATCHED
 from detector.hub.notices.queue import LONGEST_REST_S
 from detector.hub.storage.arrivals import AHEAD_S, by_our_clock
 from detector.hub.storage.changes import note_changes
@@ -29,6 +31,8 @@ from detector.hub.storage.schema import (
     notice_rules,
     notice_targets,
     notices,
+    retention,
+    walk_tests,
     watched,
 )
 
@@ -44,6 +48,8 @@ PAST: dict[Table, tuple[str, ...]] = {
     notice_rules: ("at",),
     notice_pauses: ("at",),
     notices: ("created_at", "tried_at"),
+    retention: ("announced_at",),
+    walk_tests: ("began_at",),
 }
 
 
@@ -68,6 +74,14 @@ def _put_in_their_places(connection: Connection, now: float) -> None:
         logger.warning("%d incidents that boxes dated ahead stand where the hub heard of them now", len(moved))
 
 
+def _settle_walk_tests(connection: Connection, now: float) -> None:
+    """Have tests that end later than now be over and rested; what wasn't found of one by then says nothing of it."""
+    w = walk_tests.c
+    found = case((w.found == NONE, UNWATCHED), else_=w.found)
+    settled = {"began_at": now - SETTLE_S, "ended_at": now - SETTLE_S, "looked_at": now, "found": found}
+    connection.execute(update(walk_tests).where(w.ended_at > now).values(settled))
+
+
 def bring_back(database: Database, now: float) -> None:
     """Have nothing that the hub waits for, or reckons from, lie further ahead than it may; `now` in Unix seconds.
 
@@ -78,6 +92,7 @@ def bring_back(database: Database, now: float) -> None:
     with database.writing() as connection:
         one_at_a_time(connection)
         _put_in_their_places(connection, now)
+        _settle_walk_tests(connection, now)
         connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
         connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
         connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
