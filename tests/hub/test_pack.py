@@ -426,6 +426,24 @@ def test_a_disk_that_fails_half_way_leaves_nothing_behind(desk: Office, monkeypa
     assert list((desk.folder / "packs").iterdir()) == []
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_pack_that_is_not_on_record_as_made_leaves_no_file(
+    desk: Office, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    case = desk.case(desk.incident())
+    with monkeypatch.context() as broken:
+        broken.setattr(packs_module, "READY", ["no state"])  # which no database takes
+        if is_killed:
+            broken.setattr(Packs, "_tried", Packs._write)
+        desk.ask(case)
+    assert len(list((desk.folder / "packs").iterdir())) == is_killed
+    Packs(desk.folder / "packs", desk.archive, desk.audit, desk.clock)
+    assert list((desk.folder / "packs").iterdir()) == []
+    assert desk.packs.path(desk.ask(desk.case(desk.incident("inc-2"))))
+    Packs(desk.folder / "packs", desk.archive, desk.audit, desk.clock)
+    assert len(list((desk.folder / "packs").iterdir())) == 1
+
+
 def test_incidents_that_are_gone_make_no_pack(desk: Office) -> None:
     case = desk.case(desk.incident())
     desk.store.incidents = lambda *_args, **_kwargs: []  # type: ignore[method-assign]

@@ -86,14 +86,13 @@ class Packs:
 
     def __init__(self, folder: Path, archive: Archive, audit: Audit, clock: Clock, spare_bytes: int = 0) -> None:
         self._folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for part in folder.glob("*.part"):  # left by a hub that stopped
-                part.unlink()
-        except OSError as error:
-            raise StoreError(f"{folder} can't be written: {error.strerror}") from error
         self._archive = archive
         self._database: Database = archive.store.database
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._remove_left()
+        except OSError as error:
+            raise StoreError(f"{folder} can't be written: {error.strerror}") from error
         self._audit = audit
         self._clock = clock
         self._spare_bytes = spare_bytes
@@ -154,7 +153,7 @@ class Packs:
 
     def path(self, pack: PackRecord) -> Path | None:
         """Its file, when it is ready and there."""
-        path = self._folder / f"{pack.number}.zip"
+        path = self._file(pack.number)
         return path if pack.state == READY and path.is_file() else None
 
     def remove(self, pack: PackRecord, case: Case, *, user: str, at: float) -> None:
@@ -163,7 +162,7 @@ class Packs:
             gone = update(packs).where(packs.c.number == pack.number, packs.c.state == READY).values(state=REMOVED)
             if connection.execute(gone.returning(packs.c.number)).first():
                 self._audit.add(connection, at, user, "pack_removed", case.subject, pack=pack.number)
-        (self._folder / f"{pack.number}.zip").unlink(missing_ok=True)
+        self._file(pack.number).unlink(missing_ok=True)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """End what is being made, and wait for it."""
@@ -175,6 +174,16 @@ class Packs:
         for thread in list(self._mine.values()):
             thread.join(timeout_s)
 
+    def _file(self, number: int) -> Path:
+        return self._folder / f"{number}.zip"
+
+    def _remove_left(self) -> None:
+        """Remove what a hub that stopped left: no page would tell of it any more."""
+        for part in self._folder.glob("*.part"):
+            part.unlink()
+        for number in self._database.read(select(packs.c.number).where(packs.c.state != READY)).scalars():
+            self._file(number).unlink(missing_ok=True)
+
     # In the thread that makes one
 
     def _make(self, number: int, case: Case, user: str, at: float) -> None:
@@ -184,6 +193,7 @@ class Packs:
                 reason = self._tried(number, case, part, user, at)
             part.unlink(missing_ok=True)
             if reason:
+                self._file(number).unlink(missing_ok=True)
                 self._set(number, state=FAILED, reason=reason)
         except Exception:
             logger.exception("what became of evidence pack %d can't be put on record", number)
@@ -223,7 +233,7 @@ class Packs:
         write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress)
         part.chmod(0o600)
         sha256, size = sha256_of(part), part.stat().st_size
-        part.replace(self._folder / f"{number}.zip")
+        part.replace(self._file(number))
         with self._database.writing() as connection:
             ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size}
             connection.execute(update(packs).where(packs.c.number == number).values(ready))
