@@ -431,6 +431,25 @@ def test_footage_of_another_camera_that_comes_after_it_was_deleted_goes_as_well(
     assert keeper.retention().announced() == []
 
 
+@pytest.mark.parametrize("why", ["age", "space"])
+def test_what_another_camera_saw_of_a_case_stays_whatever_who_sees_that_one_alone_judged(
+    keeper: Keeper, why: str
+) -> None:
+    keeper.add("one", spot="cage")
+    other = make_envelope(9, incident="two", edge="box2", spot="cage", phase="end")
+    other["after"] |= {"camera": "cam4"}
+    keeper.store.add_alerts([other], NOON)
+    bring_clip(keeper, "two", NOON)
+    found, seen = (keeper.store.incident("two", Scope.of(scope)) for scope in (None, ["shanghai/cam4"]))
+    assert found and found.id == "one" and seen and seen.id == "two"
+    keeper.judge("two", "false")
+    keeper.cases.make("sweep", [found], user="wang", at=NOON)
+    keeper.free = 0 if why == "space" else keeper.free
+    config = DAYS.model_copy(update={"reserve_gb": 1 if why == "space" else 0})
+    assert keeper.pass_days(300 if why == "age" else 1, config) == 0
+    assert keeper.store.clips("two") and keeper.has_footage("one")
+
+
 def test_with_what_goes_its_double_goes_and_no_other(keeper: Keeper) -> None:
     for n, (name, verdict) in enumerate({"wrong": "false", "held": "false", "right": "true"}.items()):
         at, double = NOON - 9000 * n, f"{name}-too"

@@ -250,7 +250,9 @@ class Retention:
     def _rules(self) -> list[tuple[str, ColumnElement[bool], float]]:
         """Name, condition and days of every rule that ever lets footage go."""
         i = incidents.c
-        conditions: dict[KeptAs, ColumnElement[bool]] = {rule: i.verdict == of for rule, of in VERDICTS.items()}
+        # A double goes with what is shown in its stead, whatever was judged by who sees but its own camera.
+        conditions: dict[KeptAs, ColumnElement[bool]]
+        conditions = {rule: and_(i.verdict == of, i.told != DOUBLE) for rule, of in VERDICTS.items()}
         # The word that one is over may be lost with its box: by age alone, then.
         conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.told != DOUBLE)
         rules: list[tuple[str, ColumnElement[bool], int | None]] = []
@@ -329,7 +331,8 @@ class Retention:
         with self._database.reading() as connection:
             for verdict in FIRST_TO_GO:
                 has_clip = select(clips.c.incident).where(clips.c.incident == i.id).exists()
-                query = select(i.id).where(i.verdict == verdict, has_clip, ~_kept()).order_by(_aged_from()).limit(10)
+                query = select(i.id).where(i.verdict == verdict, i.told != DOUBLE, has_clip, ~_kept())
+                query = query.order_by(_aged_from()).limit(10)
                 boxes = pressing(connection) if of is None and verdict == VERDICTS["true_alarm"] else of
                 if boxes is not None:
                     query = query.where(tuple_(i.site, i.edge).in_(boxes))
