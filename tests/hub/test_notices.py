@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import formatdate
@@ -374,6 +375,28 @@ def test_a_server_that_takes_its_time_is_told_as_reached(web: Web, monkeypatch: 
     web.delay_s = 0.5
     answer = send(address("webhook", {"url": web.url}), HELLO, service="webhook")
     assert (answer.ok, answer.cause) == (False, "notice_unreached_late")
+
+
+@pytest.mark.parametrize(("goes_on", "cause"), [(True, "notice_unreached_late"), (False, "notice_unreached_broken")])
+def test_a_server_that_does_not_end_its_answer_may_have_taken_the_message(
+    monkeypatch: pytest.MonkeyPatch, goes_on: bool, cause: str
+) -> None:
+    monkeypatch.setattr(notice_services, "READ_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as kept:
+
+        def begin() -> None:
+            connection, _ = server.accept()
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhal")
+            if goes_on:
+                kept.enter_context(connection)
+            else:
+                connection.close()
+
+        threading.Thread(target=begin, daemon=True).start()
+        found = address("webhook", {"url": f"http://127.0.0.1:{server.getsockname()[1]}/"})
+        answer = send(found, HELLO, service="webhook")
+    assert (answer.ok, answer.cause, answer.unsure) == (False, cause, True)
 
 
 def test_a_mail_server_is_told_by_why_it_gave_no_answer_or_by_its_answer(

@@ -17,9 +17,11 @@ NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDO
 def why_unreached(error: BaseException) -> str:
     """The key of a text that says why there was no answer; empty where the error is one, or tells nothing of it."""
     from requests import ReadTimeout, RequestException
+    from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-    for cause in _causes(error):
-        if isinstance(cause, ReadTimeout):
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ReadTimeout | ReadTimeoutError):
             return "notice_unreached_late"
         if isinstance(cause, socket.gaierror):
             return "notice_unreached_name"
@@ -33,6 +35,8 @@ def why_unreached(error: BaseException) -> str:
             return "notice_unreached_silent"
         if isinstance(cause, OSError) and cause.errno in NO_ROUTE:
             return "notice_unreached_route"
+    if any(isinstance(cause, ProtocolError) for cause in causes):  # it began to answer
+        return "notice_unreached_broken"
     is_answer = isinstance(error, SMTPException) or not isinstance(error, OSError | RequestException)
     return "" if is_answer else "notice_unreached"
 
