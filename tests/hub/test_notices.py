@@ -82,6 +82,7 @@ class Web:
     status: int = 200
     delay_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
+    takes_pictures: bool = True
     answer: bytes = b'{"ok": true, "errcode": 0, "code": 0, "result": {}}'
     got: list[Received] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
@@ -98,7 +99,8 @@ def web() -> Iterator[Web]:
             state.got.append(Received(self.path, dict(self.headers), body))
             time.sleep(state.delay_s)
             try:
-                self.send_response(state.status)
+                is_refused = not state.takes_pictures and HELLO.picture and HELLO.picture in body
+                self.send_response(400 if is_refused else state.status)
                 for name, value in state.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -375,6 +377,21 @@ def test_a_server_that_takes_its_time_is_told_as_reached(web: Web, monkeypatch: 
     web.delay_s = 0.5
     answer = send(address("webhook", {"url": web.url}), HELLO, service="webhook")
     assert (answer.ok, answer.cause) == (False, "notice_unreached_late")
+
+
+@pytest.mark.parametrize("is_ntfy", [True, False])
+def test_a_service_that_takes_no_picture_is_told_without(
+    web: Web, monkeypatch: pytest.MonkeyPatch, is_ntfy: bool
+) -> None:
+    web.takes_pictures = False
+    if is_ntfy:
+        found = address("ntfy", {"server": web.url, "topic": "alerts"})
+    else:
+        monkeypatch.setattr("apprise.plugins.telegram.NotifyTelegram.notify_url", f"{web.url}/bot")
+        found = address("telegram", {"token": "123456789:abcdefg_hijklmnop", "chat": "-100123"})
+    assert send(found, HELLO).ok
+    assert [bool(HELLO.picture and HELLO.picture in got.body) for got in web.got][::-1][:2] == [False, True]
+    assert "拍照 3 次".encode() in web.got[-1].body or "拍照 3 次" in json.dumps(web.got[-1].json, ensure_ascii=False)
 
 
 @pytest.mark.parametrize(("goes_on", "cause"), [(True, "notice_unreached_late"), (False, "notice_unreached_broken")])

@@ -227,6 +227,9 @@ def _send(found: str, message: Message) -> Answer:
     late = result.status is AppriseResultStatus.TIMEOUT
     causes = ["notice_unreached_late"] if late else filter(None, map(why_unreached, errors))
     cause = next(iter(causes), "")
+    if attach is not None and not cause:
+        # Refused, perhaps for the picture: an ntfy of one's own takes none unless it is told to. The text says all.
+        return _send(found, replace(message, picture=None))
     return Answer(False, text or result.status.name.lower(), unsure=cause in UNSURE, cause=cause)
 
 
