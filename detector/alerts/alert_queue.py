@@ -35,11 +35,17 @@ class Row:
 
 @dataclass(slots=True)
 class _Sent:
-    """How often a row was sent, how often of these its answer was waited for in vain, and when to send it again."""
+    """How often a row was sent, how often of these its answer was waited for in vain, and when to send it again.
+
+    `acks` is how many rows the hub had confirmed when it was sent last; `left_out`, in how many of the waits before
+    that it confirmed others.
+    """
 
     attempts: int
     due_at: float
     waits: int = 0
+    acks: int = 0
+    left_out: int = 0
     is_early: bool = False  # the hub has asked for it later: it is no more under way
 
 
@@ -64,7 +70,7 @@ class AlertQueue:
     def load(self) -> None:
         """The file was opened: all that is in it is the backlog."""
         self._sent.clear()
-        self._highest_acked = 0  # numbers begin anew
+        self._highest_acked = self._acks = 0  # numbers begin anew
         self.rows = self._file.one("SELECT COUNT(*) FROM alerts")
         self.bytes = self._file.one("SELECT COALESCE(SUM(length(payload)), 0) FROM alerts")
         self._new_from = int(self._file.meta("last_seq")) + 1
@@ -81,12 +87,13 @@ class AlertQueue:
         self.bytes -= size
         if is_acked:
             self._highest_acked = max(self._highest_acked, seq)
+            self._acks += 1
 
     def resend_all(self, new_since: float) -> None:
         """All that was sent is due now, and waited for afresh; new is what was put since a time."""
         self._new_from = self._first_since(new_since)
         for sent in self._sent.values():
-            sent.due_at, sent.waits = 0.0, 0
+            sent.due_at, sent.waits, sent.left_out = 0.0, 0, 0
 
     def postpone(self, ids: list[str], due_at: float) -> None:
         """These are due again then, and in nobody's way."""
@@ -96,9 +103,9 @@ class AlertQueue:
                 self._sent[seq] = _Sent(self._sent[seq].attempts, due_at, is_early=True)
 
     def refused(self, now: float) -> list[int]:
-        """Numbers of what the hub keeps leaving out while it confirms later ones."""
-        late = ((seq, self._sent[seq].waits) for seq in self._late(now))
-        return [seq for seq, waits in late if waits >= ATTEMPTS_BEFORE_BURIAL and seq < self._highest_acked]
+        """Numbers of what the hub keeps leaving out while it confirms later ones; one that is away leaves out none."""
+        late = ((seq, self._left_out(self._sent[seq])) for seq in self._late(now))
+        return [seq for seq, times in late if times >= ATTEMPTS_BEFORE_BURIAL and seq < self._highest_acked]
 
     def take_due(self, limit: int, now: float, most_bytes: float) -> list[Row]:
         """See `Outbox.take_due`."""
@@ -151,5 +158,10 @@ class AlertQueue:
     def _send(self, seq: int, id_: str, payload: bytes, now: float) -> Row:
         before = self._sent.get(seq, _Sent(0, 0.0))
         due_at = now + min(FIRST_RESEND_S * 2**before.waits, LONGEST_RESEND_S)
-        self._sent[seq] = _Sent(before.attempts + 1, due_at, before.waits + 1)
+        left_out = self._left_out(before)
+        self._sent[seq] = _Sent(before.attempts + 1, due_at, before.waits + 1, self._acks, left_out)
         return Row(seq, id_, payload, before.attempts)
+
+    def _left_out(self, sent: _Sent) -> int:
+        """In how many waits for its answer, with the last, the hub confirmed others."""
+        return sent.left_out + (sent.waits > 0 and self._acks > sent.acks)

@@ -182,6 +182,18 @@ def test_a_silent_hub_gets_nothing_buried(outbox: Outbox, fields: Fields, clock:
     assert outbox.counts()["dead"] == 0
 
 
+def test_a_hub_that_fell_silent_after_confirming_later_ones_gets_nothing_buried(
+    outbox: Outbox, fields: Fields, clock: Any
+) -> None:
+    first, second = put_many(outbox, fields, 2)
+    outbox.take_due()
+    outbox.acknowledge([second])
+    for _ in range(3 * ATTEMPTS_BEFORE_BURIAL):
+        clock.sleep(61.0)
+        assert [row.id for row in outbox.take_due()] == [first]
+    assert outbox.counts()["dead"] == 0
+
+
 def test_a_buried_row_is_kept_as_a_dead_letter(
     outbox: Outbox, fields: Fields, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
