@@ -85,7 +85,7 @@ def run(
     clock = SystemClock()
     # Alerts of an earlier run go out while the model is still being loaded.
     with open_delivery(config, clock) as delivery:
-        _end_for_cameras_gone(config, delivery.outbox)
+        _take_over_from_cameras_gone(config, delivery.outbox)
         cameras = _cameras(config, once, delivery, clock, stop)
         watch = _Watch(config, cameras, delivery, origin, notifier, clock)
         try:
@@ -107,15 +107,15 @@ def run(
     return 1 if any(camera.failure for camera in cameras) else 0
 
 
-def _end_for_cameras_gone(config: EdgeConfig, outbox: Outbox) -> None:
-    """End what was open at cameras that are no longer watched; the others' sinks see to theirs."""
-    names = {camera.name for camera in config.cameras}
+def _take_over_from_cameras_gone(config: EdgeConfig, outbox: Outbox) -> None:
+    """Send on clips left unfinished, and end what was open, at cameras no longer watched; the others see to theirs."""
     try:
-        for fields in outbox.left_open():
-            if fields["camera"] not in names:
-                outbox.put(wire.cut_off(fields))
-    except StoreError as error:  # a full disk, say: the cameras that are there are watched all the same
-        logger.error("incidents at cameras that are gone can't be ended before the next start: %s", error)
+        left = {file.parent.name for file in (config.data_dir / "clips").glob("*/*.part")}
+        left |= {fields["camera"] for fields in outbox.left_open()}
+        for name in left - {camera.name for camera in config.cameras}:
+            AlertSink(config, Camera(name=name, source="gone"), outbox, PacketRing(0.0)).salvage()
+    except (StoreError, OSError, ValueError) as error:  # the cameras that are there are watched all the same
+        logger.error("what cameras that are gone have left stays until the next start: %s", error)
 
 
 def _cameras(

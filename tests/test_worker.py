@@ -896,8 +896,25 @@ def test_what_was_open_at_a_camera_that_is_gone_is_ended_too(tmp_path: Path) -> 
     first.put(make_fields("gone", camera="gone"))
     first.close()
     outbox = Outbox(config.data_dir / "outbox.db", key, clock=SystemClock())
-    worker._end_for_cameras_gone(config, outbox)
+    worker._take_over_from_cameras_gone(config, outbox)
     assert [(e["after"]["id"], e["phase"]) for e in sent(outbox)] == [("here", "new"), ("gone", "new"), ("gone", "end")]
+    outbox.close()
+
+
+def test_a_clip_that_a_camera_left_unfinished_is_sent_on_though_the_camera_is_gone(tmp_path: Path) -> None:
+    config = edge(tmp_path, Camera(name="dock", source="a.mp4"), hub=HubLink(url="http://127.0.0.1:1"))
+    folder = config.data_dir / "clips" / "gone"
+    folder.mkdir(parents=True)
+    make_video(tmp_path / "a.mp4", seconds=4, fps=25).rename(folder / "gone.0.1800000000000.part")
+    outbox_file, key = config.data_dir / "outbox.db", load_identity(config.data_dir)
+    first = Outbox(outbox_file, key, clock=SystemClock())
+    first.put(make_fields("gone", camera="gone"))
+    first.close()
+    outbox = Outbox(outbox_file, key, clock=SystemClock())
+    worker._take_over_from_cameras_gone(config, outbox)
+    (clip,) = folder.iterdir()
+    assert (clip.name, outbox.counts()["clips"]) == ("gone.0.mp4", 1)
+    assert [told["sha256"] for told in sent(outbox)[-1]["clips"]] == [sha256_of(clip)]
     outbox.close()
 
 
@@ -911,7 +928,7 @@ def test_a_worker_that_starts_on_a_full_disk_watches_all_the_same(tmp_path: Path
     data = tmp_path / "data"
     data.mkdir()
     outbox = Outbox(data / "outbox.db", load_identity(data), clock=SystemClock())
-    outbox.put(make_fields("left open", camera="no longer there"))
+    outbox.put(make_fields("left open", camera="gone"))
     outbox.close()
     with start_long_run(tmp_path, preexec_fn=no_room) as process:
         try:
@@ -923,7 +940,7 @@ def test_a_worker_that_starts_on_a_full_disk_watches_all_the_same(tmp_path: Path
                     break
             else:
                 pytest.fail(f"it ended: {told}")
-            assert "cameras that are gone can't be ended" in told
+            assert "the outbox takes nothing camera=gone" in told
         finally:
             process.kill()
 
