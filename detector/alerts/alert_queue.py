@@ -18,6 +18,7 @@ WINDOW = 100  # rows in flight at most
 SHARE = 25  # of them, kept free for what is new while there is a backlog, and for the backlog while there is news
 FIRST_RESEND_S = 5.0
 LONGEST_RESEND_S = 60.0
+LONGEST_PUT_OFF = 16  # times as long as at first: what waits for months must not fill a slow line each minute
 # With the resend times above this is ten minutes of silence about one row while the hub confirms later ones.
 ATTEMPTS_BEFORE_BURIAL = 14
 STATEMENT = 9  # the severity of the outbox's own word on what it dropped, which is never dropped itself
@@ -38,7 +39,7 @@ class _Sent:
     """How often a row was sent, how often of these its answer was waited for in vain, and when to send it again.
 
     `acks` is how many rows the hub had confirmed when it was sent last; `left_out`, in how many of the waits before
-    that it confirmed others.
+    that it confirmed others; `put_off`, how often the hub asked for it later: from then on it is no news.
     """
 
     attempts: int
@@ -46,7 +47,8 @@ class _Sent:
     waits: int = 0
     acks: int = 0
     left_out: int = 0
-    is_early: bool = False  # the hub has asked for it later: it is no more under way
+    put_off: int = 0
+    is_early: bool = False  # it was put off just now: it is no more under way
 
 
 class AlertQueue:
@@ -93,14 +95,16 @@ class AlertQueue:
         """All that was sent is due now, and waited for afresh; new is what was put since a time."""
         self._new_from = self._first_since(new_since)
         for sent in self._sent.values():
-            sent.due_at, sent.waits, sent.left_out = 0.0, 0, 0
+            sent.due_at, sent.waits, sent.left_out, sent.put_off = 0.0, 0, 0, 0
 
-    def postpone(self, ids: list[str], due_at: float) -> None:
-        """These are due again then, and in nobody's way."""
+    def postpone(self, ids: list[str], now: float, delay_s: float) -> None:
+        """These are due again after so long, and longer each time, and in nobody's way."""
         query = "SELECT seq FROM json_each(?) JOIN alerts ON alerts.id = value"
         for (seq,) in self._file.query(query, (json.dumps(ids),)):
             if seq in self._sent:
-                self._sent[seq] = _Sent(self._sent[seq].attempts, due_at, is_early=True)
+                before = self._sent[seq]
+                due_at = now + delay_s * min(2**before.put_off, LONGEST_PUT_OFF)
+                self._sent[seq] = _Sent(before.attempts, due_at, put_off=before.put_off + 1, is_early=True)
 
     def refused(self, now: float) -> list[int]:
         """Numbers of what the hub keeps leaving out while it confirms later ones; one that is away leaves out none."""
@@ -109,15 +113,17 @@ class AlertQueue:
 
     def take_due(self, limit: int, now: float, most_bytes: float) -> list[Row]:
         """See `Outbox.take_due`."""
-        late, new_from = self._late(now), self._new_from
-        in_flight = sum(not sent.is_early for sent in self._sent.values())
-        old_in_flight = sum(seq < new_from and not sent.is_early for seq, sent in self._sent.items())
-        room = min(limit - len(late), WINDOW - in_flight)
+        due, new_from = self._late(now), self._new_from
+        late = [seq for seq in due if not self._sent[seq].is_early]
+        is_old = {seq: seq < new_from or sent.put_off > 0 for seq, sent in self._sent.items() if not sent.is_early}
+        old_in_flight = sum(is_old.values())
+        room = min(limit - len(late), WINDOW - len(is_old))
         waiting = [seq for seq in self._backlog(new_from) if seq not in self._sent]
+        waiting += [seq for seq in due if self._sent[seq].is_early]
         for_old = max(SHARE - old_in_flight, room // 4, 1) if waiting else 0
         news = self._unsent_news(new_from, room - min(for_old, room // 2))
         old = waiting[: max(0, min(room - len(news), WINDOW - SHARE - old_in_flight))]
-        again = [seq for seq in late if seq >= new_from], [seq for seq in late if seq < new_from]
+        again = [seq for seq in late if not is_old[seq]], [seq for seq in late if is_old[seq]]
         chosen = [*again[0], *news, *again[1], *old][: max(limit, 0)]
         found: list[tuple[int, str, bytes]] = []
         # In this order, and each read when it is asked for.
@@ -159,7 +165,7 @@ class AlertQueue:
         before = self._sent.get(seq, _Sent(0, 0.0))
         due_at = now + min(FIRST_RESEND_S * 2**before.waits, LONGEST_RESEND_S)
         left_out = self._left_out(before)
-        self._sent[seq] = _Sent(before.attempts + 1, due_at, before.waits + 1, self._acks, left_out)
+        self._sent[seq] = _Sent(before.attempts + 1, due_at, before.waits + 1, self._acks, left_out, before.put_off)
         return Row(seq, id_, payload, before.attempts)
 
     def _left_out(self, sent: _Sent) -> int:

@@ -203,9 +203,12 @@ class Outbox:
 
     @mending
     def postpone(self, ids: list[str], delay_s: float = LONGEST_RESEND_S) -> None:
-        """The hub has these envelopes in hand but can't take them yet: they are due again then, and in nobody's way."""
+        """The hub has these envelopes in hand but can't take them yet: they are due again then, and in nobody's way.
+
+        Each time that they are put off once more while the link lasts, that takes twice as long, up to sixteen times.
+        """
         with self._file.locked():
-            self._alerts.postpone(ids, self._clock.now() + delay_s)
+            self._alerts.postpone(ids, self._clock.now(), delay_s)
 
     @mending
     def still_here(self, ids: Iterable[str]) -> set[str]:

@@ -194,6 +194,38 @@ def test_a_hub_that_fell_silent_after_confirming_later_ones_gets_nothing_buried(
     assert outbox.counts()["dead"] == 0
 
 
+def test_news_go_before_what_the_hub_keeps_putting_off_on_a_line_that_is_too_slow_for_all_of_it(
+    outbox: Outbox, fields: Fields, clock: Any
+) -> None:
+    early = set(put_many(outbox, fields, 2 * WINDOW))
+
+    def send_one() -> str:
+        """On a line that carries one in a second; the hub answers at once."""
+        (row,) = outbox.take_due(most_bytes=1)
+        clock.sleep(1.0)
+        if row.id in early:
+            outbox.postpone([row.id])
+        return row.id
+
+    for _ in range(3 * WINDOW):
+        send_one()
+    news = outbox.put(fields())
+    assert send_one() == news
+
+
+def test_what_the_hub_puts_off_again_and_again_comes_ever_more_seldom(
+    outbox: Outbox, fields: Fields, clock: Any
+) -> None:
+    id_ = outbox.put(fields())
+    sent = []
+    for second in range(3600):
+        if outbox.take_due():
+            sent.append(second)
+            outbox.postpone([id_])
+        clock.sleep(1.0)
+    assert sent == [0, 60, 180, 420, 900, 1860, 2820]
+
+
 def test_a_buried_row_is_kept_as_a_dead_letter(
     outbox: Outbox, fields: Fields, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
