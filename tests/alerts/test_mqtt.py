@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from detector import wire
 from detector.alerts import mqtt
-from detector.alerts.alert_queue import WINDOW
+from detector.alerts.alert_queue import WINDOW, Row
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
@@ -242,6 +242,35 @@ def test_what_the_hub_can_not_take_yet_stands_in_nobody_s_way(
         assert len(peer.of(TOPICS.status)) == times  # nor is the connection doubted
         outbox.resend_all()  # as after a new connection
         assert {row.id for row in outbox.take_due()} <= set(early)
+
+
+def test_a_thread_that_takes_over_from_one_that_is_stuck_sends_what_waits(
+    broker: Mosquitto, outbox: Outbox, link_to: Callable[..., MqttLink], fields: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, take_due = threading.Event(), outbox.take_due
+    stuck: list[threading.Thread] = []
+
+    def slow(*args: Any) -> list[Row]:
+        """A disk that gives nothing back to who asks first with an alert under way."""
+        rows = take_due(*args)
+        if link._unconfirmed and not stuck:
+            stuck.append(threading.current_thread())
+            disk.wait(20)
+        return rows
+
+    broker.start()
+    with closing(Peer(broker.port)) as peer:
+        link = link_to(broker.port)
+        assert soon(lambda: link.connected)
+        monkeypatch.setattr(outbox, "take_due", slow)
+        ids = {outbox.put(fields()) for _ in range(3)}
+        assert soon(lambda: stuck)
+        link.start()
+        assert soon(lambda: ids <= {one["id"] for one in peer.of(TOPICS.alerts)})
+        disk.set()
+        stuck[0].join(20)
+        ids.add(outbox.put(fields()))
+        assert soon(lambda: ids <= {one["id"] for one in peer.of(TOPICS.alerts)})
 
 
 def test_more_than_a_window_drains_without_waiting_for_resends(
