@@ -309,6 +309,14 @@ def test_gaps_and_overlaps_between_files_are_told(glancing: EdgeConfig, tmp_path
     assert summary["hours_covered"] * 3600 == pytest.approx(8 + 4, abs=0.1)  # of the overlap once
 
 
+def test_an_excerpt_beside_the_whole_overlaps_for_as_long_as_it_is(glancing: EdgeConfig, tmp_path: Path) -> None:
+    for at, seconds in (("092600", 12), ("092603", 3)):
+        make_video(tmp_path / f"gate_20261101_{at}.mp4", seconds=seconds, fps=5)
+    (overlap,) = replay(sorted(tmp_path.glob("gate*")), glancing, tmp_path / "out")["overlaps"]
+    assert (overlap["from"], overlap["until"]) == ("2026-11-01T01:26:03.000Z", "2026-11-01T01:26:06.000Z")
+    assert overlap["seconds"] == 3
+
+
 def test_a_file_that_only_its_date_tells_of_is_named_as_such(
     coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,7 +195,7 @@ class _FileTimes:
             return None
         ends_at, before = start_at + read.seconds, self._seen_until
         if before is not None and abs(start_at - before) > BORDER_S:
-            self.borders.append(_border(self._camera, before, start_at, piece.path))
+            self.borders.append(_border(self._camera, min(before, ends_at), start_at, piece.path))
         if before is not None and ends_at <= before:
             return None  # an excerpt or a copy of what was seen, which has the pictures of nothing that comes
         new_at = start_at if before is None else max(start_at, before)
