@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.alerts.clip_queue import Clip, ClipQueue
 from detector.clock import Clock
-from detector.credentials.tls import trusting
+from detector.credentials.tls import trusting, trusting_nobody
 from detector.errors import LabelwatchError, StoreError
 from detector.machine.tended import Tended
 from detector.mqtt.connection import back_off_s
@@ -179,10 +179,8 @@ class ClipUploads(Tended):
         topics: Site and edge that the clips are claimed for.
         key: Signs the claims.
         clock: Tells the time written into them.
-        ca_file: Vouches for an https:// hub with a certificate of its own (PEM); read anew after each failure.
-
-    Raises:
-        LabelwatchError: `ca_file` can't be used.
+        ca_file: Vouches for an https:// hub with a certificate of its own (PEM); read anew after each failure. While
+            it can't be used nobody is believed to be the hub, and clips wait.
     """
 
     def __init__(
@@ -200,7 +198,12 @@ class ClipUploads(Tended):
         self._key = key
         self._carrier = Carrier(hub_url, topics, lambda: self._key, clock, self._go_on)
         self._ca_file = ca_file
-        self._verify = trust_in(hub_url, ca_file)
+        self._verify: bool | ssl.SSLContext
+        try:
+            self._verify = trust_in(hub_url, ca_file)
+        except LabelwatchError as error:  # the cameras are watched all the same, and nothing is lost
+            logger.error("no clip is uploaded: %s", error)
+            self._verify = trusting_nobody()
         self._said_older = False
         self._clock = clock
         self._failures = 0  # in a row

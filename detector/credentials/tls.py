@@ -18,6 +18,11 @@ def trusting(ca_file: Path | None = None) -> ssl.SSLContext:
     return from_1_2(ssl.create_default_context(cafile=ca_file))
 
 
+def trusting_nobody() -> ssl.SSLContext:
+    """Likewise, of a client that believes nobody."""
+    return from_1_2(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
 def from_1_2(context: ssl.SSLContext) -> ssl.SSLContext:
     """The same context, without what is older."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -405,6 +405,25 @@ def test_a_replaced_authority_of_the_hub_counts_without_a_restart(
         hub.close()
 
 
+def test_an_authority_that_can_not_be_read_keeps_clips_until_it_is_mended_and_nothing_else(
+    tmp_path: Path, outbox: Outbox, key: Ed25519PrivateKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, authority = certificate(tmp_path / "good", [], time.time()), tmp_path / "ca.crt"
+    hub = Hub(key, good)
+    authority.write_bytes(b"")  # as after a power cut
+    box = ClipUploads(outbox.clips, hub.url, TOPICS, key, SystemClock(), authority)
+    assert "ca.crt can't be used" in caplog.text
+    box.start()
+    try:
+        queue_clip(outbox, tmp_path)
+        assert soon(lambda: box.health().get("clips_stuck", {}).get("way") == "unreachable") and not hub.whole
+        shutil.copy(good.authority, authority)
+        assert outbox.wait_drained(20.0) and list(hub.whole) == ["/api/clips/i1/0"]
+    finally:
+        assert box.stop(10.0)
+        hub.close()
+
+
 @pytest.mark.parametrize(
     ("between", "way"), [([200, 200], "between"), ([413], "between"), ([403], "between"), ([], "unreachable")]
 )
