@@ -135,6 +135,18 @@ def test_a_good_file_that_can_not_run_now_is_not_tried_a_second_time_as_last_goo
     assert len(runs.seen) == 2
 
 
+def test_what_the_machine_has_lost_of_a_configuration_that_ran_is_told_and_the_rest_is_watched(
+    path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["run", str(path)]) == 0
+    monkeypatch.delenv("DOCK_PASSWORD")
+    assert main(["run", str(path)]) == 0
+    (first, _), (second, origin) = runs.seen
+    assert first == second
+    assert [problem for problem in origin.health()["problems"] if "DOCK_PASSWORD is not set" in problem]
+    assert main(["run", str(path), "--strict"]) == 2
+
+
 def test_a_configuration_that_never_ran_is_not_kept(path: Path, runs: Runs) -> None:
     runs.reach_running = False
     assert main(["run", str(path)]) == 0

@@ -49,11 +49,12 @@ def launch(path: Path, *, strict: bool = False) -> int:
 
 
 def _run_or_fall_back(path: Path, *, strict: bool) -> int:
-    origin, config = Origin(path), None
+    origin, tried = Origin(path), None
     try:
         config = load_edge(path)
         if problems := [p for p in check_edge(config, path) if not p.key.endswith(".source")]:
             raise ConfigError(problems)
+        tried = config
         return run(config, origin=origin)
     except (LabelwatchError, OSError) as error:
         # What fails once it has run is no matter of the configuration: a new start with the same is right.
@@ -61,7 +62,7 @@ def _run_or_fall_back(path: Path, *, strict: bool) -> int:
             raise
         problems = error.problems if isinstance(error, ConfigError) else [Problem(str(path), "", _said(error))]
         last_good = find(path)
-        if last_good is None or last_good.config == config:
+        if last_good is None or last_good.config == tried:
             raise
     for problem in problems:
         logger.error("the configuration can't be used: %s", problem)
