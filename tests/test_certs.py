@@ -24,7 +24,7 @@ from detector.cli import main
 from detector.clock import iso
 from detector.config import Broker, Camera, EdgeConfig, HubLink, load_edge, load_either, load_hub
 from detector.credentials import certs
-from detector.credentials.authority import ends_at, load_certificate
+from detector.credentials.authority import ends_at, first_end, load_certificate
 from detector.credentials.certs import (
     LIFE,
     RENEW_DAYS,
@@ -323,6 +323,14 @@ def test_an_edge_tells_when_the_first_certificate_ends_that_it_needs(folder: Pat
     both = min(ends[authority], ends[other])
     assert told(Broker(ca_file=authority), HubLink(ca_file=other)) == {"certificate_ends_at_unix": both}
     assert told(Broker(ca_file=tmp_path / "none")) == told(Broker()) == {}
+
+
+def test_a_certificate_that_can_not_be_read_is_logged_once_and_not_with_every_health_message(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = tmp_path / "gone.crt"
+    assert [first_end([gone]) for _ in range(3)] == [None] * 3
+    assert len([record for record in caplog.records if str(gone) in record.message]) == 1
 
 
 def test_when_a_certificate_ends(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from cryptography import x509
@@ -146,8 +147,14 @@ def first_end(files: Iterable[Path]) -> float | None:
         try:
             ends.append(ends_at(file))
         except StoreError as error:
-            logger.warning("%s", error)
+            _log_once(str(error))
     return min(ends, default=None)
+
+
+@cache
+def _log_once(trouble: str) -> None:
+    """An edge asks with every health message."""
+    logger.warning("%s", trouble)
 
 
 def load_pair(folder: Path, name: str) -> Pair | None:
