@@ -231,7 +231,7 @@ class ClipUploads(Tended):
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         with self.pulse:
             while not stopping.is_set():
-                with httpx.Client(timeout=timeout, verify=self._verify) as client:
+                with httpx.Client(timeout=timeout, verify=self._verify, trust_env=False) as client:
                     said = self._bring_on(client, stopping, said)
                 with suppress(LabelwatchError):  # it is just being replaced: the one before counts until then
                     self._verify = trust_in(self._hub_url, self._ca_file)

@@ -372,6 +372,17 @@ def test_a_proxy_that_speaks_json_is_not_taken_for_the_hub(
     assert outbox.counts()["dead"] == 0 and len(hub.whole) == 1
 
 
+def test_clips_go_straight_to_the_hub_as_all_else_does_whatever_proxy_the_machine_has(
+    tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    queue_clip(outbox, tmp_path)
+    upload_to(hub.url)
+    assert outbox.wait_drained(20.0)
+
+
 def test_for_how_long_no_clip_got_through_is_told_and_why(
     tmp_path: Path, outbox: Outbox, hub: Hub, upload_to: Callable[[str], ClipUploads]
 ) -> None:
