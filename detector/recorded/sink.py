@@ -60,7 +60,11 @@ class ReplaySink:
         self._files.append((path, start_at, float("inf")))
 
     def accept(self, update: IncidentUpdate, frame: Frame) -> None:
-        """Remember an update; a snapshot is drawn anew whenever severity rises."""
+        """Remember an update; a snapshot is drawn anew where severity rises by what is seen in the frame.
+
+        What makes an incident graver otherwise says nothing of the frame: its boxes, and the places that are to be made
+        coarse, are those of an earlier one.
+        """
         from detector.alerts.snapshot import is_of, snapshot_jpeg
 
         after, before = update.after, update.before
@@ -70,7 +74,8 @@ class ReplaySink:
             self.told[after.id] = Told(after, path, start)
             self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
-        if (before is None or after.severity.rank > before.severity.rank) and is_of(frame, after):
+        is_graver = before is None or (after.severity.rank > before.severity.rank and after.boxes is not before.boxes)
+        if is_graver and is_of(frame, after):
             try:
                 picture = snapshot_jpeg(frame, update)
                 write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture, lasting=False)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from detector.alerts.incidents import IncidentBook
 from detector.alerts.merging import begun
 from detector.alerts.snapshot import snapshot_jpeg
+from detector.config import Incidents
 from detector.media.pictures import Bgr
 from detector.media.pixelation import blurred
-from detector.values import Box, Frame, IncidentUpdate, Phase
-from tests.builders import signal
+from detector.recorded.sink import ReplaySink
+from detector.values import Box, Frame, IncidentKind, IncidentUpdate, Phase, Severity
+from tests.builders import act, frame, signal
 
 
 def checkered(size: tuple[int, int]) -> Frame:
@@ -108,3 +112,20 @@ def test_boxes_are_drawn_and_labels_are_not() -> None:
 
 def test_a_box_beyond_the_picture_does_no_harm() -> None:
     shown(checkered((640, 480)), ("person", (-100, -100, 2000, 2000)), ("anything", (9000, 9000, 9100, 9100)))
+
+
+def test_the_picture_of_a_replay_stays_that_of_the_act_when_something_else_makes_its_incident_graver(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "snapshots").mkdir()
+    sink, book = ReplaySink(tmp_path, Incidents()), IncidentBook("north", Incidents())
+    sink.begin(tmp_path / "a.mp4", 0.0)
+    phone: Box = (100, 100, 120, 120)
+    photo = signal(1.0, 5.0, acts=[act(1.0, 5.0)], boxes=[("phone", phone)])
+    graver = replace(signal(5.0, 30.0, kind=IncidentKind.LINGERING, severity=Severity.CRITICAL), tracks=photo.tracks)
+    for found in (photo, graver):
+        for update in book.admit([replace(found, private=((0, 0, 50, 50),))], found.at):
+            sink.accept(update, frame(found.at))
+    (told,) = sink.told.values()
+    assert (told.incident.severity, told.incident.boxes) == (Severity.CRITICAL, (("phone", phone),))
+    assert told.snapshot_at == 5.0
