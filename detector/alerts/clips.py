@@ -206,7 +206,22 @@ class ClipRecorder:
     def _publish(
         self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None = None
     ) -> bool:
-        """Make a segment of a part, with a side file if `tracks` are known: who the incident is about."""
+        """Make a segment of a part, and a side file if `tracks` are known: who the incident is about. Tells whether."""
+        try:
+            return self._published(part, incident_id, number, started_at, tracks)
+        except OSError as error:
+            # The disk may have room at the next start.
+            logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
+            return False
+
+    def _published(
+        self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None
+    ) -> bool:
+        """Likewise.
+
+        Raises:
+            OSError: The disk fails, or somebody has deleted the part.
+        """
         beside = self._folder / f"{incident_id}.{number}{SUFFIX}"
         side = None
         try:
@@ -217,10 +232,6 @@ class ClipRecorder:
                 beside.unlink(missing_ok=True)
             if tracks is not None:
                 side = self._write_side(beside, incident_id, number, started_at, cut.duration_s, tracks)
-        except OSError as error:
-            # The disk may have room at the next start.
-            logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
-            return False
         except SourceUnavailable as error:
             if not part.stat().st_size:  # the disk was full when it began
                 part.unlink()

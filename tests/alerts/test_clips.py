@@ -416,6 +416,19 @@ def test_what_can_not_be_salvaged_is_set_aside(
     assert "holds nothing that can be read" in caplog.text
 
 
+def test_a_clip_that_somebody_deletes_while_it_is_written_costs_that_clip_alone(
+    bench: Callable[..., Bench], minute: list[Stored], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    b = bench()
+    b.play(minute[:20], {2.0: "i1"})
+    for part in (tmp_path / "clips").iterdir():
+        part.unlink()
+    b.play(minute[20:], {30.0: "i2"})
+    b.recorder.finish()
+    assert [segment.incident_id for segment in b.segments] == ["i2"]
+    assert "clip of incident i1 can't be finished" in caplog.text
+
+
 def test_writing_keeps_memory_flat_and_costs_little(tmp_path: Path, minute: list[Stored]) -> None:
     """Not a timing: ten minutes of packets in a second or so shows that nothing is encoded."""
     b = Bench(tmp_path, ring_s=5, post_roll_s=1e6)
