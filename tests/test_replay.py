@@ -317,6 +317,21 @@ def test_an_excerpt_beside_the_whole_overlaps_for_as_long_as_it_is(glancing: Edg
     assert overlap["seconds"] == 3
 
 
+def test_looks_that_were_damaged_on_the_disk_are_had_again_by_resuming(glancing: EdgeConfig, tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "gate_20261101_092600.mp4", seconds=6, fps=5)
+    out = tmp_path / "out"
+    whole = replay([clip], glancing, out, keep_looks=True)
+    (looks,), (ledger,) = (out / "looks").iterdir(), (out / "sessions").iterdir()
+    ledger.unlink()
+    with looks.open("r+b") as file:
+        file.seek(looks.stat().st_size // 4)
+        file.write(bytes(64))
+    spoilt = replay([clip], glancing, out, resume=True)
+    assert [told["why"] for told in spoilt["unreadable"] if "can't be read back" in told["why"]]
+    again = replay([clip], glancing, out, resume=True)
+    assert again["unreadable"] == [] and again["frames_inferred"] == whole["frames_inferred"] > 0
+
+
 def test_a_file_that_only_its_date_tells_of_is_named_as_such(
     coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detector.errors import SourceError
 from detector.machine.whole_files import write_whole
-from detector.recorded.look_files import FileLooks, opened, read_of
+from detector.recorded.look_files import FileLooks, Looks, opened, read_of
 from detector.recorded.looking import LookTask
+from detector.values import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,15 @@ class LookFolder:
         write_whole(self.file(task), found, lasting=False)
 
     def get(self, task: LookTask) -> FileLooks:
-        """What was seen in a file.
+        """What was seen in a file; a result that turns out to be damaged is deleted, so that the next run looks anew.
 
         Raises:
             OSError: It isn't there.
-            SourceError: It can't be read back.
+            SourceError: It can't be read back; going through the looks raises it, too.
         """
-        return opened(self.file(task))
+        file = self.file(task)
+        found = opened(file)
+        return replace(found, looks=_UnlessDamaged(found.looks, file))
 
     def clear(self, tasks: Iterable[LookTask]) -> None:
         """Delete results, and the folder unless something else is in it."""
@@ -68,3 +72,21 @@ class LookFolder:
             self.file(task).unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class _UnlessDamaged:
+    """Looks in a file that is deleted where they can't be read back."""
+
+    looks: Looks
+    file: Path
+
+    def __len__(self) -> int:
+        return len(self.looks)
+
+    def __iter__(self) -> Iterator[Look]:
+        try:
+            yield from self.looks
+        except SourceError:
+            self.file.unlink(missing_ok=True)
+            raise
