@@ -24,6 +24,7 @@ class Fact:
         adds: Of two sweeps, which tell of different acts, the sum counts.
         of_parcels: It counts parcels: of that sum, those in both once.
         rare: It is nought almost always, and says nothing then.
+        none_says: `None` is no lack of knowledge: there is none.
     """
 
     largest: bool = False
@@ -32,6 +33,7 @@ class Fact:
     adds: bool = False
     of_parcels: bool = False
     rare: bool = False
+    none_says: bool = False
 
 
 PLAIN = Fact()  # as is what a newer edge tells, which is not in the table
@@ -41,7 +43,7 @@ FACTS: Mapping[str, Fact] = {
     # Whoever it was
     "people": Fact(largest=True),  # how many it took at least
     "parcels": Fact(adds=True, of_parcels=True),  # how many they photographed, or stayed beside
-    "shift": PLAIN,  # its name; `None` outside all shifts
+    "shift": Fact(none_says=True),  # its name; `None` outside all shifts
     "out_of_hours": Fact(largest=True),
     "unsure": Fact(doubt=True, rare=True),  # whether it is told as a doubt
     # Sweeps

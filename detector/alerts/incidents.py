@@ -29,7 +29,7 @@ from typing import Any
 
 from detector.alerts.merging import added, begun, grown, joined, parcels_of, photos_in
 from detector.config import Incidents
-from detector.facts import count, holds
+from detector.facts import FACTS, PLAIN, count, holds
 from detector.values import NOTHING, Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
 
 Key = tuple[IncidentKind, str | None]
@@ -172,12 +172,14 @@ def sane(signal: Signal) -> Signal | None:
         signal,
         started_at=min(signal.started_at, signal.at),
         score=min(max(signal.score, 0.0), 1.0) if isfinite(signal.score) else 0.0,
-        facts={name: v for name, v in signal.facts.items() if _is_known(v)},
+        facts={name: v for name, v in signal.facts.items() if _is_known(name, v)},
     )
 
 
-def _is_known(value: Any) -> bool:
-    return value is not None and (not isinstance(value, float) or isfinite(value))
+def _is_known(name: str, value: Any) -> bool:
+    if value is None:
+        return FACTS.get(name, PLAIN).none_says
+    return not isinstance(value, float) or isfinite(value)
 
 
 def belongs(finding: Signal, signal: Signal, join_s: float) -> bool:

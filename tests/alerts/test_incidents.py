@@ -54,6 +54,15 @@ def test_an_incident_is_new_grows_and_ends() -> None:
     assert [a.parcels for a in end.after.acts] == [(1,), (2,)]
 
 
+def test_what_goes_on_after_a_shift_is_no_longer_told_of_that_shift() -> None:
+    before, after = (
+        replace(signal(10, at, kind=IncidentKind.LINGERING), facts={"stay_s": at - 10, "shift": shift})
+        for at, shift in ((40, "day"), (70, None))
+    )
+    new, update, _ = lived([before, after], 100)
+    assert (new.after.facts["shift"], update.after.facts["shift"]) == ("day", None)
+
+
 def test_an_incident_names_the_spot_of_the_zone_it_is_told_of() -> None:
     mine = IncidentBook("site", SETTINGS, spots={"bulk": "cage", "dock": "gate"})
     (new,) = mine.admit([signal(10, 12, acts=[act(10, 12, [1])])], 12)

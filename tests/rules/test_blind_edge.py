@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.config import BlindEdgeRule, Calendar, Exemption, Policy, Shift, Zone
+from detector.alerts.incidents import IncidentBook
+from detector.config import BlindEdgeRule, Calendar, Exemption, Incidents, Policy, Shift, Zone
 from detector.rules.blind_edge import HIDDEN_S, bears, distance_to, unsettled, within_a_walk
 from detector.rules.blind_edge import BlindEdgeRule as Rule
 from detector.rules.zones import ZoneMap
+from detector.sentences import sentence
 from detector.shifts import Shifts
 from detector.values import Box, IncidentKind, Parcel, Scene, Severity, Signal
 from tests.builders import SIZE, box_at, parcel, person, scene, times
@@ -27,6 +29,7 @@ FPS = 5
 CORNER = Zone(name="corner", kind="blind_edge", polygon=[(0, 0.3), (0.1, 0.3), (0.1, 1), (0, 1)])
 DOOR = Zone(name="door", kind="blind_edge", polygon=[(0.9, 0.3), (1, 0.3), (1, 1), (0.9, 1)])
 DAY = Calendar(shifts=[Shift(name="day", begins="08:00", ends="20:00")])
+ALL_DAY = Calendar(shifts=[Shift(name="any", begins="00:00", ends="00:00")])
 HEIGHT = 200.0
 KEPT_S = 9.0  # trackers tell so long after the last sight that a track ended
 
@@ -310,6 +313,15 @@ def test_being_there_often_is_told_though_nobody_stays() -> None:
     signals = told(rule(), visits(Stage(), 3).scenes(700))
     assert [signal.facts["visits"] for signal in signals] == [3]
     assert signals[0].severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(("calendar", "said"), [(None, "visit 3 of this day"), (ALL_DAY, "visit 3 of this shift")])
+def test_the_incident_says_whether_visits_are_those_of_a_shift_or_of_the_day(
+    calendar: Calendar | None, said: str
+) -> None:
+    signals = told(rule(calendar=calendar), visits(Stage(), 3).scenes(700))
+    (update,) = IncidentBook("site", Incidents()).admit(signals, signals[-1].at)
+    assert said in sentence(update.after, "en")
 
 
 def test_visits_are_dated_to_the_one_that_makes_them_often() -> None:
