@@ -208,7 +208,7 @@ class SweepRule:
             t
             for t, other in others
             if other is not None
-            and own.at - other.at <= FRESH_S
+            and abs(own.at - other.at) <= FRESH_S  # of a track that ended others' looks are the later
             and other.speed < LOITERING
             and distance(own.feet, other.feet) <= BESIDE * own.height
         )

@@ -556,6 +556,15 @@ def test_who_stays_beside_is_told(away: float, beside: int) -> None:
     assert signals(PAIR, seen=scenes(PAIR, 15, who, others=[2]))[-1].facts["beside"] == beside
 
 
+def test_who_comes_to_a_place_that_somebody_has_left_was_not_beside_them() -> None:
+    """As does the same person under another track."""
+    seen = [
+        replace(s, people=tuple(p for p in s.people if (p.id == 1) == (s.at < 7))) for s in scenes(PAIR, 15, others=[2])
+    ]
+    last = signals(PAIR, seen=seen)[-1]
+    assert (last.at > 8, last.facts["photos"], last.facts["beside"]) == (True, 2, 0)
+
+
 def test_who_walks_by_is_not_beside() -> None:
     def who(t: float, n: int) -> Box:
         return STANDING if n == 1 else moved(STANDING, (200 * (t - 3), 0))
