@@ -39,6 +39,26 @@ class Tuned(Commanded[wire.ThresholdState]):
         """The scores of one camera: always the same mapping, which changes when a command is taken."""
         return self._in_force[camera]
 
+    @property
+    def set_at_hub(self) -> dict[str, LeastScore]:
+        """What was set at the hub, by camera of this edge."""
+        return {
+            camera: {IncidentKind(kind): score for kind, score in scores.items() if kind in KINDS}
+            for camera, scores in self._state.items()
+            if camera in self._in_force
+        }
+
+    def applied_to(self, config: EdgeConfig) -> EdgeConfig:
+        """A configuration of this edge with what was set at the hub."""
+        told = self.set_at_hub
+        cameras = [
+            camera.model_copy(update={"least_score": {**camera.least_score, **told[camera.name]}})
+            if camera.name in told
+            else camera
+            for camera in config.cameras
+        ]
+        return config.model_copy(update={"cameras": cameras})
+
     def health(self) -> dict[str, Any]:
         """And what the configuration asks for where nothing was set, by camera and kind, without what is 0."""
         asked = {

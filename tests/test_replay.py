@@ -23,9 +23,11 @@ import numpy as np
 import pytest
 import yaml
 
+from detector import wire
 from detector.alerts.cutting import cut_recording
 from detector.cli import main
 from detector.config import Analysis, Camera, EdgeConfig, load_edge
+from detector.edge.zoned import Zoned
 from detector.errors import LabelwatchError
 from detector.machine.progress import Step
 from detector.recorded import judging
@@ -39,6 +41,7 @@ from detector.replay import replay
 from detector.report.reasons import in_chinese
 from detector.sources.recording import Recording
 from detector.sources.video import Video
+from detector.tuned import Tuned
 from tests.parts_resume import (
     CAMERAS,
     FILES,
@@ -173,6 +176,21 @@ def test_a_patch_turned_label_up_is_one_incident(in_one_process: list[dict[str, 
 
 def test_thrown_parcels_are_no_incident(in_one_process: list[dict[str, Any]]) -> None:
     assert [incident for incident in in_one_process if incident["camera"] == "thrown_5_up"] == []
+
+
+def test_recordings_are_judged_by_what_people_at_the_hub_have_set_for_this_box(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    desk = {"name": "desk", "kind": "packing", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    zones = wire.command_payload(1, {"gate": [desk]}, user="anna", at=0.0)
+    scores = wire.command_payload(1, {"gate": {"tamper": 1.0}}, user="anna", at=0.0)
+    Zoned(load_edge(config_file)).accept(zones)
+    Tuned(load_edge(config_file)).accept(scores)
+    shutil.copy(CLIPS / "patch_18_up.mp4", clip := tmp_path / "gate_20261101_092600.mp4")
+    assert replayed(clip, config_file, tmp_path / "out") == [], "no patch is told of a packing desk"
+    told = capsys.readouterr().err
+    assert "gate: its zones were drawn at the hub" in told and "gate: tamper scored below 1 raises no incident" in told
 
 
 def test_two_processes_give_what_one_gives_and_resume_repeats_nothing(

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from detector import cli, wire
 from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone, load_edge, zones_as_yaml
-from detector.edge.zoned import Zoned, notices
+from detector.edge.in_force import in_force
+from detector.edge.zoned import Zoned
 from detector.errors import WireError
+from detector.tuned import Tuned
 from tests.builders import SteppedClock
 
 WHOLE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
@@ -265,6 +267,16 @@ def test_explain_goes_by_what_is_in_force(
     assert words in told and "aisle" in told and "bulk" not in told
 
 
+def test_explain_goes_by_the_thresholds_in_force(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Tuned(load_edge(file)).accept(command(2, {"cam1": {"label_photography": 0.93, "lingering": 0.0}}))
+    assert cli.main(["check", "--explain", "--language", "en", str(file)]) == 0
+    told = capsys.readouterr()
+    one, two = told.out.split("Camera cam2")
+    assert "“Labels photographed” scored below 0.93 raises no incident" in one and "scored below 0 " not in one
+    assert "“Labels photographed” scored below 0.8 raises no incident" in two
+    assert "cam1: label_photography scored below 0.93 raises no incident, as was set at the hub" in told.err
+
+
 def test_zones_are_printed_so_that_they_can_be_put_into_the_file(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,7 +295,9 @@ def test_zones_are_printed_so_that_they_can_be_put_into_the_file(
 
 
 def test_without_commands_nothing_is_told(tmp_path: Path) -> None:
-    assert notices(Zoned(edge(tmp_path, "cam1"))) == []
+    config = edge(tmp_path, "cam1")
+    held = in_force(config)
+    assert (held.config, held.drawn, held.notices) == (config, frozenset(), ())
 
 
 def test_written_zones_are_read_as_they_were() -> None:

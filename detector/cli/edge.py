@@ -15,7 +15,7 @@ from detector.errors import ConfigError, LabelwatchError, Problem
 
 if TYPE_CHECKING:
     from detector.config import EdgeConfig
-    from detector.edge.zoned import Zoned
+    from detector.edge.in_force import InForce
 
 
 def add_verbs(verb: Verb) -> None:
@@ -132,7 +132,7 @@ def run_zones(options: argparse.Namespace) -> int:
 def run_check(options: argparse.Namespace) -> int:
     """`labelwatch check`."""
     from detector.config import EdgeConfig, HubConfig, check_file
-    from detector.edge.zoned import Zoned, notices
+    from detector.edge.in_force import in_force
 
     if options.schema:
         print(json.dumps({"edge": EdgeConfig.model_json_schema(), "hub": HubConfig.model_json_schema()}, indent=1))
@@ -158,10 +158,10 @@ def run_check(options: argparse.Namespace) -> int:
         problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
     if not problems:
         print(*_ending(options.config, config), sep="", end="", file=sys.stderr)
-    zoned = Zoned(config) if config else None
-    explained = _explained(zoned, at, options.language) if zoned and options.explain else None
-    if zoned:
-        print(*notices(zoned), sep="\n", end="\n" if zoned.drawn else "", file=sys.stderr)
+    held = in_force(config) if config else None
+    explained = _explained(held, at, options.language) if held and options.explain else None
+    for notice in held.notices if held else ():
+        print(notice, file=sys.stderr)
     if options.json:
         fields = [{"file": p.file, "key": p.key, "reason": p.reason, "hint": p.hint} for p in problems]
         told = {"problems": fields, "explanation": explained} if options.explain else fields
@@ -237,8 +237,8 @@ def _edge_at(path: Path, text: str | None) -> tuple[EdgeConfig | None, float]:
     return config, time_of("--at", text, ZoneInfo(config.timezone) if config else None) or 0.0
 
 
-def _explained(zoned: Zoned, at: float, language: str | None) -> dict[str, Any]:
-    """What holds at a time, by the zones in force."""
+def _explained(held: InForce, at: float, language: str | None) -> dict[str, Any]:
+    """What holds at a time, by what is in force."""
     from detector.tools.explain import explain
 
-    return explain(zoned.config, at, language or spoken(), zoned.drawn)
+    return explain(held.config, at, language or spoken(), held.drawn)

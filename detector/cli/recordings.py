@@ -98,7 +98,7 @@ def run_replay(options: argparse.Namespace) -> int:
     from detector.replay import replay
     from detector.report.remarks import remarks
 
-    config = load_edge(options.config)
+    config = _watched_by(load_edge(options.config))
     if options.publish:
         from detector.recorded.publishing import check_ready
 
@@ -130,6 +130,16 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: {one_line(remark)}", file=sys.stderr)
     code = _publish(options, config, summary) if options.publish else FINE
     return FAILED if summary["unreadable"] else code
+
+
+def _watched_by(config: EdgeConfig) -> EdgeConfig:
+    """What the worker of this machine goes by, so that recordings are judged as live; says what isn't the file's."""
+    from detector.edge.in_force import in_force
+
+    held = in_force(config)
+    for notice in held.notices:
+        print(f"labelwatch: {notice}", file=sys.stderr)
+    return held.config
 
 
 def _tell(summary: dict[str, Any], out: Path) -> None:
@@ -189,7 +199,7 @@ def run_map(options: argparse.Namespace) -> int:
     unread: list[str] = []
     with progress_seconds() as progress:
         found, written = make_map(
-            load_edge(options.config), options.out,
+            _watched_by(load_edge(options.config)), options.out,
             recordings=options.recordings, tracks=options.tracks, camera=options.camera, progress=progress,
             unread=unread.append,
         )  # fmt: skip

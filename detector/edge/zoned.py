@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from detector import wire
-from detector.clock import Clock, SystemClock, iso
+from detector.clock import Clock, SystemClock
 from detector.commanded import Commanded
 from detector.config import Camera, EdgeConfig, Zone
 from detector.contradictions import contradictions
@@ -93,17 +93,6 @@ class Zoned(Commanded[Drawn]):
         now = self._with(self._state)
         # A camera whose zones stay is to stay the same object: its pipeline is not disturbed.
         self._in_force = {name: before[name] if before[name] == camera else camera for name, camera in now.items()}
-
-
-def notices(zoned: Zoned) -> list[str]:
-    """For whoever reads the configuration: which cameras go by other zones than it has, a line each."""
-    said = zoned.said
-    when = f", {iso(said.at)}" if said.at is not None else ""
-    return [
-        f"{name}: its zones were drawn at the hub and win over this file's "
-        f"(version {zoned.version}{f', last by {said.user}' if said.user else ''}{when}; labelwatch zones prints them)"
-        for name in sorted(zoned.drawn)
-    ]
 
 
 def dumped(zone: Zone) -> dict[str, Any]:

@@ -234,7 +234,7 @@ def explain(
         config: Of an edge.
         at: Unix seconds of the time asked for.
         language: `zh` or `en`.
-        drawn: Cameras whose zones were drawn at the hub (`zoned.py`); `config` has them.
+        drawn: Cameras whose zones were drawn at the hub (`in_force.py`); `config` has them.
 
     Returns:
         JSON-ready: `site`, `calendar`, `at`, `rules`, `incidents` and `cameras`, each of these with its `zones`.
@@ -394,7 +394,11 @@ def _camera(config: EdgeConfig, camera: Camera, moment: _Moment, is_drawn: bool,
     if config.calendar.shifts or config.calendar.closed:
         tampered += say("dark_is_less", less=say.severity(IncidentKind.TAMPER, what="dark"))
     raises = [say("zones_drawn"), tampered] if is_drawn else [tampered]
-    raises += [say("least_score", kind=KIND_NAMES[say.language][kind], score=f"{least[kind]:g}") for kind in least]
+    raises += [
+        say("least_score", kind=KIND_NAMES[say.language][kind], score=f"{score:g}")
+        for kind, score in least.items()
+        if score > 0
+    ]
     return {
         "camera": camera.name,
         "title": camera.title,

@@ -1,0 +1,48 @@
+"""What a box goes by: its configuration enters, the same with what people at the hub have set for it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detector.clock import iso
+from detector.config import EdgeConfig
+from detector.edge.zoned import Zoned
+from detector.tuned import Tuned
+from detector.wire import Said
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What is in force.
+
+    Attributes:
+        config: The configuration, with the zones and the least scores in force.
+        drawn: Cameras whose zones are not those of the file.
+        notices: For whoever reads the file: what wins over it, a line each.
+    """
+
+    config: EdgeConfig
+    drawn: frozenset[str]
+    notices: tuple[str, ...]
+
+
+def in_force(config: EdgeConfig) -> InForce:
+    """What a box goes by, as far as its data folder tells; on any other machine that is the file alone."""
+    zoned, tuned = Zoned(config), Tuned(config)
+    notices = [
+        f"{name}: its zones were drawn at the hub and win over this file's "
+        f"({_by(zoned.version, zoned.said)}; labelwatch zones prints them)"
+        for name in sorted(zoned.drawn)
+    ]
+    notices += [
+        f"{name}: {kind} scored below {score:g} raises no incident, as was set at the hub, whatever this file says "
+        f"({_by(tuned.version, tuned.said)})"
+        for name, scores in sorted(tuned.set_at_hub.items())
+        for kind, score in scores.items()
+    ]
+    return InForce(tuned.applied_to(zoned.config), zoned.drawn, tuple(notices))
+
+
+def _by(version: int, said: Said) -> str:
+    by = f", last by {said.user}" if said.user else ""
+    return f"version {version}{by}" + (f", {iso(said.at)}" if said.at is not None else "")
