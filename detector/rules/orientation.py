@@ -7,7 +7,8 @@ rate and keeps the mean time between false alarms at what was set, however often
 a rule (a belt, a bench) are not judged; the log says so.
 
 A pattern that was told is told again while it grows. What lies here when watching begins anew, after a restart or a
-leap of time, may have been counted before, and is not counted again.
+leap of time, may have been counted before, and is not counted again. Nor is what is found again where it was lost to
+the dark, however long that lasted: who bets on the same parcels every morning soon has evidence of anything.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ from detector.config import Zone
 from detector.geometry import as_array, centre, contains, grown, iou
 from detector.rules.edetector import Rows
 from detector.rules.layout import alignment, rows
+from detector.rules.tamper import BLACK, UNLIKE
 from detector.rules.zone_watch import Alarm, LearnedZone, ZoneWatch
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
-from detector.values import Box, Facing, IncidentKind, Parcel, Person, Scene, Severity, Signal
+from detector.values import Box, CameraView, Facing, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
 LONGEST_LOOK_S = 60.0  # time between two scenes beyond this was not watched
 AGAIN_S = 3600.0  # a parcel that turns again within this is misread now so, now so
 SAME = 0.4  # overlap of a lost and a new parcel that are taken for one
-LOST_S = 3600.0  # how long a lost one is remembered
+LOST_S = 3600.0  # how long a lost one is remembered, and one lost while nothing could be seen once that is over
 MOST_LOST = 500
 NEAR_S = 20.0  # who was near so shortly before a parcel was turned has turned it
 REACH = 0.25  # beyond a person's box, in shares of it
@@ -144,6 +146,7 @@ class OrientationRule:
         self._began_at: float | None = None
         self._looked_at: float | None = None
         self._unpassed_s = 0.0
+        self._blind_since: float | None = None
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone where a pattern has become plain, and again while it grows."""
@@ -215,6 +218,12 @@ class OrientationRule:
 
     def _lose(self, scene: Scene) -> None:
         """Set aside parcels that the tracker no longer knows: they may come back from the same place."""
+        if scene.view is not None:
+            blind = sees_nothing(scene.view)
+            self._blind_since = None if not blind else scene.at if self._blind_since is None else self._blind_since
+        if self._blind_since is not None:  # who can't be seen hasn't gone
+            for slot in self._lost:
+                slot.lost_at = scene.at if slot.lost_at >= self._blind_since else slot.lost_at
         here = {parcel.id for parcel in scene.parcels}
         for number in [number for number in self._slots if number not in here]:
             slot = self._slots.pop(number)
@@ -416,6 +425,11 @@ class OrientationRule:
             facts=facts | _order([p for p, _ in patch.judged]),
             boxes=(*patch.boxes(), *(("label", box) for box in scene.labels)),
         )
+
+
+def sees_nothing(view: CameraView) -> bool:
+    """Whether what lay before a camera can't be seen, since it is dark there, or the camera is covered or turned."""
+    return view.brightness < BLACK or (view.likeness is not None and view.likeness < UNLIKE)
 
 
 def _lies_since(parcel: Parcel) -> float:

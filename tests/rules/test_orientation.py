@@ -19,7 +19,7 @@ from detector.rules.orientation import AGAIN_S, LOST_S
 from detector.rules.orientation import OrientationRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
-from detector.values import Facing, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import DAY_S, CameraView, Facing, IncidentKind, Parcel, Scene, Severity, Signal
 from tests.builders import box_at, parcel, person, scene, times
 
 STORAGE = Zone(name="bulk", kind="storage", polygon=[(0, 0), (0.5, 0), (0.5, 1), (0, 1)])
@@ -28,6 +28,7 @@ U, N = Facing.UP, Facing.NOT_UP
 TURNED = [U] * 18 + [N] * 2
 ORDINARY = [U if n % 3 == 0 else N for n in range(20)]
 ALWAYS = Shifts(Calendar(), "UTC")
+BY_DAY, AT_NIGHT = CameraView(0.45, 0.2, 0.5, 0.9, 0.0), CameraView(0.02, 0.01, 0.0, 0.0, 0.0)
 
 
 def lying(
@@ -138,6 +139,41 @@ def test_parcels_lost_from_sight_and_found_again_are_no_new_ones() -> None:
     before = watch.learned()["bulk"]["wealth"]
     assert signals((scene(t, parcels=at(t)) for t in times(began + 16, began + LOST_S / 2, 1)), watch) == []
     assert watch.learned()["bulk"]["wealth"] <= before + LOST_S / (30 * 86400)
+
+
+@pytest.mark.parametrize(
+    "night",
+    [
+        pytest.param(AT_NIGHT, id="no lamps"),
+        pytest.param(CameraView(0.03, 0.12, 0.3, 0.6, 0.0), id="no lamps, and text upon the picture"),
+        pytest.param(CameraView(0.4, 0.03, 0.0, 0.0, 0.0), id="a cloth before the lens"),
+    ],
+)
+def test_what_lies_there_over_nights_on_which_nothing_can_be_seen_is_counted_once(night: CameraView) -> None:
+    watch = rule()
+    for begins in times(0, 3 * DAY_S, 1 / DAY_S):
+        lain = lying(ORDINARY, since=begins, first=1 + int(begins))
+        day = (replace(scene(t, parcels=lain), view=BY_DAY) for t in times(begins, begins + 8 * 3600, 1 / 30))
+        dark = (replace(scene(t), view=night) for t in times(begins + 8 * 3600 + 4, begins + DAY_S - 30, 1 / 30))
+        assert signals([*day, *dark], watch) == []
+        (zone,) = watch.census(scene(begins + DAY_S - 30))
+        assert (zone.came_up, zone.came_not_up) == (0, 0)
+
+
+def test_what_comes_after_others_were_taken_away_long_before_the_night_is_counted() -> None:
+    watch = rule()
+    signals([scene(t, parcels=lying(ORDINARY)) for t in (0, 5)], watch)
+    dusk = 5 + LOST_S / 2
+    signals((replace(scene(t), view=BY_DAY) for t in times(6, dusk, 1 / 30)), watch)
+    signals((replace(scene(t), view=AT_NIGHT) for t in times(dusk, dusk + LOST_S, 1 / 30)), watch)
+    morning = dusk + LOST_S + 30
+    after = [
+        replace(scene(t, parcels=lying(ORDINARY, since=morning, first=100)), view=BY_DAY)
+        for t in (morning, morning + 5)
+    ]
+    signals(after, watch)
+    (zone,) = watch.census(after[-1])
+    assert (zone.came_up, zone.came_not_up) == (7, 13)
 
 
 @pytest.mark.parametrize("rate", [0.8, 0.9, 1.0])
