@@ -120,6 +120,11 @@ def test_the_severity_is_that_which_incidents_get() -> None:
     assert "blind corner: out of sight for 3 min, or 3 times a shift for 30 s at least" in shown
 
 
+def test_where_there_are_no_shifts_visits_of_a_blind_corner_are_those_of_a_day() -> None:
+    shown = told(config(zone("edge", "blind_edge"), shifts=[]))
+    assert "or 3 times a day for 30 s at least" in shown and "often in a day" in shown and "a shift" not in shown
+
+
 def test_the_usual_share_of_a_zone_is_its_own_and_one_too_high_to_judge_is_said() -> None:
     tidy, bench = zone(label_up_rate=0.2), zone("bench", label_up_rate=0.9)
     shown = told(config(tidy, bench, rules={"orientation": {"learn": False}}))

@@ -78,12 +78,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         ),
     ),
     "blind_edge": (
-        "死角：从死角入口消失 {away}，或一班内进去 {visits} 次、每次至少 {visit}（看得清没带包裹的不算）",
+        "死角：从死角入口消失 {away}，或{within}进去 {visits} 次、每次至少 {visit}（看得清没带包裹的不算）",
         (
-            "blind corner: out of sight for {away}, or {visits} times a shift for {visit} at least; "
+            "blind corner: out of sight for {away}, or {visits} times {within} for {visit} at least; "
             "times plainly without a parcel don't count"
         ),
     ),
+    "within_shift": ("一班内", "a shift"),
+    "within_day": ("一天内", "a day"),
     "blind_edge_off": ("死角：未启用，没有 blind_edge 区域", "blind corner: off, no zone is of kind blind_edge"),
     "tamper": (
         "摄像机：被遮挡、转动、失焦、过暗持续 {after}，画面不动 {frozen}，时间倒退超过 {step}，实时画面中断 {silent}",
@@ -153,8 +155,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "linger": ("在包裹旁停留 → {severity}", "lingering beside parcels → {severity}"),
     "corner": (
-        "走进死角不出来 → {severity}（带着包裹、一班内多次或不允许停留时为{more}）",
-        "out of sight for long → {severity} ({more} with parcels, often in a shift, or when nobody should be here)",
+        "走进死角不出来 → {severity}（带着包裹、{within}多次或不允许停留时为{more}）",
+        "out of sight for long → {severity} ({more} with parcels, often in {within}, or when nobody should be here)",
     ),
     "tampered": ("摄像机异常 → {severity}", "camera trouble → {severity}"),
     "dark_is_less": ("（班次以外过暗为{less}）", " (too dark out of hours → {less})"),
@@ -364,7 +366,13 @@ def _rules(config: EdgeConfig, has_blind_edge: bool, say: _Say) -> list[str]:
             after=say.span(rules.lingering.after_s),
             crouched=say.span(rules.lingering.crouched_after_s),
         ),
-        say("blind_edge", away=say.span(blind.away_s), visits=blind.visits, visit=say.span(blind.visit_s))
+        say(
+            "blind_edge",
+            away=say.span(blind.away_s),
+            within=_within(config, say),
+            visits=blind.visits,
+            visit=say.span(blind.visit_s),
+        )
         if has_blind_edge
         else say("blind_edge_off"),
         say(
@@ -375,6 +383,11 @@ def _rules(config: EdgeConfig, has_blind_edge: bool, say: _Say) -> list[str]:
             silent=say.span(tamper.silent_s),
         ),
     ]
+
+
+def _within(config: EdgeConfig, say: _Say) -> str:
+    """In what visits are counted together: where there are no shifts, those of the calendar's day."""
+    return say("within_shift" if config.calendar.shifts else "within_day")
 
 
 def _rate(config: EdgeConfig, rate: float, say: _Say) -> str:
@@ -537,7 +550,7 @@ def _raised(config: EdgeConfig, zone: Zone, say: _Say) -> list[str]:
         raises.append(say("raises", what=say("linger", severity=say.severity(IncidentKind.LINGERING))))
     if zone.kind == "blind_edge":
         usual = say.severity(IncidentKind.BLIND_CORNER)
-        raises.append(say("raises", what=say("corner", severity=usual, more=warning)))
+        raises.append(say("raises", what=say("corner", severity=usual, more=warning, within=_within(config, say))))
     if zone.spot:
         others = [
             f"{camera.title or camera.name} / {other.name}"
