@@ -62,7 +62,7 @@ def test_the_sample_configuration_is_explained_in_both_languages() -> None:
     english, chinese = told(site), told(site, language="zh")
     assert "Wed 2026-11-25 22:30: shift night, working time" in english
     assert "night: 20:00–02:00, Mon–Sat (past midnight, counted to the day it begins)" in english
-    error = f"at most {100 * site.rules.photo.error:g} % of stretches of anything else pass for a photo"
+    error = f"at most about {100 * site.rules.photo.error:g} % of stretches of anything else pass for a photo"
     assert error in english
     assert "at most 1 false alarm a month and zone" in english
     assert "blind corner: off" in english

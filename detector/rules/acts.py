@@ -12,9 +12,9 @@ evidence, when its person has moved on, or when another parcel has taken the pla
 What is photographed or scanned is the parcel aimed at longest. Where no device is seen that aims at one, the parcel
 nearest the hands stands in (`within_reach`) until one is aimed at.
 
-The error a holds for one run and whichever kind it really is (Wald 1945: a likelihood ratio whose mean is 1 exceeds 1/a
-at some time with a chance of at most a). Runs follow each other, so that false acts are on average at least tau_s / a
-apart (Lorden 1971).
+The error holds for one run and whichever kind it really is: it is a / (1 - b) at most, and about a (Wald 1945: a
+likelihood ratio whose mean is 1 reaches x at some time with a chance of at most 1/x). Runs follow each other, so that
+false acts are on average at least tau_s (1 - b) / a apart (Lorden 1971).
 """
 
 from __future__ import annotations

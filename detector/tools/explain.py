@@ -40,11 +40,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "photo": (
         (
             "拍照：看人手里的动作，证据够了才算一次，至少 {least}，{gap}没有迹象就算结束；"
-            "别的动作每一段被当成拍照的概率不超过 {error}，所以只拍一次不告警"
+            "别的动作每一段被当成拍照的概率大致不超过 {error}，所以只拍一次不告警"
         ),
         (
             "photo: looks at a person's hands add up until the evidence is enough, over {least} at least; "
-            "it ends {gap} after the last sign; at most {error} of stretches of anything else pass for a photo, "
+            "it ends {gap} after the last sign; at most about {error} of stretches of anything else pass for a photo, "
             "which is why one photo is no alert"
         ),
     ),
