@@ -151,6 +151,7 @@ class OrientationRule:
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone where a pattern has become plain, and again while it grows."""
         self._pass(scene)
+        self._see(scene)
         self._lose(scene)
         unknown = Facing.UNKNOWN  # an enum's member takes longer to look up than all else that is asked of a parcel
         judged = [parcel for parcel in scene.parcels if parcel.facing is not unknown]
@@ -204,12 +205,20 @@ class OrientationRule:
         if self._looked_at is not None:
             self._unpassed_s += min(max(scene.at - self._looked_at, 0.0), LONGEST_LOOK_S)
         self._looked_at = scene.at
-        if self._began_at is None:
-            self._began_at = scene.at
         if scene.people and (not self._near or scene.at - self._near[-1][0] >= 1):
             self._near.append((scene.at, scene.people))
         while self._near and not 0 <= scene.at - self._near[0][0] <= self._settings.settle_s + NEAR_S:
             self._near.popleft()
+
+    def _see(self, scene: Scene) -> None:
+        """Note since when nothing can be seen, if so; a night with which watching begins is no part of it."""
+        until_now = since = self._blind_since
+        if scene.view is not None:
+            since = None if not sees_nothing(scene.view) else scene.at if until_now is None else until_now
+        night = since if until_now is None else until_now
+        if self._began_at is None or (night is not None and night - self._began_at <= FIRST_SIGHT_S):
+            self._began_at = scene.at
+        self._blind_since = since
 
     def _let_pass(self) -> None:
         for watch in self._watches.values():
@@ -218,10 +227,7 @@ class OrientationRule:
 
     def _lose(self, scene: Scene) -> None:
         """Set aside parcels that the tracker no longer knows: they may come back from the same place."""
-        if scene.view is not None:
-            blind = sees_nothing(scene.view)
-            self._blind_since = None if not blind else scene.at if self._blind_since is None else self._blind_since
-        if self._blind_since is not None:  # who can't be seen hasn't gone
+        if self._blind_since is not None:  # what can't be seen hasn't gone
             for slot in self._lost:
                 slot.lost_at = scene.at if slot.lost_at >= self._blind_since else slot.lost_at
         here = {parcel.id for parcel in scene.parcels}

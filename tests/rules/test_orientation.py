@@ -386,6 +386,18 @@ def test_a_restart_is_no_reason_to_tell_of_what_lies_there(facings: list[Facing]
     assert all(later <= sooner + paid_in for sooner, later in pairwise(evidence))
 
 
+def test_after_a_restart_in_the_dark_what_lay_there_is_not_counted_in_the_morning() -> None:
+    before = rule()
+    signals((scene(t, parcels=lying(TURNED)) for t in times(0, 60, 1)), before)
+    again = rule()
+    again.recall(before.learned())
+    begun = [scene(100), *(replace(scene(t), view=AT_NIGHT) for t in times(101, 20_000, 1 / 30))]
+    lit = [replace(scene(t, parcels=lying(TURNED, since=20_001)), view=BY_DAY) for t in times(20_001, 20_060, 1)]
+    assert signals([*begun, *lit], again) == []
+    (zone,) = again.census(lit[-1])
+    assert (zone.lay_up, zone.came_up) == (18, 0)
+
+
 def test_a_patch_made_after_a_restart_is_told() -> None:
     before, watch = rule(), rule()
     signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 30, 1)), before)
