@@ -121,6 +121,13 @@ def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
     assert row.turns == [500.7]
 
 
+@pytest.mark.parametrize(("files", "said"), [(1, ">one file<"), (3, ">3 files<")])
+def test_the_page_begins_with_how_much_was_seen(files: int, said: str, tmp_path: Path) -> None:
+    written = page(tmp_path, summary(files=files), [])
+    head = written[: written.index("<h1>")]
+    assert said in head and f">{files} 个录像文件<" in head and ">one camera<" in head
+
+
 def test_the_page_answers_which_day_who_and_how_many_first(tmp_path: Path) -> None:
     written = page(tmp_path, summary(), [incident(NOON), incident(NOON + 90_000, (5, 6, 9), severity="critical")])
     head = written[written.index("<h1>") : written.index("</h1>")]

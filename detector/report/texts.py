@@ -7,7 +7,8 @@ from __future__ import annotations
 
 ZH = {
     "title": "录像回放报告",
-    "made": "{files} 个录像文件，{hours}，{cameras} 台摄像机",
+    "of_files": "{n} 个录像文件",
+    "of_cameras": "{n} 台摄像机",
     "answer_worst": "拍得最多的是 {day}",
     "answer_who": "{when}，{camera}的{who}拍了约 {labels} 张面单",
     "answer_most": "{when}，约 {of_day} 张面单被拍，其中{camera}的{who}约 {labels} 张",
@@ -84,7 +85,8 @@ ZH = {
 }
 EN = {
     "title": "Replay report",
-    "made": "{files} files, {hours}, {cameras} cameras",
+    "of_files": "one file|{n} files",
+    "of_cameras": "one camera|{n} cameras",
     "answer_worst": "Most on {day}",
     "answer_who": "{when}: {who} at {camera} photographed about {labels} labels",
     "answer_most": "{when}: about {of_day} labels were photographed, about {labels} of them by {who} at {camera}",
