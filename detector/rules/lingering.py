@@ -374,7 +374,8 @@ class ParcelChanges:
     """Parcels that came to a place or went from it, as against slots that come and go in the detector's eyes.
 
     A slot that goes from sight and another that comes up in its place are one parcel, seen badly or turned. A slot that
-    comes up where somebody stood all the time was hidden. What is carried about lies nowhere for long.
+    comes up where somebody stood all the time was hidden, and so was one that goes where somebody stands. What is
+    carried about lies nowhere for long.
     """
 
     def __init__(self) -> None:
@@ -394,7 +395,7 @@ class ParcelChanges:
         at, before = scene.at, self._slots
         now = self._slots = {parcel.id: parcel for parcel in scene.parcels}
         if before is not None and now.keys() != before.keys():
-            self._note(at, before, now)
+            self._note(at, before, now, people)
         if not self._views or at - self._views[-1][0] >= 1.0:
             self._views.append((at, people))
             while at - self._views[0][0] > PLAIN_S + JUDGED_S:
@@ -408,7 +409,7 @@ class ParcelChanges:
         self._gone = [change for change in (*self._gone, *due) if not change.came and at - change.at <= GONE_S]
         return np.array(believed, np.float32).reshape(-1, 4)
 
-    def _note(self, at: float, before: dict[int, Parcel], now: dict[int, Parcel]) -> None:
+    def _note(self, at: float, before: dict[int, Parcel], now: dict[int, Parcel], people: FloatArray) -> None:
         came = now.keys() - before.keys()
         there = as_array([parcel.box for parcel in before.values()] if came else [])
         for slot in came:
@@ -417,8 +418,10 @@ class ParcelChanges:
                 self._open.append(_Change(at, slot, box, came=True))
         for slot in before.keys() - now.keys():
             parcel = before[slot]
-            if at - parcel.first_seen_at >= SETTLED_S:
-                self._open.append(_Change(at, slot, np.array(parcel.box, np.float32), came=False))
+            box = np.array(parcel.box, np.float32)
+            # What the tracker gives up behind somebody was hidden for very long: nobody saw it go.
+            if at - parcel.first_seen_at >= SETTLED_S and not hidden(box, people):
+                self._open.append(_Change(at, slot, box, came=False))
 
     def _is_real(
         self, change: _Change, now: dict[int, Parcel], ids: NDArray[np.int64], parcels: FloatArray
@@ -433,8 +436,9 @@ class ParcelChanges:
             return False
         if any(iou(change.box[None], gone.box[None])[0, 0] > SAME_PLACE for gone in self._gone):
             return False
-        return any(
-            (intersections(change.box[None], people)[0] <= HIDES * areas(change.box[None])).all()
-            for at, people in self._views
-            if 0 < change.at - at <= PLAIN_S
-        )
+        return any(not hidden(change.box, people) for at, people in self._views if 0 < change.at - at <= PLAIN_S)
+
+
+def hidden(place: FloatArray, people: FloatArray) -> bool:
+    """Whether any of people `(N, 4)` hides a place `(4,)`."""
+    return bool((intersections(place[None], people)[0] > HIDES * areas(place[None])).any())

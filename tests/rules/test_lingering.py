@@ -19,8 +19,10 @@ from detector.rules.lingering import LingeringRule as Rule
 from detector.rules.policy import Policies
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
+from detector.tracking import SceneTracker
+from detector.tracking.parcels import HIDDEN_S
 from detector.values import ActScores, Box, Device, IncidentKind, Parcel, Scene, Severity, Signal
-from tests.builders import moved, parcel, person, scanner, scene, times
+from tests.builders import SIZE, detections, look, moved, parcel, person, scanner, scene, times
 
 UTC = "Etc/UTC"
 STANDING: Box = (600, 300, 680, 500)
@@ -259,6 +261,17 @@ def test_a_stay_that_ends_is_told_with_its_whole_length() -> None:
     assert ("person", STANDING) in signals[-1].boxes
 
 
+def test_who_hides_a_parcel_for_so_long_that_it_is_given_up_stays_on() -> None:
+    tracker, by = SceneTracker(), rule()
+    beside, behind = (("parcel", box, 0.9) for box in (PARCELS[0].box, (610, 420, 670, 490)))
+    found = []
+    for t in times(0, HIDDEN_S + 300, 2):
+        seen = [beside, ("person", STANDING, 0.9)] if t > 20 else [beside, behind]
+        found += by.observe(tracker.update(look(t, detections(seen), SIZE)))
+    assert found[-1].facts["stay_s"] > HIDDEN_S
+    assert len({signal.started_at for signal in found}) == 1
+
+
 def test_a_short_occlusion_goes_on_with_the_stay() -> None:
     signals = told(rule(), staying(0, 70, lambda t: None if 30 < t < 36 else STANDING))
     assert signals[0].started_at == 0
@@ -415,6 +428,8 @@ OVER: Box = (590, 300, 670, 450)
         pytest.param(lambda t: slot(1, t, 30, 99), lambda t: [], 1, id="it came"),
         pytest.param(lambda t: slot(1, t, 30, 99), lambda t: [OVER] if 27 < t < 35 else [], 1, id="laid down"),
         pytest.param(lambda t: slot(1, t, 30, 99), lambda t: [OVER] if t < 30 else [], 0, id="somebody hid it"),
+        pytest.param(lambda t: slot(1, t, 0, 30), lambda t: [OVER] if t > 9 else [], 0, id="given up behind somebody"),
+        pytest.param(lambda t: slot(1, t, 0, 30), lambda t: [OVER] if 9 < t < 26 else [], 1, id="taken by who hid it"),
         pytest.param(lambda t: slot(1, t, 0, 30) + slot(2, t, 32, 99), lambda t: [], 0, id="lost from sight"),
         pytest.param(lambda t: slot(1, t, 0, 30) + slot(2, t, 45, 99), lambda t: [], 1, id="away and back"),
         pytest.param(
