@@ -30,7 +30,8 @@ from detector.config import Analysis, Camera, EdgeConfig, load_edge
 from detector.edge.zoned import Zoned
 from detector.errors import LabelwatchError
 from detector.machine.progress import Step
-from detector.recorded import judging
+from detector.recorded import judging, looking
+from detector.recorded.checksums import LOOKS, code_in, looking_code
 from detector.recorded.crews import set_aside
 from detector.recorded.judges import JUDGED
 from detector.recorded.look_folder import LookFolder
@@ -42,6 +43,7 @@ from detector.report.reasons import in_chinese
 from detector.sources.recording import Recording
 from detector.sources.video import Video
 from detector.tuned import Tuned
+from tests.conftest import REPOSITORY
 from tests.parts_resume import (
     CAMERAS,
     FILES,
@@ -223,6 +225,38 @@ def test_resume_judges_anew_what_was_judged_by_other_weights(
     (home / "sweeps.yaml").unlink()
     (home / "sweeps.yaml").write_text(yaml.safe_dump(weights | {"offset": weights["offset"] - 1}), encoding="utf-8")
     assert [len(judged_now()), len(judged_now())] == [1, 0]
+
+
+def test_resume_looks_anew_at_what_was_looked_at_by_other_code(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = make_video(tmp_path / "a.mkv", seconds=2, fps=5), tmp_path / "out"
+
+    def looked_now() -> int:
+        before = set((out / "looks").glob("*"))
+        replay([file], glancing, out, resume=True, keep_looks=True)
+        return len(set((out / "looks").glob("*")) - before)
+
+    assert [looked_now(), looked_now()] == [1, 0]
+    monkeypatch.setattr(looking, "looking_code", lambda: "of an update")
+    assert [looked_now(), looked_now()] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [
+        ("inference/gate.py", True), ("sources/video.py", True), ("values.py", True), ("recorded/looking.py", True),
+        ("rules/sweep.py", False), ("recorded/judging.py", False), ("hub/server.py", False),
+    ],
+)  # fmt: skip
+def test_looks_are_known_by_the_code_that_looks(tmp_path: Path, changed: str, matters: bool) -> None:
+    package, copy = REPOSITORY / "detector", tmp_path / "detector"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("static", "templates", "__pycache__"))
+    before = code_in(copy, only=LOOKS)
+    assert before == looking_code()
+    with (copy / changed).open("a") as file:
+        file.write("# changed")
+    assert (code_in(copy, only=LOOKS) != before) == matters
 
 
 def test_files_that_cant_be_read_are_listed_with_reasons_and_the_rest_is_done(

@@ -23,7 +23,6 @@ from detector.values import KEYPOINTS, TRAITS, VIEW_SIZE, Detections, Look, View
 _NONE = (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 HEAD = "head.json"
 PART = 2000  # looks in a part: some minutes where every frame is looked at
-FORMAT = 5  # part of every name of a file of looks, so that another form is never taken for this one
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector import __version__
 from detector.config import Analysis
 from detector.errors import SourceError
 from detector.machine.progress import Step
-from detector.recorded.look_files import FORMAT, FileLooks, LookPacker, Read, packed
+from detector.recorded.checksums import looking_code
+from detector.recorded.look_files import FileLooks, LookPacker, Read, packed
 
 if TYPE_CHECKING:
     from detector.inference.looker import Detector
@@ -73,9 +73,9 @@ def task_of(
         size, changed = stat.st_size, stat.st_mtime_ns
     except OSError:
         pass  # the look will say so
-    shaping = [FORMAT, __version__, analysis.model_dump_json(), *model_of(analysis).values()]
     phase_s = phase_of(begins_at or 0.0, analysis.fps)
-    shaping += [os.path.realpath(path), camera, size, changed, phase_s, fast_scan]
+    how = looking_code(), analysis.model_dump_json(), *model_of(analysis).values(), phase_s, fast_scan
+    shaping = *how, os.path.realpath(path), camera, size, changed
     said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
     name = hashlib.sha256(said).hexdigest()[:24]
     return LookTask(name, path, camera, size, analysis, phase_s, fast_scan)

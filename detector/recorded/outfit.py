@@ -7,13 +7,12 @@ and nobody would know.
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import detector
 from detector.config import Analysis
 from detector.machine.resources import resource
+from detector.recorded.checksums import code
 from detector.recorded.looking import model_of
 
 APART = frozenset({"bench", "cli", "edge", "hub", "mqtt", "report", "tools"})  # packages that judge no recording
@@ -27,7 +26,7 @@ def judge() -> str:
         MissingPart: A card of weights isn't there.
     """
     weights = (resource("models", name).read_bytes() for name in WEIGHTS)
-    return hashlib.sha256(b"\0".join([_code(APART).encode(), *weights])).hexdigest()[:12]
+    return hashlib.sha256(b"\0".join([code(APART).encode(), *weights])).hexdigest()[:12]
 
 
 def outfit(analysis: Analysis) -> dict[str, str]:
@@ -39,7 +38,7 @@ def outfit(analysis: Analysis) -> dict[str, str]:
     """
     model = model_of(analysis)
     return {
-        "labelwatch": f"{detector.__version__} ({_code()})",
+        "labelwatch": f"{detector.__version__} ({code()})",
         "model": f"{model['name']} ({model['sha256'][:12]})",
         "precision": model["precision"],
         **{library: _version(library) for library in (model["runtime"], "av", "opencv-python")},
@@ -50,18 +49,6 @@ def differences(theirs: dict[str, str], ours: dict[str, str]) -> str:
     """What another machine has otherwise, for people; empty where nothing is."""
     names = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
     return ", ".join(f"{name} {theirs.get(name, 'none')} instead of {ours.get(name, 'none')}" for name in names)
-
-
-@cache
-def _code(but: frozenset[str] = frozenset()) -> str:
-    """Of this program without some packages, as it was when first asked: two may call themselves one version."""
-    top = Path(detector.__file__).parent
-    all_of_it = hashlib.sha256()
-    for file in sorted(top.rglob("*.py")):
-        if file.relative_to(top).parts[0] in but:
-            continue
-        all_of_it.update(file.relative_to(top).as_posix().encode() + b"\0" + file.read_bytes())
-    return all_of_it.hexdigest()[:12]
 
 
 def _version(library: str) -> str:
