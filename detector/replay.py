@@ -142,7 +142,7 @@ def replay(
         census = {result.camera: result.census for result in results.values() if result.census}
         write_report(out, summary, incidents, config, census)
         if not keep_looks:
-            looks.clear(_tasks(one for one in work if one.ledger not in failed and results[one.ledger].finished))
+            looks.clear_but(_tasks(one for one in work if one.ledger in failed or not results[one.ledger].finished))
     return summary
 
 

@@ -240,6 +240,8 @@ def test_resume_looks_anew_at_what_was_looked_at_by_other_code(
     assert [looked_now(), looked_now()] == [1, 0]
     monkeypatch.setattr(looking, "looking_code", lambda: "of an update")
     assert [looked_now(), looked_now()] == [1, 0]
+    replay([file], glancing, out, resume=True)
+    assert not (out / "looks").exists()
 
 
 @pytest.mark.parametrize(

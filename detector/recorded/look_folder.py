@@ -67,9 +67,15 @@ class LookFolder:
         return replace(found, looks=_UnlessDamaged(found.looks, file))
 
     def clear(self, tasks: Iterable[LookTask]) -> None:
-        """Delete results, and the folder unless something else is in it."""
+        """Delete results."""
         for task in tasks:
             self.file(task).unlink(missing_ok=True)
+
+    def clear_but(self, tasks: Iterable[LookTask]) -> None:
+        """Delete all results but these, of runs before an update as well, and the folder unless something is left."""
+        wanted = {self.file(task) for task in tasks}
+        for file in set(self.path.glob("*.looks")) - wanted:
+            file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 
