@@ -16,6 +16,7 @@ from detector.values import Severity
 
 WINDOW = 100  # rows in flight at most
 SHARE = 25  # of them, kept free for what is new while there is a backlog, and for the backlog while there is news
+BETWEEN = 3  # so many news go before one of the backlog, however few go at once
 FIRST_RESEND_S = 5.0
 LONGEST_RESEND_S = 60.0
 LONGEST_PUT_OFF = 16  # times as long as at first: what waits for months must not fill a slow line each minute
@@ -73,6 +74,7 @@ class AlertQueue:
         """The file was opened: all that is in it is the backlog."""
         self._sent.clear()
         self._highest_acked = self._acks = 0  # numbers begin anew
+        self._in_turn = 0
         self.rows = self._file.one("SELECT COUNT(*) FROM alerts")
         self.bytes = self._file.one("SELECT COALESCE(SUM(length(payload)), 0) FROM alerts")
         self._new_from = int(self._file.meta("last_seq")) + 1
@@ -124,7 +126,8 @@ class AlertQueue:
         news = self._unsent_news(new_from, room - min(for_old, room // 2))
         old = waiting[: max(0, min(room - len(news), WINDOW - SHARE - old_in_flight))]
         again = [seq for seq in late if not is_old[seq]], [seq for seq in late if is_old[seq]]
-        chosen = [*again[0], *news, *again[1], *old][: max(limit, 0)]
+        next_old = old[:1] if self._in_turn >= BETWEEN else []
+        chosen = [*next_old, *again[0], *news, *again[1], *old[len(next_old) :]][: max(limit, 0)]
         found: list[tuple[int, str, bytes]] = []
         # In this order, and each read when it is asked for.
         query = "SELECT seq, alerts.id, payload FROM json_each(?) CROSS JOIN alerts ON seq = value"
@@ -134,6 +137,8 @@ class AlertQueue:
             if most_bytes <= 0:
                 break
         # Marked as sent only now: had reading failed, none of them would have been.
+        for seq, _, _ in found:
+            self._in_turn = 0 if seq in old else self._in_turn + (seq in news)
         return [self._send(seq, id_, payload, now) for seq, id_, payload in found]
 
     def _late(self, now: float) -> list[int]:

@@ -213,6 +213,22 @@ def test_news_go_before_what_the_hub_keeps_putting_off_on_a_line_that_is_too_slo
     assert send_one() == news
 
 
+def test_the_backlog_has_a_share_of_a_line_that_news_alone_would_fill(
+    outbox: Outbox, fields: Fields, clock: Any
+) -> None:
+    backlog = set(put_many(outbox, fields, 10))
+    clock.sleep(3600.0)
+    outbox.resend_all()  # the link is back
+    sent = []
+    for _ in range(20):  # it carries one in a second, and as often there is news
+        outbox.put(fields())
+        (row,) = outbox.take_due(most_bytes=1)
+        outbox.acknowledge([row.id])
+        sent.append(row.id in backlog)
+        clock.sleep(1.0)
+    assert sent == [False, False, False, True] * 5
+
+
 def test_what_the_hub_puts_off_again_and_again_comes_ever_more_seldom(
     outbox: Outbox, fields: Fields, clock: Any
 ) -> None:
