@@ -33,7 +33,7 @@ from detector.alerts.sink import AlertSink
 from detector.clock import SystemClock
 from detector.config import Broker, Camera, EdgeConfig, HubLink, Supervision
 from detector.edge.camera_worker import CameraWorker
-from detector.edge.health import what_runs
+from detector.edge.health import what_runs, with_owed
 from detector.edge.learned import LearnedFile
 from detector.edge.relief import Relief
 from detector.edge.supervisor import BEGIN_ANEW
@@ -960,6 +960,31 @@ def test_what_is_given_up_before_the_outbox_takes_it_is_counted(
         sink.accept(IncidentUpdate(Phase.NEW, None, incident("dock", frame.captured_at)), frame)
     assert sink.dropped == 2
     assert caplog.text.count("than there is room for") == 1
+
+
+def test_what_a_failing_disk_keeps_from_the_outbox_is_told_as_waiting(
+    tmp_path: Path, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
+    put = outbox.put
+
+    def read_only(fields: Any) -> str:
+        raise StoreError("attempt to write a readonly database")
+
+    def told(at: float) -> tuple[int, float]:
+        sink.tick(at)
+        counts = with_owed(outbox.counts(), [sink], at)
+        return counts["backlog"], counts["oldest_s"]
+
+    monkeypatch.setattr(outbox, "put", read_only)
+    for frame in frames(3):
+        sink.accept(IncidentUpdate(Phase.NEW, None, incident("dock", frame.captured_at)), frame)
+    assert [told(START + 10), told(START + 910)] == [(3, 0.0), (3, 900.0)]
+    assert with_owed({}, [sink], START + 910)["backlog"] == 3  # nor can it be read
+    monkeypatch.setattr(outbox, "put", put)
+    assert told(START + 920) == (3, outbox.counts()["oldest_s"])
+    assert sink.owed == 0
 
 
 def test_a_clip_stays_with_its_part_until_the_outbox_has_it(

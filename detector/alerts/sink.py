@@ -43,6 +43,7 @@ class AlertSink:
         dropped: How much was given up before the outbox took it: more was owed than there is room for, or it can't be
             written as JSON.
         clips: How many segments were finished.
+        owed_since: Frame time at which something was first seen to be owed; `None` while nothing is.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class AlertSink:
         self.published = 0
         self.dropped = 0
         self.clips = 0
+        self.owed_since: float | None = None
         self._config = config
         self._camera = camera
         self._outbox = outbox
@@ -129,6 +131,7 @@ class AlertSink:
         if self._owed and now >= self._retry_at:
             self._retry_at = now + RETRY_S
             self._settle()
+        self.owed_since = (self.owed_since or now) if self._owed else None
 
     def finish(self) -> None:
         """The frames are over: close every clip. Ends of incidents are still accepted."""

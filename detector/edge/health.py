@@ -8,8 +8,9 @@ import logging
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detector import wire
 from detector.clock import kernel_clock
@@ -20,6 +21,9 @@ from detector.edge.delivery import Delivery
 from detector.edge.zoned import dumped
 from detector.errors import LabelwatchError, ModelError, StoreError
 from detector.version import VERSION
+
+if TYPE_CHECKING:
+    from detector.alerts.sink import AlertSink
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     except StoreError as error:
         logger.warning("the outbox can't be counted: %s", error)
         counts = {}
+    counts = with_owed(counts, [camera.sink for camera in cameras], now)
     reports = {camera.camera.name: camera.health(now) for camera in cameras}
     told: dict[str, Any] = {"site": config.site, "edge": config.edge, "cameras": reports}
     told |= {"tuned": tuned, "zoned": zoned, "dropped_views": delivery.link.dropped_views}
@@ -49,12 +54,25 @@ def edge_health(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     return {**told, "clock": _clock_told(), **_box_told(config)}
 
 
+def with_owed(counts: dict[str, Any], sinks: Iterable[AlertSink], now: float) -> dict[str, Any]:
+    """Counts of the outbox with what cameras owe it, since the disk takes nothing: that waits for the hub as well.
+
+    A card that can be read and no more has room, and an outbox in which nothing waits; nobody would miss the alerts.
+    """
+    waiting = [(sink.owed, sink.owed_since) for sink in sinks if sink.owed]
+    if not waiting:
+        return counts
+    owed, since = sum(n for n, _ in waiting), min((at for _, at in waiting if at is not None), default=now)
+    oldest_s = max(counts.get("oldest_s", 0.0), round(now - since, 1))
+    return {**counts, "backlog": counts.get("backlog", 0) + owed, "oldest_s": oldest_s, "owed": owed}
+
+
 def status_line(told: dict[str, Any], linked: bool) -> str:
     """The health message in one line, for whoever asks systemd."""
     states = Counter(report["state"] for report in told["cameras"].values())
     cameras = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     link = "broker linked" if linked else "NO BROKER"
-    waiting = f"{told['backlog']:.0f} waiting" if "backlog" in told else "OUTBOX UNREADABLE"
+    waiting = f"{told['backlog']:.0f} waiting" if "backlog_bytes" in told else "OUTBOX UNREADABLE"
     safe = "SAFE MODE; " if told.get("config", {}).get("state") == "last_good" else ""
     return f"{safe}cameras: {cameras}; {link}; {waiting}"
 

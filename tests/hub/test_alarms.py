@@ -88,6 +88,7 @@ def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
         ({"age_s": 120, "state": "offline"}, []),
         ({"backlog": 3, "oldest_s": 901}, ["backlog"]),
         ({"backlog": 3, "oldest_s": 899}, []),
+        ({"backlog": 3, "oldest_s": 901, "owed": 2}, ["backlog"]),
         ({"backlog": 0, "oldest_s": 9000}, []),
         ({"clips": 2, "clips_stuck": {"s": 901.0, "way": "between"}}, ["clips_stuck"]),
         ({"clips": 2, "clips_stuck": {"s": 899.0, "way": "between"}}, []),
@@ -120,6 +121,7 @@ def test_a_box_with_a_wrong_key_is_an_alarm_and_a_new_one_that_waits_is_none(
         ),
         ({"missing": 7, "backlog": 7}, []),  # they are on their way
         ({"missing": 8, "backlog": 7}, ["lost"]),
+        ({"missing": 8, "backlog": 9, "owed": 2}, ["lost"]),  # what has no number yet is none of them
         ({"dropped": -1, "dead": "x", "set_aside": None, "disk_free": "?", "oldest_s": float("nan")}, []),
         ({"dropped": float("inf"), "dropped_by": {"alert": {"rows": 3}}, "backlog": [1]}, []),
     ],
@@ -170,6 +172,18 @@ def test_clips_that_do_not_come_are_told_with_what_helps(way: str, words: str, s
     )
     assert words in advice(alarm, say, UTC)
     assert "录像存在那台设备上" in advice(alarm, Phrases("zh"), UTC) or way == "no_room"
+
+
+@pytest.mark.parametrize(("owed", "words"), [(0, "network"), (2, "memory alone")])
+def test_what_a_failing_disk_holds_back_is_not_put_down_to_the_network(
+    owed: int, words: str, sqlite_store: Store
+) -> None:
+    alarms = Alarms(sqlite_store.database)
+    found = signs([edge(backlog=3, oldest_s=1200.0, owed=owed)], HubNow(FINE, NOON - 9000, key="ours"), CONFIG, NOON)
+    for at in (NOON, NOON + 130):
+        alarms.judge(found, at)
+    (alarm,) = alarms.open()
+    assert words in advice(alarm, Phrases("en"), UTC)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,8 @@ class Edge:
     @property
     def lost(self) -> int:
         """How many of those neither arrived nor wait at the edge, as far as its last report tells."""
-        waiting = told_number((self.health or {}).get("backlog"), 0.0) or 0.0
+        backlog, owed = (told_number((self.health or {}).get(name), 0.0) or 0.0 for name in ("backlog", "owed"))
+        waiting = max(0.0, backlog - owed)  # what is owed to the outbox has no number yet
         return max(0, round(self.missing - min(waiting, self.missing)))
 
 

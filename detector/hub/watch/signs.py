@@ -127,7 +127,9 @@ def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[
     oldest_s, backlog = _number(told.get("oldest_s")), _number(told.get("backlog"))
     limit_s = 60 * config.backlog_min * (LESS_BACKLOG if ("backlog", *place, "") in standing else 1)
     if oldest_s > limit_s and backlog:
-        yield Sign("backlog", *place, since=now - oldest_s, facts={"backlog": round(backlog), "oldest_s": oldest_s})
+        way = {"way": "owed"} if _number(told.get("owed")) else {}
+        held = {"backlog": round(backlog), "oldest_s": oldest_s, **way}
+        yield Sign("backlog", *place, since=now - oldest_s, facts=held)
     stuck = told.get("clips_stuck")
     stuck, clips = stuck if isinstance(stuck, dict) else {}, _number(told.get("clips"))
     if (stuck_s := _number(stuck.get("s"))) > 60 * config.backlog_min and clips:
