@@ -970,6 +970,26 @@ def test_what_was_held_for_the_night_and_cleared_meanwhile_is_on_record_as_not_t
     assert desk.states() == [("dropped", "cleared")] * 3, "both, and the summary that had nothing to tell"
 
 
+@pytest.mark.parametrize("of_alarms", [False, True])
+def test_a_summary_is_no_worse_than_what_is_left_of_it(desk: Desk, of_alarms: bool) -> None:
+    desk.target(quiet="11:00-13:00", breaks_through=False)
+    alarms = Alarms(desk.store.database)
+    late = [Sign("backlog", "shanghai", f"box{n}", facts={"backlog": 5, "oldest_s": 3600}) for n in range(4)]
+    if of_alarms:
+        alarms.judge([*late, Sign("edge_silent", "shanghai", "box9")], NOON)
+    else:
+        for severity in ("critical", "warning", "warning"):
+            desk.alert(f"{severity}-{desk.seq}", severity=severity)
+    assert desk.step() == []
+    if of_alarms:
+        alarms.judge(late, NOON + 600)
+    else:
+        desk.store.verdicts.add("critical-0", "guard", "false", "", NOON)
+    (title,) = desk.step(3600)
+    (message,) = desk.sent
+    assert title.startswith("[Warning]") and message.severity == message.fields["severity"] == "warning"
+
+
 def test_a_summary_leads_to_where_all_of_it_stands(desk: Desk) -> None:
     desk.target(severity="info", quiet="11:00-13:00")
     desk.alert("note", severity="info")

@@ -21,9 +21,10 @@ from detector.hub.desk.recurrence import DAYS
 from detector.hub.desk.responses import Responses, trips
 from detector.hub.notices.queue import Notice, Notices
 from detector.hub.notices.raising import alarm_number, is_alarm
-from detector.hub.notices.services import Answer, Message, NoticeError, send
+from detector.hub.notices.services import OVER, Answer, Message, NoticeError, send
 from detector.hub.notices.targets import Target
 from detector.hub.notices.words import Words, alarm_fields, fields_of, is_end
+from detector.hub.storage.budget import RANKS, rank
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import CLEARED
 from detector.hub.texts import Phrases
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
 MOST_LISTED = 200  # incidents of a summary, for programs; `changed_since` of the API tells all
+
+WORDS = {grave: severity for severity, grave in RANKS.items()}
 
 Send = Callable[..., Answer]
 
@@ -190,8 +193,10 @@ class NoticeSender:
         if not listed:
             return None
         these = {"incidents": [fields_of(one, self._public_url) for one in listed], "count": told.count}
-        message = words.summary(listed, told.count, notice.severity, notice.reason, of_digest=told.digested > 0)
-        return replace(message, fields={**_head(notice), **these})
+        # The worst may be cleared by now; what grew worse is told by itself.
+        severity = WORDS[min(rank(notice.severity), max(rank(one.severity) for one in listed))]
+        message = words.summary(listed, told.count, severity, notice.reason, of_digest=told.digested > 0)
+        return replace(message, fields={**_head(notice), "severity": severity, **these})
 
     def _alarms_summary(self, notice: Notice, names: Sequence[str], words: Words) -> Message | None:
         numbers = sorted({alarm_number(name) for name in names})
@@ -201,7 +206,9 @@ class NoticeSender:
         ends = [alarm.number for alarm in found if is_end(alarm)]
         self.notices.make_ends(notice, ends)
         these = {"alarms": [alarm_fields(alarm) for alarm in found[:MOST_LISTED]], "count": len(found)}
-        return replace(words.alarms(found, notice.severity), fields={**_head(notice, ends), **these})
+        message = words.alarms(found)
+        severity = notice.severity if message.severity == OVER else message.severity
+        return replace(message, fields={**_head(notice, ends), "severity": severity, **these})
 
     def _words(self, target: Target, *, again: bool = False) -> Words:
         return Words(Phrases(target.language), self._zone, self._public_url, again)

@@ -117,7 +117,7 @@ class Words:
         lines = [since, *([] if is_end(found) else [alarm_words.advice(found, say, zone)])]
         return self._message(title, lines, severity, "health")
 
-    def alarms(self, found: Sequence[Alarm], severity: str) -> Message:
+    def alarms(self, found: Sequence[Alarm]) -> Message:
         """Many alarms at about the same time: a line each, worst first, those that are over last."""
         say = self.say
         ranks = {"critical": 0, "warning": 1}
@@ -131,7 +131,7 @@ class Words:
             lines.append(say("notice_more", n=len(ordered) - MOST_LINES))
         all_over = all(is_end(one) for one in ordered)
         title = f"[{marks[0]}] {say('notice_sum_many', n=len(ordered))}"
-        return self._message(title, lines, OVER if all_over else severity, "health")
+        return self._message(title, lines, OVER if all_over else ordered[0].severity, "health")
 
     def test(self, name: str) -> Message:
         """A message that shows that the way is open."""
