@@ -465,6 +465,27 @@ def test_feed_and_health_page_show_what_is_wrong_and_what_to_do(site: Site) -> N
         assert ("请检查那台设备的电源和网线" in page) is ("feed" not in path and path != "/")
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"oldest_s": 9e15, "backlog": 3},
+        {"clips_stuck": {"s": 9e15}, "clips": 3},
+        {"cameras": {"cam3": {"age_s": 1e12}}},
+        {"cameras": {"cam3": {"age_s": -1e12}}},
+    ],
+)
+def test_what_lasts_for_longer_than_calendars_reach_keeps_no_page_from_anybody(
+    site: Site, told: dict[str, Any]
+) -> None:
+    now = site.clock.now()
+    site.parts.health.report("shanghai", "box1", told, now)
+    site.store.edges.set_health("shanghai", "box1", told, now)
+    for at in (now, now + 600):  # some must have lasted for a while
+        site.parts.alarms.judge(signs(site.store.edges.all(), HubNow(FINE, now - 9000), CONFIG, now), at)
+    assert len(site.parts.alarms.open()) == ("-" not in str(told))
+    assert {site.client.get(path).status_code for path in ("/", "/health", "/alarms", "/cameras")} == {200}
+
+
 def test_whoever_says_to_know_it_is_on_record_and_the_banner_gives_way(site: Site) -> None:
     silent, loss = sorted(raise_one(site, SILENT, drops(7)), key=lambda alarm: alarm.is_loss)
     for alarm in (silent, loss):

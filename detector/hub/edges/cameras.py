@@ -161,6 +161,8 @@ def reported(health: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, A
 def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> CameraState:
     since_report = max(0.0, now - edge.health_at) if edge.health_at is not None else None
     age = _number(fields.get("age_s"))
+    if age is not None:
+        age = min(max(age, 0.0), now)  # calendars reach neither back for ever nor far ahead
     if edge.state == "offline":
         state = "edge_offline"
     elif since_report is None or since_report > QUIET_S:
@@ -178,7 +180,7 @@ def _state(edge: Edge, name: str, fields: Mapping[str, Any], now: float) -> Came
         str(fields.get("title") or name),
         state,
         str(fields.get("reason") or ""),
-        None if age is None or since_report is None else age + since_report,
+        None if age is None or since_report is None else min(age + since_report, now),
         _number(fields.get("fps")),
         round(_number(fields.get("reconnects")) or 0),
         _trouble(fields.get("trouble")) if state == "silent" else "",

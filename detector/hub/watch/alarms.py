@@ -211,9 +211,10 @@ class Alarms:
     def _open(self, connection: Connection, sign: Sign, now: float) -> Alarm:
         before = self._counted(connection, sign) if KINDS[sign.kind].is_loss else 0
         since = sign.since if sign.since is not None else self._wrong_since.get(sign.place, now)
+        began_at = min(max(since, 0.0), now)  # a box may tell of longer than any calendar reaches
         row = {
             "kind": sign.kind, "site": sign.site, "edge": sign.edge, "camera": sign.camera,
-            "severity": KINDS[sign.kind].severity, "began_at": min(since, now), "raised_at": now, "seen_at": now,
+            "severity": KINDS[sign.kind].severity, "began_at": began_at, "raised_at": now, "seen_at": now,
             "counted": sign.count, "facts": _facts(sign, sign.count - before),
         }  # fmt: skip
         return _alarm(connection.execute(alarms.insert().returning(alarms), row).one())
