@@ -519,6 +519,24 @@ def test_what_another_camera_told_comes_along_and_the_pack_is_for_who_sees_both(
         assert bool(office.packs.of(case.number, Scope.of(places), NOON)) is seen
 
 
+def test_what_two_cameras_told_of_one_event_is_packed_and_counted_once_though_both_were_put_in(
+    office: Office,
+) -> None:
+    here = office.incident("here", spot="cage")
+    across = make_envelope(90, incident="across", camera="cam4", spot="cage")
+    across["after"]["camera"] = "cam4"
+    office.store.add_alerts([across], NOON)
+    seen = office.store.incident("across", Scope.of(["shanghai/cam4"]))  # by who sees no other
+    assert seen and seen.id == "across"
+    opened = office.case(seen)
+    office.cases.add(opened, [here], user="wang", at=NOON)
+    case = office.cases.case(opened.number)
+    assert case and len(case.incidents) == 2 and office.cases.sums([case.number])[case.number].incidents == 1
+    told = json.loads(read(office.pack(case))["case.json"])
+    assert [one["id"] for one in told["incidents"]] == ["here", "across"] and told["incidents_gone"] == []
+    assert (told["totals"]["incidents"], told["totals"]["cleared"], told["totals"]["labels_best"]) == (1, 0, 4)
+
+
 def test_the_key_is_made_once_and_only_the_hub_reads_it(desk: Office) -> None:
     assert stat.S_IMODE((desk.folder / "evidence.key").stat().st_mode) == 0o600
     key = load_key(desk.folder / "evidence.key", "the key of evidence packs")

@@ -176,8 +176,10 @@ class Cases:
         return self._read(select(cases).where(cases.c.number.in_(numbers)).order_by(cases.c.number.desc()), scope, user)
 
     def sums(self, numbers: Sequence[int]) -> dict[int, Sum]:
-        """What cases come to, cleared incidents left out; without those of which no incident is known any more."""
-        counted = incidents.c.verdict.is_(None) | ~incidents.c.verdict.in_(CLEARED)
+        """What cases come to, each event once, cleared ones left out; without cases of which none is known any more."""
+        other = case_incidents.alias()
+        is_again = exists().where(other.c.case == case_incidents.c.case, other.c.incident == incidents.c.same_as)
+        counted = (incidents.c.verdict.is_(None) | ~incidents.c.verdict.in_(CLEARED)) & ~is_again
         query = (
             select(
                 case_incidents.c.case,

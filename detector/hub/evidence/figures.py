@@ -34,8 +34,15 @@ class CaseTotals:
     last: float | None
 
 
+def events(incidents: Sequence[StoredIncident]) -> list[StoredIncident]:
+    """Those that no other of them is shown in the stead of: who sees one camera alone puts in what that told."""
+    ids = {incident.id for incident in incidents}
+    return [incident for incident in incidents if incident.same_as not in ids]
+
+
 def totals(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseTotals:
-    """Sum up; days are those of a time zone."""
+    """Sum up, each event once; days are those of a time zone."""
+    incidents = events(incidents)
     counted = [incident for incident in incidents if incident.verdict not in CLEARED]
     spans = [_span(incident) for incident in counted]
     return CaseTotals(

@@ -39,7 +39,7 @@ from detector.hub.desk.responses import Responses, trips_to
 from detector.hub.desk.reviews import Reviews
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.evidence.cases import Case
-from detector.hub.evidence.figures import totals
+from detector.hub.evidence.figures import events, totals
 from detector.hub.evidence.handover import Edge, Recording, Sheet, sheet
 from detector.hub.footage.clips import ClipFolder
 from detector.hub.storage.arrivals import at_hand
@@ -173,7 +173,7 @@ class Pack:
 
     def _planned(self) -> list[_File]:
         known = self._archive.store.incidents(self._case.incidents)
-        incidents = sorted(known, key=lambda incident: (incident.started_at, incident.id))
+        incidents = sorted(events(known), key=lambda incident: (incident.started_at, incident.id))
         if not incidents:
             raise PackStopped("incidents_gone")
         # What replays found of them again, or other cameras told, comes along behind them, and counts for nothing.
