@@ -827,6 +827,20 @@ def test_who_asks_for_the_other_camera_alone_is_told_by_that(desk: Desk) -> None
     assert desk.step() == []
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("judged", ["inc-{}", "across-{}"])
+def test_what_is_cleared_from_one_side_is_not_told_from_the_other(desk: Desk, judged: str, count: int) -> None:
+    desk.target(places=("shanghai/cam4",), quiet="11:00-13:00", breaks_through=False)
+    for n in range(count):
+        began = {"started_at_unix": NOON - 3600 * (n + 1), "ended_at_unix": NOON - 60}
+        desk.alert(f"inc-{n}", spot="cage", **began)
+        across(desk, f"across-{n}", **began)
+    assert desk.step() == [] and {state for state, _ in desk.states()} == {"held"}
+    for n in range(count):
+        desk.store.verdicts.add(judged.format(n), "guard", "false", "", NOON)
+    assert desk.step(3600) == [] and {reason for _, reason in desk.states()} == {"cleared"}
+
+
 def test_what_is_over_the_budget_is_so_from_every_side(store: Store, tmp_path: Path) -> None:
     desk = Desk(store, tmp_path)
     desk.target("other camera", places=("shanghai/cam4",))

@@ -198,9 +198,10 @@ class Notices:
 
     def leave_out_cleared(self, summary: int) -> None:
         """Put on record that a summary does not tell of what people have cleared, or is gone."""
-        i = incidents.c
-        uncleared = i.verdict.is_(None) | i.verdict.not_in(CLEARED)
-        others = (notices.c.summary == summary, ~select(i.id).where(i.id == notices.c.incident, uncleared).exists())
+        i, shown = incidents.c, incidents.alias().c  # in a double's stead
+        stands = [one.verdict.is_(None) | one.verdict.not_in(CLEARED) for one in (i, shown)]
+        uncleared = select(i.id).where(i.id == notices.c.incident, shown.id == func.coalesce(i.same_as, i.id), *stands)
+        others = (notices.c.summary == summary, ~uncleared.exists())
         with self._database.writing() as connection:
             connection.execute(update(notices).where(*others).values(state="dropped", reason="cleared", summary=None))
 

@@ -173,8 +173,8 @@ class NoticeSender:
             return replace(words.alarm(alarm, now=now), fields={**_head(notice), "alarm": alarm_fields(alarm)})
         if notice.what == "summary":
             return self._summary(notice, words)
-        one = next((one for one in self._store.incidents([notice.incident]) if one.verdict not in CLEARED), None)
-        if one is None:
+        one, shown = next(iter(self._store.incidents([notice.incident])), None), self._store.incident(notice.incident)
+        if one is None or shown is None or {one.verdict, shown.verdict}.intersection(CLEARED):
             return None
         fields = {**_head(notice), "incidents": [fields_of(one, self._public_url)], "count": 1}
         picture = self._store.snapshot(one.id) if target.picture else None
