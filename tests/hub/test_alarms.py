@@ -27,11 +27,12 @@ from detector.hub.storage.schema import dropped
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge
 from detector.hub.texts import Phrases
+from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarm_words import advice, title
 from detector.hub.watch.alarms import KINDS, Alarm, Alarms, Sign
 from detector.hub.watch.floods import Flood, Floods
 from detector.hub.watch.health import Health, HubState
-from detector.hub.watch.signs import HubNow, signs
+from detector.hub.watch.signs import FLOOD, HubNow, signs
 from detector.hub.watch.watchman import Watchman
 from detector.wire import public_key_text
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
@@ -231,6 +232,21 @@ def test_critical_incidents_of_a_box_are_counted_as_they_come_and_once(store: St
     assert counted(Floods(store.database), NOON + 61) == {"box1": 5, "box2": 2}, "after a start, too"
     assert counted(floods, NOON + 3630) == {"box1": 4}
     assert counted(floods, NOON + 3661) == {}
+
+
+def test_what_came_by_a_clock_that_was_ahead_is_neither_knocking_nor_a_flood_once_that_is_right(store: Store) -> None:
+    ahead, keys = NOON + 8 * 3600, EdgeKeys(store.database)
+    keys.knocks.note("shanghai", "box1", "another", OTHER, ahead)
+    rows = [make_envelope(n, incident=f"i{n}") for n in range(1, FLOOD + 1)]
+    store.add_alerts([{**row, "sent_at_unix": ahead} for row in rows], ahead)
+
+    def kinds(now: float) -> list[str]:
+        floods = Floods(store.database).count(now)
+        return [sign.kind for sign in signs([], HubNow(FINE, NOON), CONFIG, now, (), keys.knocks.all(), floods)]
+
+    assert kinds(ahead) == ["knocking", "flood"]
+    bring_back(store.database, NOON)
+    assert kinds(NOON + 200) == []
 
 
 def test_a_box_that_floods_is_told_with_what_to_do_until_it_is_shut_out(site: Site) -> None:

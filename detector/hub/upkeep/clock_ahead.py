@@ -3,8 +3,8 @@
 A machine's own clock often holds local time, or a wrong year, until a time server sets it right, hours later by then.
 Reports of edges would be called older than the one that is held, a box that falls silent would be missed only when its
 last report is past, and notices would count as just sent, or wait, for as long as the clock was ahead; so would cameras
-for their next walk test, and footage for its end. What is evidence (alerts, verdicts, the audit log) stays as it was
-written.
+for their next walk test, and footage for its end, and who knocked once would knock all the while. What is evidence
+(alerts, verdicts, the audit log) stays as it was written.
 
 So are incidents that boxes dated ahead while hubs still took them at their word: they would stand above all others in
 the feed until that time came. What each box told of them stays in their records.
@@ -27,6 +27,7 @@ from detector.hub.storage.schema import (
     edges,
     gaps,
     incidents,
+    knocks,
     notice_pauses,
     notice_rules,
     notice_targets,
@@ -48,6 +49,7 @@ PAST: dict[Table, tuple[str, ...]] = {
     notice_rules: ("at",),
     notice_pauses: ("at",),
     notices: ("created_at", "tried_at"),
+    knocks: ("first_at", "last_at"),
     retention: ("announced_at",),
     walk_tests: ("began_at",),
 }

@@ -47,6 +47,7 @@ class Floods:
                 select(a.site, a.edge, a.incident, func.max(a.received_at).label("at"))
                 .join(incidents, incidents.c.id == a.incident)
                 .where(a.number > seen, a.number <= newest, a.received_at > now - HOUR_S)
+                .where(a.received_at <= now)  # not what came by a clock that was ahead
                 .where(incidents.c.severity == Severity.CRITICAL, incidents.c.replayed_at.is_(None))
                 .group_by(a.site, a.edge, a.incident)
             )
