@@ -29,6 +29,7 @@ from detector.hub.storage.database import migrate
 from detector.hub.storage.rights import Role
 from detector.hub.storage.schema import join_codes
 from detector.hub.storage.store import Store
+from detector.hub.upkeep.clock_ahead import bring_back
 from tests.hub.conftest import NOON, Site, make_envelope, make_older
 
 CODE = re.compile(r'class="secret code"[^>]*>([0-9A-Z-]+)<')
@@ -110,6 +111,15 @@ def test_a_code_ends(small_door: Door) -> None:
     door.enrolment.cancel(made.number, "owner", NOON)
     assert door.refused(request(code)) == "code_expired"
     assert door.keys.active("suzhou", "box2") is None
+
+
+def test_a_code_made_by_a_clock_that_was_ahead_is_good_for_no_longer_than_others(small_door: Door) -> None:
+    door = small_door
+    code, other = (door.code(at=NOON + 8 * 3600) for _ in range(2))
+    bring_back(door.store.database, NOON)
+    last = NOON + LIFE_S - 1
+    assert door.enrolment.join(request(code, at=last), "10.0.0.9", last)
+    assert door.refused(request(other, at=last + 1, edge="box3", key=OTHER), last + 1) == "code_expired"
 
 
 def test_wrong_tries_close_a_code(door: Door) -> None:

@@ -3,8 +3,8 @@
 A machine's own clock often holds local time, or a wrong year, until a time server sets it right, hours later by then.
 Reports of edges would be called older than the one that is held, a box that falls silent would be missed only when its
 last report is past, and notices would count as just sent, or wait, for as long as the clock was ahead; so would cameras
-for their next walk test, and footage for its end, and who knocked once would knock all the while. What is evidence
-(alerts, verdicts, the audit log) stays as it was written.
+for their next walk test, and footage for its end; who knocked once would knock, and a code let a box join, all the
+while. What is evidence (alerts, verdicts, the audit log) stays as it was written.
 
 So are incidents that boxes dated ahead while hubs still took them at their word: they would stand above all others in
 the feed until that time came. What each box told of them stays in their records.
@@ -27,6 +27,7 @@ from detector.hub.storage.schema import (
     edges,
     gaps,
     incidents,
+    join_codes,
     knocks,
     notice_pauses,
     notice_rules,
@@ -48,6 +49,7 @@ PAST: dict[Table, tuple[str, ...]] = {
     notice_targets: ("at",),
     notice_rules: ("at",),
     notice_pauses: ("at",),
+    join_codes: ("made_at", "used_at"),
     notices: ("created_at", "tried_at"),
     knocks: ("first_at", "last_at"),
     retention: ("announced_at",),
@@ -89,7 +91,7 @@ def bring_back(database: Database, now: float) -> None:
 
     What was to wait goes at once: how long it should have waited was reckoned by a wrong clock.
     """
-    n, t, p = notices.c, notice_targets.c, notice_pauses.c
+    n, t, p, j = notices.c, notice_targets.c, notice_pauses.c, join_codes.c
     brought = 0
     with database.writing() as connection:
         one_at_a_time(connection)
@@ -98,6 +100,7 @@ def bring_back(database: Database, now: float) -> None:
         connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
         connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
         connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
+        connection.execute(update(join_codes).where(j.made_at > now).values(expires_at=j.expires_at - j.made_at + now))
         for table, names in PAST.items():
             for name in names:
                 brought += connection.execute(update(table).where(table.c[name] > now).values({name: now})).rowcount
