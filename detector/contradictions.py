@@ -11,6 +11,7 @@ from typing import NamedTuple
 from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Zone
 from detector.config.covered import covered_zones
 from detector.errors import Cause, Problem
+from detector.rules import blind_edge, sweep, tamper
 from detector.rules.policy import SUBJECTS
 from detector.shifts import Shifts
 
@@ -89,6 +90,13 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
     if rules.blind_edge.visit_s > rules.blind_edge.away_s:
         reason = f"out of sight for {rules.blind_edge.away_s:g} s is told already"
         yield Found("rules.blind_edge.visit_s", reason, "make it less than away_s")
+    for key, set_s, most_s, why in (
+        ("sweep.window_s", rules.sweep.window_s, sweep.LONGEST_S, "photos are forgotten"),
+        ("blind_edge.away_s", rules.blind_edge.away_s, blind_edge.FORGET_S, "nobody is believed inside"),
+        ("tamper.after_s", rules.tamper.after_s, tamper.ACCEPT_S, "another aim or focus is the usual one"),
+    ):
+        if set_s > most_s:
+            yield Found(f"rules.{key}", f"{why} after {most_s:g} s", f"make it {most_s:g} or less")
 
 
 def _in_source(cameras: Sequence[Camera], c: int) -> Iterator[Found]:
