@@ -181,6 +181,7 @@ class BlindEdgeRule:
         self._settings = settings
         self._shifts = shifts
         self._policies = Policies(shifts)
+        self._map = zones
         self._zones = [zone for zone in zones.zones if zone.kind == "blind_edge"]
         self._walkers: dict[int, _Walker] = {}
         self._places: dict[str, _Place] = {}
@@ -268,8 +269,10 @@ class BlindEdgeRule:
         return None
 
     def _place_at(self, point: Point, height: float, size: tuple[int, int]) -> _Place | None:
-        """The place whose mouth is nearest to a point, and near enough for somebody so tall."""
+        """The place whose mouth is nearest to a point, and near enough for somebody so tall; none where ignored."""
         nearest, found = MARGIN * height, None
+        if self._map.ignores(point, size):
+            return None
         for place in self._places.values():
             for polygon in place.mouths:
                 apart = distance_to(polygon * size, point)

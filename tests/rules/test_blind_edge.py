@@ -114,6 +114,13 @@ def test_nobody_who_went_in_comes_out() -> None:
     assert box == pytest.approx((0, 216, 128, 720))
 
 
+def test_who_goes_where_nothing_is_looked_at_is_not_told() -> None:
+    over = Zone(name="mirror", kind="ignore", polygon=[(0, 0.2), (0.2, 0.2), (0.2, 1), (0, 1)])
+    stage = Stage().walks(1, 0, 600, 100)
+    assert told(rule([over, CORNER]), stage.scenes(200)) == []
+    assert len(told(rule([over.model_copy(update={"kind": "walkway"}), CORNER]), stage.scenes(200))) == 1
+
+
 def test_whoever_comes_out_in_time_is_nothing() -> None:
     stage = Stage().walks(1, 0, 600, 100).walks(2, 100, 100, 600)
     assert told(rule(), stage.scenes(400)) == []
