@@ -40,6 +40,7 @@ AGAIN_S = 3600.0  # a parcel that turns again within this is misread now so, now
 SAME = 0.4  # overlap of a lost and a new parcel that are taken for one
 LOST_S = 3600.0  # how long a lost one is remembered, and one lost while nothing could be seen once that is over
 MOST_LOST = 500
+DUSK_S = 120.0  # lamps go out row by row: what was lost so shortly before nothing could be seen was lost to that
 NEAR_S = 20.0  # who was near so shortly before a parcel was turned has turned it
 REACH = 0.25  # beyond a person's box, in shares of it
 BY_HAND = 3  # parcels turned by people that raise the severity
@@ -229,7 +230,7 @@ class OrientationRule:
         """Set aside parcels that the tracker no longer knows: they may come back from the same place."""
         if self._blind_since is not None:  # what can't be seen hasn't gone
             for slot in self._lost:
-                slot.lost_at = scene.at if slot.lost_at >= self._blind_since else slot.lost_at
+                slot.lost_at = scene.at if slot.lost_at >= self._blind_since - DUSK_S else slot.lost_at
         here = {parcel.id for parcel in scene.parcels}
         for number in [number for number in self._slots if number not in here]:
             slot = self._slots.pop(number)

@@ -160,6 +160,18 @@ def test_what_lies_there_over_nights_on_which_nothing_can_be_seen_is_counted_onc
         assert (zone.came_up, zone.came_not_up) == (0, 0)
 
 
+def test_lamps_that_go_out_row_by_row_leave_nothing_to_be_counted_anew() -> None:
+    watch, dusk = rule(), 100.0
+    signals([scene(t, parcels=lying(ORDINARY)) for t in (0, 5)], watch)
+    dim = [replace(scene(t, parcels=lying(ORDINARY)[:12]), view=BY_DAY) for t in times(dusk, dusk + 60, 1)]
+    night = (replace(scene(t), view=AT_NIGHT) for t in times(dusk + 61, dusk + 3 * LOST_S, 1 / 30))
+    morning = dusk + 3 * LOST_S + 30
+    lain = lying(ORDINARY, since=morning, first=100)
+    signals([*dim, *night, *(replace(scene(t, parcels=lain), view=BY_DAY) for t in (morning, morning + 5))], watch)
+    (zone,) = watch.census(scene(morning + 5))
+    assert (zone.came_up, zone.came_not_up) == (0, 0)
+
+
 def test_what_comes_after_others_were_taken_away_long_before_the_night_is_counted() -> None:
     watch = rule()
     signals([scene(t, parcels=lying(ORDINARY)) for t in (0, 5)], watch)
