@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.census import Census, Turn, ZoneCensus
 from detector.clock import iso, unix
 from detector.config import Calendar, Camera, EdgeConfig, Mounting, Shift
+from detector.recorded.judging import DRAWN_S, ParcelCount
 from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import write_report
 from detector.report.calendar import Day, weeks
@@ -114,11 +116,31 @@ def test_what_was_watched_is_drawn_by_camera_and_day() -> None:
     assert rows[0].incidents == [(500.0, "warning", f"{NOON:.0f}")]
 
 
+def counted(at: float, up: int, turned: int = 0) -> Census:
+    """How 100 parcels of the zone bulk lie."""
+    turns = tuple(Turn(at=at, place=(0.5, 0.5), up=True) for _ in range(turned))
+    fields = {"zone": "bulk", "up": up, "not_up": 100 - up, "unknown": 0, "usual_rate": 0.3, "evidence": 0.0}
+    return Census(camera="gate", at=at, zones=(ZoneCensus(**fields, band=(0.2, 0.6), turns=turns),))
+
+
 def test_the_line_of_a_zone_breaks_off_where_nobody_counted() -> None:
-    counts = [[NOON + s, 0.5, 0.2, 0.6, int(s == 60)] for s in (0.0, 60.0, 400.0, 8000.0)]
-    (row,) = parcel_days({"gate": {"bulk": counts}}, Days("Asia/Shanghai"))
+    lain = ParcelCount()
+    for s in (0.0, 60.0, 400.0, 8000.0):
+        lain.add(counted(NOON + s, 50, turned=int(s == 60)))
+    (row,) = parcel_days({"gate": lain.zones}, Days("Asia/Shanghai"))
     assert row.line.count("M") == 2 and row.band.count("z") == 2
     assert row.turns == [500.7]
+
+
+def test_of_very_many_counts_a_day_keeps_what_can_be_seen_and_how_far_it_went() -> None:
+    lain, midnight = ParcelCount(), NOON - 43_200
+    for n in range(8640):
+        if not 3000 < n < 3100:
+            lain.add(counted(midnight + 10 * n, {4000: 1, 5000: 90}.get(n, 30 + n % 2), turned=int(n == 6000)))
+    assert len(lain.zones["bulk"]) < 2 * 86_400 / DRAWN_S
+    (row,) = parcel_days({"gate": lain.zones}, Days("Asia/Shanghai"))
+    assert (row.low, row.high, row.line.count("M")) == (0.01, 0.9, 2)
+    assert row.turns == [pytest.approx(1000 * 6000 / 8640, abs=0.1)]
 
 
 @pytest.mark.parametrize(("files", "said"), [(1, ">one file<"), (3, ">3 files<")])
@@ -177,7 +199,7 @@ def test_a_month_is_a_calendar_that_shows_what_was_found_watched_and_not_read(tm
 
 def test_on_a_phone_long_names_make_no_page_wider_than_it(browser: Any, tmp_path: Path) -> None:  # noqa: F811
     told = summary(cameras=[GATE | {"title": "D1_S20261106070000_E20261106070030" * 2, "size": None}])
-    page(tmp_path, told, [incident(NOON)], {"gate": {"bulk": [[NOON, 0.5, 0.1, 0.4, 0]]}})
+    page(tmp_path, told, [incident(NOON)], {"gate": {"bulk": [[NOON, 0.5, 0.1, 0.4, 0, 0.5, 0.5]]}})
     shown = browser.new_page(viewport=PHONE)
     shown.goto((tmp_path / "report.html").as_uri())
     assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -25,6 +25,7 @@ from detector.sources.pacing import first_is_due
 from detector.values import Frame, Look
 
 BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
+DRAWN_S = 300.0  # of a day's line; finer can't be seen
 SHORT_S = 2.0  # a file that has less than it promises by more than this breaks off
 
 
@@ -150,7 +151,11 @@ def _frame(look: Look, path: Path) -> Frame:
 
 
 class ParcelCount:
-    """How the parcels of a camera's zones lay over time, for the report: `zones` as `report.drawing` draws them."""
+    """How the parcels of a camera's zones lay over time, for the report: `zones` as `report.drawing` draws them.
+
+    Of counts nearer in time than a line shows the last is kept, with the smallest and largest share of all: a month of
+    them is tens of megabytes for each zone otherwise.
+    """
 
     def __init__(self) -> None:
         self.zones: dict[str, list[list[float]]] = {}
@@ -159,9 +164,14 @@ class ParcelCount:
         """Take a count."""
         for zone in census.zones:
             if zone.up + zone.not_up:
-                share, (low, high) = zone.up / (zone.up + zone.not_up), zone.band or (0.0, 1.0)
-                told = [census.at, round(share, 3), round(low, 3), round(high, 3), len(zone.turns)]
-                self.zones.setdefault(zone.zone, []).append(told)
+                share, (low, high) = round(zone.up / (zone.up + zone.not_up), 3), zone.band or (0.0, 1.0)
+                told = [census.at, share, round(low, 3), round(high, 3), len(zone.turns), share, share]
+                known = self.zones.setdefault(zone.zone, [])
+                near = len(known) > 1 and 0 <= census.at - known[-2][0] < DRAWN_S
+                if near and not (zone.turns or known[-1][4]):
+                    *_, least, most = known.pop()
+                    told[5:] = [min(share, least), max(share, most)]
+                known.append(told)
 
 
 class _FileTimes:

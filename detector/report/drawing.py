@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from detector.clock import unix
 
 WIDTH, HEIGHT = 1000.0, 100.0
-STEP_S = 300.0  # of a day's line; finer can't be seen
 APART = 0.5  # of `WIDTH`: a gap that can't be seen
 BREAK_S = 600.0  # without a count for so long, the line breaks off
 
@@ -123,7 +122,7 @@ def parcel_days(census: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], d
 
     Args:
         census: For each camera and zone its counts: Unix seconds, share label up, what is usual at least and at most,
-            parcels turned since the count before.
+            parcels turned since the count before, and the smallest and largest share since then.
         days: Cuts it.
     """
     drawn = []
@@ -144,20 +143,19 @@ def _parcel_day(camera: str, zone: str, day: date, counts: list[Sequence[float]]
         high = [(x, count[3]) for x, count in zip(at, part, strict=True)]
         low = [(x, count[2]) for x, count in zip(at, part, strict=True)]
         band += _path([*high, *reversed(low)]) + "z"
-    shares = [count[1] for count in counts]
     turns = sorted({days.x(count[0]) for count in counts if count[4]})
-    return ParcelDay(camera, zone, day, line, band, turns, min(shares), max(shares))
+    least, most = min(count[5] for count in counts), max(count[6] for count in counts)
+    return ParcelDay(camera, zone, day, line, band, turns, least, most)
 
 
 def _unbroken(counts: Sequence[Sequence[float]]) -> list[list[Sequence[float]]]:
-    """Counts not closer than can be seen, split where none came for long."""
+    """Counts, split where none came for long."""
     parts: list[list[Sequence[float]]] = []
     before = float("-inf")
     for count in counts:
         if count[0] - before > BREAK_S:
-            parts.append([count])
-        elif count[0] - parts[-1][-1][0] >= STEP_S or count is counts[-1]:
-            parts[-1].append(count)
+            parts.append([])
+        parts[-1].append(count)
         before = count[0]
     return parts
 
