@@ -121,7 +121,9 @@ class ZoneWatch:
 
     @property
     def usual(self) -> UsualRate:
-        """The usual rate of the shift that is on."""
+        """The usual rate of the shift that is on; the one given where none is to be learned, whatever was earlier."""
+        if not self._settings.learn:
+            return UsualRate(self._prior)
         return self._rates.setdefault(self._shift, UsualRate(self._prior))
 
     @property
@@ -243,8 +245,9 @@ class ZoneWatch:
 
     def _null(self) -> float:
         """The highest rate at which nothing is wrong."""
-        highest = self.usual.bound if self._settings.learn else self._prior
-        return min(max(highest, LEAST_RATE), 1 - LEAST_RATE)  # a bound may be above 1, which is no rate to reckon with
+        return min(
+            max(self.usual.bound, LEAST_RATE), 1 - LEAST_RATE
+        )  # a bound may be above 1, which is no rate to reckon with
 
     def _judgeable(self, null: float) -> bool:
         """Whether to bet: not where labels lie up as a rule."""

@@ -343,6 +343,16 @@ def test_a_rate_that_was_given_stays_where_learning_is_off() -> None:
     assert all(rate["up"] == rate["not_up"] == 0 for rate in watch.learned()["bulk"]["rates"].values())
 
 
+def test_what_was_learned_before_learning_was_switched_off_is_not_told_as_usual() -> None:
+    before, after = rule(), rule(learn=False)
+    for k in range(40):
+        lay(before, [N] * 20, 7200.0 * k)
+    after.recall(before.learned())
+    (found,) = lay(after, TURNED, 0.0)
+    assert found.facts["usual_rate"] == 0.35
+    assert after.learned()["bulk"]["rates"][""]["not_up"] > 0, "it is kept for when learning is switched on again"
+
+
 def test_a_pattern_that_was_told_is_not_learned() -> None:
     watch = rule()
     assert len(signals((scene(t, parcels=lying(TURNED)) for t in times(0, 10, 1)), watch)) == 1
