@@ -84,6 +84,8 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
         yield Found("analysis.fps", reason, hint)
     if rules.orientation.by_shift and not config.calendar.shifts:
         yield Found("rules.orientation.by_shift", "there are no shifts", "give calendar.shifts, or leave it out")
+    elif rules.orientation.by_shift and not rules.orientation.learn:
+        yield Found("rules.orientation.by_shift", "no rate is learned: learn is false", "leave one of the two out")
     if rules.lingering.crouched_after_s > rules.lingering.after_s:
         reason = f"after {rules.lingering.after_s:g} s it is lingering already"
         yield Found("rules.lingering.crouched_after_s", reason, "make it less than after_s")

@@ -289,6 +289,8 @@ CONTRADICTIONS = [
                  "calendar.shifts[2]", "noon is never on", id="shift never on"),
     pytest.param(config(zone(), shifts=[], rules={"orientation": {"by_shift": True}}),
                  "rules.orientation.by_shift", "no shifts", id="by shift without shifts"),
+    pytest.param(config(zone(), rules={"orientation": {"by_shift": True, "learn": False}}),
+                 "rules.orientation.by_shift", "no rate is learned", id="by shift without learning"),
     pytest.param(config(zone(), rules={"lingering": {"after_s": 20}}),
                  "rules.lingering.crouched_after_s", "lingering already", id="crouching later than lingering"),
     pytest.param(config(zone(), rules={"blind_edge": {"visit_s": 200}}),
