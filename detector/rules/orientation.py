@@ -215,7 +215,7 @@ class OrientationRule:
         """Note since when nothing can be seen, if so; a night with which watching begins is no part of it."""
         until_now = since = self._blind_since
         if scene.view is not None:
-            since = None if not sees_nothing(scene.view) else scene.at if until_now is None else until_now
+            since = None if not sees_nothing(scene, scene.view) else scene.at if until_now is None else until_now
         night = since if until_now is None else until_now
         if self._began_at is None or (night is not None and night - self._began_at <= FIRST_SIGHT_S):
             self._began_at = scene.at
@@ -434,9 +434,14 @@ class OrientationRule:
         )
 
 
-def sees_nothing(view: CameraView) -> bool:
-    """Whether what lay before a camera can't be seen, since it is dark there, or the camera is covered or turned."""
-    return view.brightness < BLACK or (view.likeness is not None and view.likeness < UNLIKE)
+def sees_nothing(scene: Scene, view: CameraView) -> bool:
+    """Whether what lay before a camera can't be seen, since it is dark there, or the camera is covered or turned.
+
+    Where parcels are seen all the same it can: infra-red may light no more than those near it.
+    """
+    if view.brightness >= BLACK and (view.likeness is None or view.likeness >= UNLIKE):
+        return False
+    return not any(parcel.last_seen_at >= scene.at for parcel in scene.parcels)
 
 
 def _lies_since(parcel: Parcel) -> float:

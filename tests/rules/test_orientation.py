@@ -420,6 +420,16 @@ def test_after_a_restart_in_the_dark_what_lay_there_is_not_counted_in_the_mornin
     assert (zone.lay_up, zone.came_up) == (18, 0)
 
 
+def test_what_is_put_down_in_a_picture_that_is_dark_but_for_the_parcels_is_counted() -> None:
+    before, again = rule(), rule()
+    signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 60, 1)), before)
+    again.recall(before.learned())
+    there, made = lying(ORDINARY, since=100), lying(TURNED, since=400, first=100, left=70)
+    begun = [replace(scene(t, parcels=there), view=AT_NIGHT) for t in times(100, 399, 1)]
+    after = [replace(scene(t, parcels=[*there, *made]), view=AT_NIGHT) for t in times(400, 420, 1)]
+    assert len(signals([*begun, *after], again)) == 1
+
+
 def test_a_patch_made_after_a_restart_is_told() -> None:
     before, watch = rule(), rule()
     signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 30, 1)), before)
