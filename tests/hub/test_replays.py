@@ -209,6 +209,51 @@ def test_two_replays_of_the_same_footage_do_not_double(store: Store) -> None:
     assert len(store.confirmed_by(BAR)) == 4
 
 
+def two_at_once(run: str, **changes: Any) -> list[dict[str, Any]]:
+    """What a replay finds in two zones of one camera at a time."""
+    return [
+        replayed(1, run=run, **changes),
+        replayed(2, run=run, name="inc-2", zone="dock", started_at_unix=NOON + 2, **changes),
+    ]
+
+
+@pytest.mark.parametrize("changed", [(0, 1), (0,), (1,)])
+def test_what_a_replay_found_stays_shown_when_it_is_found_anew(store: Store, changed: tuple[int, ...]) -> None:
+    store.add_alerts(two_at_once("run-1"), NOON)
+    store.verdicts.add(REPLAY, "li", "true", "", NOON)
+    unlike = two_at_once("run-2", score=0.91, sent_at_unix=NOON + 60)  # as by another build of the model's runtime
+    store.add_alerts([unlike[n] if n in changed else one for n, one in enumerate(two_at_once("run-2"))], NOON + 61)
+    assert {one.id: one.verdict for one in store.feed()} == {REPLAY: "true", "inc-2-replay-office": None}
+    assert store.confirmed([REPLAY, "inc-2-replay-office"]) == set()
+
+
+def test_what_only_a_later_replay_finds_is_no_double_of_what_that_finds_beside_it(store: Store) -> None:
+    store.add_alerts(two_at_once("run-1")[:1], NOON)
+    assert len(store.add_alerts(two_at_once("run-2"), NOON + 60)) == 1, "the other is known"
+    assert set(ids(store)) == {REPLAY, "inc-2-replay-office"}
+
+
+def test_a_verdict_stays_in_sight_when_a_later_replay_finds_less(store: Store) -> None:
+    store.add_alerts([make_envelope(severity="warning")], NOON)
+    store.verdicts.add(BAR, "li", "false", "", NOON)
+    store.add_alerts([replayed()], NOON + 60)
+    store.verdicts.add(REPLAY, "li", "true", "", NOON + 61)
+    store.add_alerts([replayed(run="run-2", severity="warning", sent_at_unix=NOON + 62)], NOON + 63)
+    assert {one.id: (one.verdict, one.severity) for one in store.feed()} == {
+        BAR: ("false", "warning"), REPLAY: ("true", "warning"),
+    }  # fmt: skip
+
+
+def test_a_double_that_a_later_replay_finds_graver_than_what_was_cleared_is_news(store: Store) -> None:
+    store.add_alerts([make_envelope(severity="warning")], NOON)
+    store.add_alerts([replayed(severity="warning")], NOON + 60)
+    store.verdicts.add(BAR, "li", "false", "", NOON + 61)
+    store.add_alerts([replayed(run="run-2", severity="warning", score=0.9, sent_at_unix=NOON + 62)], NOON + 63)
+    assert ids(store) == [BAR], "as grave as that is no news"
+    store.add_alerts([replayed(run="run-3", sent_at_unix=NOON + 64)], NOON + 65)
+    assert set(ids(store)) == {BAR, REPLAY}
+
+
 def test_the_alert_budget_of_a_shift_is_lives_alone(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/hub.sqlite", Budget(2))
     shift = Budget(2).shift(NOON)

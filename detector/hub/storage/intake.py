@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, select, update
@@ -115,11 +115,12 @@ class Intake:
         new = [row for row in {row.alert["id"]: row for row in rows}.values() if row.alert["id"] in numbers]
         if not new:
             return []
+        together = {row.incident["id"] for row in rows}
         # What another camera of the spot told just before has to be stored by then.
         one_by_one = any(row.incident["spot"] for row in new)
         told_late = [
             changed for part in ([[row] for row in new] if one_by_one else [new])
-            for changed in self._bring_up_to_date(connection, part, new[0].alert["received_at"])
+            for changed in self._bring_up_to_date(connection, part, new[0].alert["received_at"], together)
         ]  # fmt: skip
         pictures = [{**row.picture, "alert": numbers[row.alert["id"]]} for row in new if row.picture]
         if pictures:
@@ -131,9 +132,11 @@ class Intake:
         note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
         return [row.alert["id"] for row in new]
 
-    def _bring_up_to_date(self, connection: Connection, new: list[AlertRow], received_at: float) -> list[str]:
+    def _bring_up_to_date(
+        self, connection: Connection, new: list[AlertRow], received_at: float, together: Collection[str]
+    ) -> list[str]:
         """Bring the incidents of envelopes up to date; ids of others that changed thereby."""
-        lanes = Lanes(connection, self.budget, received_at)
+        lanes = Lanes(connection, self.budget, received_at, together)
         lanes.take(row.incident for row in new)
         newest, given_way = lanes.newest, lanes.given_way
         if not newest:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from detector.errors import WireError
-from detector.hub.storage.budget import ALERT, DOUBLE, Budget
+from detector.hub.storage.budget import ALERT, DOUBLE, Budget, rank
 from detector.hub.storage.edges import boxes_in_service
 from detector.hub.storage.replays import double_of, is_replay, shift_of
 from detector.hub.storage.schema import incidents
@@ -27,15 +27,19 @@ class Lanes:
         connection: To the database, which nobody else writes to meanwhile.
         budget: How many a shift takes.
         received_at: When the envelopes came.
+        together: Ids of incidents that came with these: what one replay tells of, it tells apart.
 
     Attributes:
         newest: By id, the newest state of each incident that was brought up to date, with `told` and `shift`.
         given_way: Incidents that are no longer shown, each with that which is instead (`spots`).
     """
 
-    def __init__(self, connection: Connection, budget: Budget, received_at: float) -> None:
+    def __init__(
+        self, connection: Connection, budget: Budget, received_at: float, together: Collection[str] = ()
+    ) -> None:
         self.newest: dict[str, dict[str, Any]] = {}
         self.given_way: dict[str, str] = {}
+        self._together = together
         self._connection, self._budget, self._received_at = connection, budget, received_at
         self._boxes = boxes_in_service(connection)
         self._spent: dict[str, Counter[tuple[str, str]]] = {}
@@ -61,7 +65,9 @@ class Lanes:
         replayed_at = same_as = None
         if is_replay(state["record"]):
             replayed_at = before["replayed_at"] if before and before["replayed_at"] else self._received_at
-            same_as = (before and before["same_as"]) or double_of(self._connection, state)
+            same_as = before["same_as"] if before else None
+            if before is None or (same_as and rank(state["severity"]) > rank(before["severity"])):
+                same_as = double_of(self._connection, state, self._together)
         shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
         so_far = (before["severity"], before["told"]) if before and before["told"] != DOUBLE else None
         other = beside(self._connection, {**state, "replayed_at": replayed_at}, before)

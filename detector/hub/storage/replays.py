@@ -8,14 +8,15 @@ none on more, and both are shown.
     a replay finds what live had found            the live one stays the one shown, the replay's becomes its `double`
     a replay finds what another replay had found  likewise, the first stays
     live tells late what a replay had found       the replay's becomes the double, and what people did with it moves
+    a replay tells anew what one had found        what was shown stays so; a double that gets graver is looked at anew
 
 Nothing that live tells is ever held back for what a replay said, nor judged by what was said of it before it began. One
-replay's own incidents are no doubles of each other.
+replay's own incidents are no doubles of each other, be it that one of them was known from an earlier one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -40,7 +41,7 @@ def shift_of(live_shift: str) -> str:
     return f"replay {live_shift}"
 
 
-def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
+def double_of(connection: Connection, state: Mapping[str, Any], together: Collection[str] = ()) -> str | None:
     """The incident that tells already what a replay found; `None` where it is news.
 
     Of several, one that live found comes first, then one in the same zone, then the one that overlaps longest.
@@ -48,6 +49,7 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
     Args:
         connection: To the database.
         state: Row of `incidents` to be.
+        together: Ids of incidents that its replay tells with it, which are others.
     """
     c = incidents.c
     near = (
@@ -66,7 +68,7 @@ def double_of(connection: Connection, state: Mapping[str, Any]) -> str | None:
         for row in map(_mapping, connection.execute(select(*columns).where(*near)))
         if _tells(row, state)
         and _holds_for(row, state)
-        and (row["replayed_at"] is None or _run(row["record"]) != own_run)
+        and (row["replayed_at"] is None or not (row["id"] in together or _run(row["record"]) == own_run))
     ]
 
     def likeness(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
