@@ -263,6 +263,16 @@ def test_a_double_that_walks_on_to_where_only_its_camera_sees_is_told_no_second_
     assert ids(store) == [SECOND]
 
 
+def test_what_one_camera_tells_twice_of_what_the_other_tells_once_is_told_once(store: Store) -> None:
+    store.add_alerts([told(lasting=3600), told(SECOND)], NOON)
+    store.add_alerts([told(THIRD, camera=CAMERAS[SECOND], begun=3000, severity="critical")], NOON + 1)
+    assert (ids(store), doubles(store, THIRD)) == ([THIRD], [FIRST, SECOND])
+    store.add_clip(Clip(SECOND, 0, "shanghai", "box1", "cam4", NOON, 4.0, 100, "ab" * 32, "a.mp4", NOON))
+    assert store.confirmed([THIRD]) == set() and store.clips_shown(THIRD) == [], "no replay found it"
+    store.add_alerts([told(SECOND, 41, phase="end")], NOON + 2)
+    assert (ids(store), doubles(store, THIRD)) == ([THIRD], [FIRST, SECOND]), "nobody is called once more at its end"
+
+
 def test_a_replay_of_both_cameras_tells_it_once_and_never_in_place_of_live(store: Store) -> None:
     store.add_alerts([replayed(FIRST, 41), replayed(SECOND, 42)], NOON)
     assert ids(store) == ["near-again"] and doubles(store, "near-again") == ["across-again"]

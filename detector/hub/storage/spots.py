@@ -53,10 +53,13 @@ def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str
     if before is not None and (before["told"] == ALERT or _is_in_use(connection, before)):
         return None
     c = incidents.c
+    elsewhere = c.camera != state["camera"]
     if known:
-        which: tuple[ColumnElement[bool], ...] = (c.id == known,)
+        # That may be of its own camera: one that was graver than the other camera's, which both were doubles of.
+        which: tuple[ColumnElement[bool], ...] = (c.id == known, *([] if state["replayed_at"] is None else [elsewhere]))
     else:
         which = (
+            elsewhere,
             c.spot == state["spot"],
             c.site == state["site"],
             *went_on_between(state["started_at"], state["ended_at"], MEANWHILE_S),
@@ -65,7 +68,7 @@ def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str
             c.verdict.is_(None) | (c.verdict == "true"),
         )
     is_live = c.replayed_at.is_(None) if state["replayed_at"] is None else c.replayed_at.is_not(None)
-    query = select(incidents).where(*which, is_live, c.camera != state["camera"])
+    query = select(incidents).where(*which, is_live)
     rows = [row for row in connection.execute(query) if share_kinds(row._asdict(), state)]
     found = max(rows, key=lambda row: (rank(row.severity), -row.started_at, row.id), default=None)
     if found is None:

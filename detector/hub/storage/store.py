@@ -139,22 +139,22 @@ class Store:
 
     def confirmed_by(self, incident: str) -> list[StoredIncident]:
         """What replays found of its camera that this incident tells already, in the order it came."""
-        query = _incidents().where(incidents.c.same_as == incident, _of_shown(is_camera=True))
+        query = _incidents().where(incidents.c.same_as == incident, _found_again())
         return self._read(query.order_by(incidents.c.replayed_at, incidents.c.id))
 
     def seen_by(self, incident: str, scope: Scope = EVERYWHERE) -> list[StoredIncident]:
-        """What other cameras told of it that are in somebody's scope, in the order it began (`spots`)."""
-        query = _incidents().where(incidents.c.same_as == incident, _of_shown(is_camera=False), *within(scope))
+        """What else cameras of its spot told of it that are in somebody's scope, in the order it began (`spots`)."""
+        query = _incidents().where(incidents.c.same_as == incident, ~_found_again(), *within(scope))
         return self._read(query.order_by(incidents.c.started_at, incidents.c.id))
 
     def confirmed(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents that a replay found again."""
-        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids), _of_shown(is_camera=True)).distinct()
+        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids), _found_again()).distinct()
         return set(self.database.read(query).scalars()) if ids else set()
 
     def seen_twice(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents that another camera told of, too."""
-        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids), _of_shown(is_camera=False)).distinct()
+        query = select(incidents.c.same_as).where(incidents.c.same_as.in_(ids), ~_found_again()).distinct()
         return set(self.database.read(query).scalars()) if ids else set()
 
     def _read(self, query: Select[Any]) -> list[StoredIncident]:
@@ -308,7 +308,7 @@ class Store:
         """Those of these incidents that have a clip here, be it of a replay that found them again."""
         query = select(clips.c.incident).where(clips.c.incident.in_(ids)).distinct()
         again = select(incidents.c.same_as).join(clips, clips.c.incident == incidents.c.id)
-        again = again.where(incidents.c.same_as.in_(ids), _of_shown(is_camera=True)).distinct()
+        again = again.where(incidents.c.same_as.in_(ids), _found_again()).distinct()
         with self._reading() as connection:
             return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
 
@@ -333,10 +333,13 @@ def _followed(within: Wanted) -> Select[Any]:
     return query.where(*within.clauses())
 
 
-def _of_shown(*, is_camera: bool) -> ColumnElement[bool]:
-    """Whether a double is of the camera of what is shown in its stead, or not."""
-    same = _SHOWN.c.camera == incidents.c.camera
-    return exists().where(_SHOWN.c.id == incidents.c.same_as, same if is_camera else ~same)
+def _found_again() -> ColumnElement[bool]:
+    """Whether a replay found a double, of the camera of what is shown in its stead; the others are what `spots` joined.
+
+    Among these are some of its own camera, where that told of the event twice, and another camera once for both.
+    """
+    same_camera = exists().where(_SHOWN.c.id == incidents.c.same_as, _SHOWN.c.camera == incidents.c.camera)
+    return and_(incidents.c.replayed_at.is_not(None), same_camera)
 
 
 def _counted(start: float, end: float, scope: Scope) -> list[ColumnElement[bool]]:
