@@ -280,6 +280,14 @@ def test_a_replay_of_both_cameras_tells_it_once_and_never_in_place_of_live(store
     assert set(ids(store)) == {"near-again", THIRD}, "what live tells isn't held back for what a replay said"
 
 
+def test_whoever_sees_both_cameras_is_told_that_one_is_no_longer_shown(store: Store) -> None:
+    store.add_alerts([told(severity="info")], NOON)
+    seen = store.last_change()
+    store.add_alerts([told(SECOND)], NOON + 1)
+    for scope in (EVERYWHERE, Scope.of(["shanghai"]), Scope.of(["shanghai/cam3", "shanghai/cam4"])):
+        assert [incident for _, incident in store.changed_since(seen, scope=scope)[0]] == [FIRST, SECOND]
+
+
 def test_who_sees_only_the_other_camera_is_shown_what_that_told(store: Store) -> None:
     store.add_alerts([told(), told(SECOND, severity="info")], NOON)
     near, across = Scope.of(["shanghai/cam3"]), Scope.of(["shanghai/cam4"])

@@ -240,7 +240,7 @@ class Store:
         """
         query = select(changes.c.number, changes.c.incident).where(changes.c.number > number)
         if scope.places is not None:
-            query = query.join(incidents, incidents.c.id == changes.c.incident).where(*Wanted(scope=scope).clauses())
+            query = query.join(incidents, incidents.c.id == changes.c.incident).where(*within(scope))
         with self._reading() as connection:
             newest = connection.execute(select(func.coalesce(func.max(changes.c.number), 0))).scalar_one()
             rows = connection.execute(query.order_by(changes.c.number).limit(limit + 1))
