@@ -130,6 +130,16 @@ def test_a_stored_envelope_still_bears_its_signature(store: Store, envelope: Bui
     wire.verify(store.envelopes("inc-1")[0], wire.public_key_text(key))
 
 
+def test_numbers_that_a_mad_box_makes_up_keep_no_other_from_being_heard(store: Store, envelope: Build) -> None:
+    store.edges.set_status("shanghai", "box1", "online", NOON)
+    for epoch in ("one", "two", "three"):
+        store.add_alerts([envelope(seq, epoch=epoch) for seq in (0, 2**62)], NOON)
+        words = {name: envelope(2, epoch=epoch)[name] for name in ("id", "seq", "site", "edge", "epoch")}
+        store.add_alerts([{**words, "dropped": [[1, 2**53 - 1, "age"]]}], NOON)
+    (found,) = store.edges.all()
+    assert (found.missing, found.dropped) == (2**53, 2**53), "no more than every reader of JSON counts"
+
+
 def test_gaps_are_counted_until_they_are_filled(store: Store, envelope: Build) -> None:
     def missing() -> list[int]:
         return [edge.missing for edge in store.edges.all()]

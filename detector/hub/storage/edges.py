@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Float, cast, func, select
 
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import edge_keys, edges, incidents, streams
-from detector.hub.storage.stored import Edge
+from detector.hub.storage.stored import LARGEST, Edge
 from detector.names import natural
 
 
@@ -39,18 +39,11 @@ class Edges:
 
     def all(self, scope: Scope = EVERYWHERE) -> list[Edge]:
         """Every edge heard of, of the sites in a scope; its report still tells of all its cameras."""
-        missing = (
-            select(
-                streams.c.site,
-                streams.c.edge,
-                func.sum(streams.c.highest - streams.c.lowest + 1 - streams.c.received - streams.c.dropped).label(
-                    "missing"
-                ),
-                func.sum(streams.c.dropped).label("dropped"),
-            )
-            .group_by(streams.c.site, streams.c.edge)
-            .subquery()
-        )
+        c = streams.c
+        # As floats: sums of what a mad box may say go beyond all whole numbers that databases have.
+        told = (c.highest - c.lowest + 1 - c.received - c.dropped).label("missing"), c.dropped
+        sums = (func.sum(cast(number, Float)).label(number.name) for number in told)
+        missing = select(c.site, c.edge, *sums).group_by(c.site, c.edge).subquery()
         both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
         query = select(
             edges,
@@ -58,7 +51,7 @@ class Edges:
             func.coalesce(missing.c.dropped, 0).label("dropped"),
         ).select_from(both)
         found = [
-            Edge(**{**row._mapping, "missing": max(0, int(row.missing)), "dropped": int(row.dropped)})
+            Edge(**{**row._mapping, "missing": _count(row.missing), "dropped": _count(row.dropped)})
             for row in self._database.read(query)
         ]
         found = [edge for edge in found if scope.sees(edge.site)]
@@ -72,6 +65,10 @@ class Edges:
         published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
         query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
         return {(row.site, row.edge) for row in self._database.read(query)}
+
+
+def _count(total: float) -> int:
+    return int(max(0.0, min(total, LARGEST)))
 
 
 def boxes_in_service(connection: Connection) -> int:
