@@ -255,6 +255,17 @@ def test_a_replay_of_the_camera_that_is_not_shown_tells_nothing_new(store: Store
     assert one(store, FIRST).verdict == ("true" if is_first else None), "what people made of it goes along"
 
 
+def test_a_case_is_not_for_who_may_not_see_the_camera_that_is_shown_in_it(store: Store) -> None:
+    cases = Cases(store.database, Audit(store.database))
+    store.add_alerts([replayed(FIRST, 41)], NOON)
+    number = cases.make("March", store.incidents(["near-again"]), user="li", at=NOON)
+    store.add_alerts([told(SECOND)], NOON + 1)
+    store.add_alerts([told()], NOON + 2)  # late, of what another camera is shown for by now
+    assert (ids(store), cases.of(SECOND)[0].incidents) == ([SECOND], (SECOND,))
+    seen = {camera: cases.case(number, Scope.of([f"shanghai/{camera}"])) is not None for camera in ("cam3", "cam4")}
+    assert seen == {"cam3": False, "cam4": True}
+
+
 def test_a_double_that_walks_on_to_where_only_its_camera_sees_is_told_no_second_time(store: Store) -> None:
     store.add_alerts([told(), told(SECOND)], NOON)
     store.add_alerts([told(SECOND, 21, spot=None, zone="walkway", lasting=90)], NOON + 1)

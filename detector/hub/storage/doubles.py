@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.schema import case_incidents, holds, incidents, notes, responses, verdicts
@@ -58,7 +58,9 @@ def hand_over(connection: Connection, double: str, shown: str) -> list[str]:
     other = case_incidents.alias()
     free = ~exists().where(other.c.case == case_incidents.c.case, other.c.incident == shown)
     inside = case_incidents.c.incident == double
-    connection.execute(update(case_incidents).where(inside, free).values(incident=shown))
+    # With the place of the other, which may be another camera's: who doesn't see that sees the case no more.
+    place = {name: select(c[name]).where(c.id == shown).scalar_subquery() for name in ("site", "camera")}
+    connection.execute(update(case_incidents).where(inside, free).values(incident=shown, **place))
     # Where both were in the same case, or both held, one is enough: of the other no page would tell any more.
     connection.execute(delete(case_incidents).where(inside))
     connection.execute(delete(holds).where(holds.c.incident == double))
