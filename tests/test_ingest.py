@@ -497,6 +497,8 @@ def test_who_says_very_much_at_once_waits_for_a_fair_pace_while_others_speak(
             assert soon(lambda: "another's again" in sender.acked)
             assert sender.acked.count("flood 3") == 1 and "flood 4" not in sender.acked
             assert store.refusals == [], "a backlog may be as much"
+            sender.say(ONE.status, status("online"))
+            assert soon(lambda: store.states), "which no edge says again"
             clock.at += 60
             sender.say(ONE.alerts, alert("flood 4"))
             assert soon(lambda: "flood 4" in sender.acked)

@@ -9,7 +9,8 @@ carry a whole state and a version, so that a double does nothing, and a broker t
 
 Edges take turns: the broker hands their messages over in the order they came, so that what one says without end would
 have all others wait. Once it has said very much at once, what else it says is let go unread, but for a fair pace: what
-the hub doesn't confirm, an edge says again. One that is alone has nobody to wait for it.
+the hub doesn't confirm, an edge says again. That is its alerts; of whatever else it says, some of it once, as much
+besides, so that a backlog of alerts costs no word. One that is alone has nobody to wait for it.
 
 What cameras show (views) is much, and none of it an alert: it comes after the alerts of its batch, many to a commit.
 
@@ -62,8 +63,8 @@ MOST_SPEAKING = 1000
 MOST_WISHES = 100
 SHORT_A_DAY = 64 * 2**20  # bytes of alerts that an edge may bring in a day while the disk is short
 OTHERS = ("…", "and others")
-# Bytes that an edge may say at once, and in each second after that; no message counts as less than `LEAST`, for each
-# has its cost. A month of alerts that waited for the hub is a few minutes' worth of it.
+# Bytes that an edge may say at once, and in each second after that, in alerts and once more in all else; no message
+# counts as less than `LEAST`, for each has its cost. A month of alerts that waited for the hub is a few minutes' worth.
 AT_ONCE, A_SECOND, LEAST = 32 * 2**20, 4 * 2**20, 32 * 2**10
 
 
@@ -297,7 +298,8 @@ class Ingest:
             return True  # it is refused
         if len(self._speaking) < MOST_SPEAKING:
             self._speaking.add(edge)
-        if len(self._speaking) < 2 or self._allowed.take(edge, at, max(LEAST, len(message.payload))):
+        sort = "alerts" if topic.endswith("/alerts") else "others"
+        if len(self._speaking) < 2 or self._allowed.take(f"{edge}/{sort}", at, max(LEAST, len(message.payload))):
             return True
         self._count((topic[:200], "too much at once, to be said again"))  # a backlog may be: nothing is refused
         return False
