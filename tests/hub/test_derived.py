@@ -229,6 +229,22 @@ def test_what_cannot_be_read_is_said_to_be_so(bench: Bench, tmp_path: Path) -> N
     assert bench.files == []
 
 
+def test_who_plays_a_clip_waits_for_no_other_that_is_being_looked_at(bench: Bench, tmp_path: Path) -> None:
+    known, other = (bench.add(make_video(tmp_path / "it.mp4", times=[0]), segment=n) for n in range(2))
+    video = bench.copies.format_of(known)
+    look, played = bench.copies._probed, []
+
+    def looks_long(clip: Clip) -> Any:
+        player = threading.Thread(target=lambda: played.append(bench.copies.format_of(known)), daemon=True)
+        player.start()
+        player.join(20)
+        assert played == [video]
+        return look(clip)
+
+    bench.copies._probed = looks_long  # type: ignore[method-assign]
+    assert bench.copies.format_of(other) == video
+
+
 def test_a_clip_without_a_picture_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "it.mp4"
     with av.open(str(path), "w", format="mp4") as container:

@@ -175,25 +175,34 @@ class Copies:
 
     def format_of(self, clip: Clip) -> Format:
         """What the clip's video is; found out now where it isn't known yet (at most twice `PROBE_S`)."""
-        query = select(clip_formats).where(_is_of(clip_formats, clip), clip_formats.c.sha256 == clip.sha256)
+        known = self._known_format(clip)  # who plays a clip waits for none that is being looked at
+        if known is not None:
+            return known
         with self._probing:
-            row = self._database.read(query).one_or_none()
-            now, key = self._clock.now(), (clip.incident, clip.segment)
-            again = row and row.reason in PASSING and now - self._looked_at.get(key, -math.inf) > AGAIN_S
-            if row and not again:
-                return Format(row.codec, row.width, row.height, row.plays, row.reason)
+            return self._known_format(clip) or self._found_format(clip)
+
+    def _known_format(self, clip: Clip) -> Format | None:
+        query = select(clip_formats).where(_is_of(clip_formats, clip), clip_formats.c.sha256 == clip.sha256)
+        row = self._database.read(query).one_or_none()
+        looked_at = self._looked_at.get((clip.incident, clip.segment), -math.inf)
+        if row is None or (row.reason in PASSING and self._clock.now() - looked_at > AGAIN_S):
+            return None
+        return Format(row.codec, row.width, row.height, row.plays, row.reason)
+
+    def _found_format(self, clip: Clip) -> Format:
+        now, key = self._clock.now(), (clip.incident, clip.segment)
+        found = self._probed(clip)
+        if found.reason in PASSING:
             found = self._probed(clip)
-            if found.reason in PASSING:
-                found = self._probed(clip)
-            self._looked_at.pop(key, None)
-            if found.reason in PASSING:
-                self._looked_at[key] = now
-            if not self._background.stopping:
-                values = {**asdict(found), "incident": clip.incident, "segment": clip.segment, "sha256": clip.sha256}
-                upsert = self._database.upsert(clip_formats, ("incident", "segment"), (*asdict(found), "sha256"))
-                with self._database.writing() as connection:
-                    connection.execute(upsert, values)
-            return found
+        self._looked_at.pop(key, None)
+        if found.reason in PASSING:
+            self._looked_at[key] = now
+        if not self._background.stopping:
+            values = {**asdict(found), "incident": clip.incident, "segment": clip.segment, "sha256": clip.sha256}
+            upsert = self._database.upsert(clip_formats, ("incident", "segment"), (*asdict(found), "sha256"))
+            with self._database.writing() as connection:
+                connection.execute(upsert, values)
+        return found
 
     # For the hub
 
