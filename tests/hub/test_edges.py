@@ -159,6 +159,13 @@ def test_a_name_and_a_key_are_one_boxs(door: Door) -> None:
     assert [key.state for key in door.keys.of("suzhou", "box2")] == [ACTIVE, REVOKED]
 
 
+def test_a_code_that_was_used_lets_nobody_in_again_who_was_shut_out_since(door: Door) -> None:
+    asked = request(door.code())
+    door.enrolment.join(asked, "10.0.0.9", NOON)
+    assert door.enrolment.revoke("suzhou", "box2", "owner", NOON + 9)
+    assert door.refused(asked, NOON + 10) == "key_ended"
+
+
 def test_of_two_boxes_with_one_code_one_wins(door: Door) -> None:
     code = door.code()
     boxes = [Ed25519PrivateKey.generate() for _ in range(8)]

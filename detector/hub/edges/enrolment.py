@@ -225,6 +225,7 @@ class Enrolment:
         if abs(request["at_unix"] - at) > CLOCK_S:
             raise JoinRefused("clock", hub_at_unix=round(at, 3))
         answer_key = base64.b64decode(row.answer_key)
+        _check_key(connection, site, edge, key)  # once more, too: the box may have been shut out since it joined
         if row.used_at is not None:
             return _code(row), answer_key
         self._let_in(connection, site, edge, key, at, row.made_by)
@@ -235,12 +236,6 @@ class Enrolment:
         return _code(changed.one()), answer_key
 
     def _let_in(self, connection: Connection, site: str, edge: str, key: str, at: float, by: str) -> None:
-        c = edge_keys.c
-        known = connection.execute(select(c.site, c.edge, c.state).where(c.key == key)).all()
-        if any((row.site, row.edge) != (site, edge) and row.state in (ACTIVE, NEXT) for row in known):
-            raise JoinRefused("key_elsewhere")
-        if any((row.site, row.edge) == (site, edge) and row.state not in (ACTIVE, NEXT) for row in known):
-            raise JoinRefused("key_ended")
         if not keys_of_edges.add(self._database, connection, site, edge, key, at, by):
             raise JoinRefused("name_taken")
         r = rotations.c
@@ -267,6 +262,15 @@ _CODE = [column for column in join_codes.c if column.name not in ("handle", "ver
 
 def _code(row: Row[Any]) -> JoinCode:
     return JoinCode(**{column.name: getattr(row, column.name) for column in _CODE})
+
+
+def _check_key(connection: Connection, site: str, edge: str, key: str) -> None:
+    c = edge_keys.c
+    known = connection.execute(select(c.site, c.edge, c.state).where(c.key == key)).all()
+    if any((row.site, row.edge) != (site, edge) and row.state in (ACTIVE, NEXT) for row in known):
+        raise JoinRefused("key_elsewhere")
+    if any((row.site, row.edge) == (site, edge) and row.state not in (ACTIVE, NEXT) for row in known):
+        raise JoinRefused("key_ended")
 
 
 def _erase(connection: Connection, at: float) -> None:
