@@ -324,3 +324,14 @@ def test_a_box_that_reaches_out_of_a_picture_hides_what_is_inside() -> None:
     for plane in picture.planes:
         half = plane.shape[1] // 2
         assert np.ptp(plane[:, : half - 1]) < 30 and np.ptp(plane[:, half + 2 :]) == 255
+
+
+def test_two_that_bear_one_number_in_a_look_are_both_hidden() -> None:
+    """Labels may bear the slot of their parcel (`media.sides`), which has more than one."""
+    labels = [(0.1, 0.1, 0.2, 0.2), (0.6, 0.6, 0.7, 0.7)]
+    side = {"looks": [{"t": n / LOOKS_PER_S, "boxes": [["label", 3, *box, 0.9] for box in labels]} for n in range(10)]}
+    redaction = Redaction(side, aspect=WIDTH / HEIGHT)
+    for t in (0.0, 1.0, 1.85):
+        boxes = [region.box for region in redaction.at(t)]
+        for x1, y1, x2, y2 in labels:
+            assert any(box[0] < x1 and box[1] < y1 and x2 < box[2] and y2 < box[3] for box in boxes)

@@ -135,10 +135,10 @@ def _chains(looks: Sequence[Mapping[str, Any]], aspect: float, faces: Faces) -> 
         t = float(look["t"])
         boxes: list[tuple[Hidden, Box]] = []
         for what, track, box in _hidden(look["boxes"], offenders, aspect):
-            if track is None:
+            chain = None if track is None else tracked.get((what, track))
+            if track is None or (chain is not None and chain.seen[-1][0] == t):  # two labels of one parcel, say
                 boxes.append((what, box))
                 continue
-            chain = tracked.get((what, track))
             if chain is None or t - chain.seen[-1][0] > FOLLOWED_S:
                 chain = tracked[what, track] = _Chain(what, is_tracked=True)
                 chains.append(chain)
