@@ -114,7 +114,9 @@ def renew(held: Certificate, addresses: Sequence[Address], now: float) -> bool:
 def _have(folder: Path, signer: Pair, addresses: Sequence[Address], at: datetime) -> bool:
     """Have a certificate of the server; whether it was made anew."""
     host = _host()
-    wanted = dict.fromkeys([host, f"{host.partition('.')[0]}.local", "localhost"])
+    # One name that the authority may not vouch for would spoil all others: the machine may be called otherwise by now.
+    own = [host] if _vouches_for(signer.certificate, host) else []
+    wanted = dict.fromkeys([*own, f"{host.partition('.')[0]}.local", "localhost"])
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in wanted]
     loopback = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
     alternatives += [x509.IPAddress(address) for address in dict.fromkeys((*addresses, *loopback)) if is_local(address)]

@@ -149,6 +149,19 @@ def test_the_authority_can_vouch_for_no_web_site(tmp_path: Path, name: str) -> N
     assert answer.returncode != 0 and "permitted subtree violation" in answer.stderr
 
 
+def test_a_certificate_made_anew_under_another_name_of_the_machine_is_trusted_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "hub")
+    made = certificate(tmp_path, HOME, NOON)
+    monkeypatch.setattr("socket.gethostname", lambda: "dhcp-17.office.example")
+    assert lan.renew(made, [ipaddress.ip_address("192.168.1.21")], NOON)
+    assert not lan.renew(made, [ipaddress.ip_address("192.168.1.21")], NOON + 600)
+    command = ["openssl", "verify", "-CAfile", made.authority, "-attime", f"{NOON:.0f}", "-verify_ip", "192.168.1.21"]
+    verified = subprocess.run([*command, made.chain], capture_output=True, text=True, check=False)
+    assert verified.stdout.endswith("OK\n"), verified.stderr
+
+
 def test_public_addresses_are_left_out(tmp_path: Path) -> None:
     made = certificate(tmp_path, [ipaddress.ip_address("8.8.8.8"), *HOME], NOON)
     names = x509.load_pem_x509_certificate(made.chain.read_bytes()).extensions.get_extension_for_class(
