@@ -244,6 +244,23 @@ def test_what_came_in_together_is_checked_by_one_reading_and_the_next_by_another
         word()
 
 
+def test_of_two_keys_that_are_seen_first_at_the_same_time_one_is_pinned(door: Door) -> None:
+    """As by the broker and by HTTP: neither finds the edge known."""
+    first, second = (EdgeKeys(door.store.database, first_sight=True) for _ in range(2))
+
+    def word(keys: EdgeKeys, signer: Ed25519PrivateKey) -> None:
+        named = {"site": "suzhou", "edge": "box2", "at": NOON, "key": wire.public_key_text(signer)}
+        keys.believe(wire.signed(named, signer), signed_at=NOON, at=NOON)
+
+    with second.together():
+        second._of("suzhou", "box2")
+        word(first, KEY)
+        with pytest.raises(WireError, match="not the one this hub knows it by"):
+            word(second, OTHER)
+        word(second, KEY)
+    assert door.keys.active("suzhou", "box2") == PUBLIC
+
+
 def test_a_name_that_was_shut_out_is_not_pinned_at_first_sight(small_door: Door) -> None:
     door, open_ = small_door, EdgeKeys(small_door.store.database, first_sight=True)
 

@@ -198,15 +198,16 @@ class EdgeKeys:
         """The key in use by an edge, base64; `None` where it may not come in."""
         return next((key.key for key in self.of(site, edge) if key.state == ACTIVE), None)
 
-    def trust(self, site: str, edge: str, key: str, at: float, by: str = "") -> None:
-        """Let a key in without a code; nothing changes where the edge has one in use.
+    def trust(self, site: str, edge: str, key: str, at: float, by: str = "") -> bool:
+        """Let a key in without a code; nothing changes where the edge has one in use. Tells whether it is in use now.
 
         For whoever is the hub's own machine: the demo, the console.
         """
         with self._database.writing() as connection:
             one_at_a_time(connection)
-            add(self._database, connection, site, edge, key, at, by)
+            is_in_use = add(self._database, connection, site, edge, key, at, by)
         self._changed(site, edge)
+        return is_in_use
 
     def _meet(
         self,
@@ -220,9 +221,10 @@ class EdgeKeys:
         """None of the edge's keys fits: pin this one, where it is the first ever, or refuse."""
         if self._first_sight and not keys and claimed is not None:
             verify(claimed)
-            self.trust(site, edge, claimed, at)
-            logger.info("edge %s/%s is known by its key from now on", site, edge)
-            return
+            if self.trust(site, edge, claimed, at):
+                logger.info("edge %s/%s is known by its key from now on", site, edge)
+                return
+            keys = self._of(site, edge)  # another was seen first, at the same time
         self._refuse(site, edge, claimed or "", keys, at)
 
     def _refuse(self, site: str, edge: str, claimed: str, keys: list[EdgeKey], at: float) -> None:
