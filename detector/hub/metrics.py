@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.clock import Clock
 from detector.hub.edges.cameras import camera_states, counter, told_of
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.integrations.link import Link
 from detector.hub.storage import rights
 from detector.hub.storage.schema import alerts, clips, edges, incidents, notices, refusals, streams
@@ -51,14 +52,16 @@ class Metrics:
     Args:
         store: What is counted.
         health: Knows how the hub itself stands.
+        keys: Know which edges were shut out, and are missed no more.
         clock: Tells the time for ages.
         alarms: Knows what is wrong.
         link: Tells other systems by MQTT; its figures are shown where it has anything to tell.
     """
 
-    def __init__(self, store: Store, health: Health, clock: Clock, alarms: Alarms, link: Link) -> None:
+    def __init__(self, store: Store, health: Health, keys: EdgeKeys, clock: Clock, alarms: Alarms, link: Link) -> None:
         self._store = store
         self._health = health
+        self._keys = keys
         self._clock = clock
         self._alarms = alarms
         self._link = link
@@ -75,7 +78,8 @@ class Metrics:
     def page(self, scope: rights.Scope = rights.EVERYWHERE) -> bytes:
         """All figures of the places in a scope; the hub's own are everybody's."""
         counted = CollectorRegistry()
-        counted.register(_Counted(self._store, self._health, self._clock, self._alarms, self._link, scope))
+        parts = self._store, self._health, self._keys, self._clock, self._alarms, self._link
+        counted.register(_Counted(*parts, scope))
         return generate_latest(counted) + generate_latest(self._registry)
 
 
@@ -83,10 +87,17 @@ class _Counted(Collector):
     """The database's figures, at one moment."""
 
     def __init__(
-        self, store: Store, health: Health, clock: Clock, alarms: Alarms, link: Link, scope: rights.Scope
+        self,
+        store: Store,
+        health: Health,
+        keys: EdgeKeys,
+        clock: Clock,
+        alarms: Alarms,
+        link: Link,
+        scope: rights.Scope,
     ) -> None:
         self._store, self._health, self._clock, self._alarms, self._scope = store, health, clock, alarms, scope
-        self._link = link
+        self._keys, self._link = keys, link
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: else registering would ask the database."""
@@ -96,9 +107,13 @@ class _Counted(Collector):
         """Every figure."""
         now = self._clock.now()
         known = [edge for edge in self._store.edges.all(self._scope) if is_name(edge.edge)]
+        # Whom nobody misses says nothing any more: told as one that should, it would call people for ever.
+        only_replaying = self._store.edges.only_replaying()
+        missed = [edge for edge in self._keys.in_service(known) if (edge.site, edge.edge) not in only_replaying]
         yield from self._of_incidents()
-        yield from self._of_alerts(known)
-        yield from self._of_edges(known, now)
+        yield from self._of_alerts(known, missed)
+        yield GaugeMetricFamily("labelwatch_edges", "Edges ever heard of", len(known))
+        yield from self._of_edges(missed, now)
         yield from self._of_the_hub()
         yield from self._of_integrations()
         lasting = GaugeMetricFamily("labelwatch_alarms", "System alarms that last", labels=["kind"])
@@ -138,7 +153,7 @@ class _Counted(Collector):
             "labelwatch_incidents_replayed", "Incidents that replays of recordings found", replayed
         )
 
-    def _of_alerts(self, known: list[Edge]) -> Iterator[Metric]:
+    def _of_alerts(self, known: list[Edge], missed: list[Edge]) -> Iterator[Metric]:
         sites = {edge.site for edge in known}
         offset = func.coalesce(edges.c.clock_offset_s, 0.0)
         # Through a function, as in `Wanted.clauses`: grouped by the site alone, SQLite reads every alert in its order.
@@ -165,15 +180,14 @@ class _Counted(Collector):
             )  # fmt: skip
         yield CounterMetricFamily("labelwatch_messages_refused", "Messages not believed, one a kind a minute", refused)
         for name, words, n in (
-            ("labelwatch_alerts_missing", "Alerts numbered by edges that have not come", [e.missing for e in known]),
-            ("labelwatch_alerts_lost", "Those of them that don't wait at the edge either", [e.lost for e in known]),
+            ("labelwatch_alerts_missing", "Alerts numbered by edges that have not come", [e.missing for e in missed]),
+            ("labelwatch_alerts_lost", "Those of them that don't wait at the edge either", [e.lost for e in missed]),
             ("labelwatch_alerts_dropped", "Alerts that edges said they dropped", [e.dropped for e in known]),
         ):
             yield GaugeMetricFamily(name, words, sum(n))
 
-    def _of_edges(self, known: list[Edge], now: float) -> Iterator[Metric]:
-        online = sum(edge.state == "online" for edge in known)
-        yield GaugeMetricFamily("labelwatch_edges", "Edges ever heard of", len(known))
+    def _of_edges(self, missed: list[Edge], now: float) -> Iterator[Metric]:
+        online = sum(edge.state == "online" for edge in missed)
         yield GaugeMetricFamily("labelwatch_edges_online", "Edges that are online", online)
         gauges = {
             name: GaugeMetricFamily(f"labelwatch_edge_{name}", words, labels=["site", "edge"])
@@ -187,9 +201,9 @@ class _Counted(Collector):
                 ("cameras_behind", "Cameras that the edge can't keep up with"),
             )
         }
-        states = [one for one in camera_states(known, now, self._scope) if is_name(one.name)]
+        states = [one for one in camera_states(missed, now, self._scope) if is_name(one.name)]
         behind = Counter((one.site, one.edge) for one in states if one.behind)
-        for edge in known:
+        for edge in missed:
             told = edge.health or {}
             values = {
                 "online": edge.state == "online",

@@ -168,8 +168,8 @@ def assemble(
     archive = Archive(store, clips, packs_key, config.timezone)
     pauses, links = Pauses(store.database, audit), PictureLinks(config.public_url)
     switches = Switches(pauses, config.integrations.home_assistant.pause_hours)
-    link = link_of(config, Observer(store, health, pauses, budget_of(config)), switches, links, clock)
     keys, alarms = EdgeKeys(store.database, first_sight=config.enrolment == "first_sight"), Alarms(store.database)
+    link = link_of(config, Observer(store, health, keys, pauses, budget_of(config)), switches, links, clock)
     sender = NoticeSender(notices, store, config, clock)
 
     def damaged(what: str) -> None:
@@ -186,7 +186,7 @@ def assemble(
         reviews=Reviews(store.database), responses=Responses(store.database), presence=Presence(),
         health=health, alarms=alarms, watchman=watchman,
         retention=kept, replays=ReplayIntake(store, keys, key, kept, audit, clock, live.poke),
-        metrics=Metrics(store, health, clock, alarms, link),
+        metrics=Metrics(store, health, keys, clock, alarms, link),
         notices=notices, sender=sender, thresholds=Thresholds(store.database), zones=Zones(store.database),
         proposals=Proposals(store.database),
         pictures=Pictures(store.database), censuses=Censuses(store.database), copies=copies,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv5
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from detector.config import HubConfig, load_hub
 from detector.errors import ConfigError
 from detector.hub.access.audit import Audit
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.integrations import link as links
 from detector.hub.integrations.home_assistant import HomeAssistant, Switched
 from detector.hub.integrations.links import PictureLinks
@@ -34,6 +36,7 @@ from detector.hub.storage.store import Store
 from detector.mqtt.broker import EmbeddedBroker
 from detector.mqtt.connection import run_once
 from detector.values import IncidentKind
+from detector.wire import public_key_text
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
 from tests.hub.parts_home_assistant import BinarySensor, Event, Image, Sensor, Switch, discovered, rendered
@@ -290,6 +293,15 @@ def test_a_camera_without_a_picture_is_a_problem_and_a_box_that_is_away_is_not_a
     assert house.listener.state(f"{ROOT}/ha/state")["unseen"] == 1
 
 
+def test_a_box_that_was_shut_out_is_taken_away_and_is_no_problem_any_more(house: House) -> None:
+    house.parts.keys.trust("shanghai", "box1", public_key_text(Ed25519PrivateKey.generate()), house.clock.at)
+    assert "Edge box shanghai box1" in devices(house.listener)
+    assert house.parts.enrolment.revoke("shanghai", "box1", "owner", house.clock.at)
+    house.link.poke()
+    assert soon(lambda: not any("box1" in topic for topic in list(house.listener.kept)))
+    assert soon(lambda: house.listener.state(f"{ROOT}/ha/state").get("unseen") == 0)
+
+
 def test_home_assistant_that_starts_is_told_all_again(house: House) -> None:
     def times() -> int:
         return sum(topic.startswith("homeassistant/device/") for topic, _, _ in house.listener.heard)
@@ -394,7 +406,7 @@ def observer_of(store: Store) -> Observer:
         def sleep(self, seconds: float) -> None: ...
 
     health = Health(store, Stands(), Path("/"))
-    return Observer(store, health, Pauses(store.database, Audit(store.database)), Budget())
+    return Observer(store, health, EdgeKeys(store.database), Pauses(store.database, Audit(store.database)), Budget())
 
 
 # Switches

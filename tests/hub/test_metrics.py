@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
+from detector import wire
 from detector.hub.storage.rights import Role
+from detector.wire.replays import marked
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
 
@@ -139,6 +142,28 @@ def test_no_edge_and_none_of_its_cameras_is_left_out_since_there_are_many(site: 
     assert figures(text)["labelwatch_cameras_left_out"] == 0
 
 
+def test_a_box_that_was_shut_out_and_a_machine_that_only_replays_call_nobody(site: Site) -> None:
+    for edge in ("box1", "box2", "office"):
+        site.parts.keys.trust("shanghai", edge, wire.public_key_text(Ed25519PrivateKey.generate()), NOON)
+    for edge in ("box1", "box2"):
+        site.store.edges.set_status("shanghai", edge, "online", NOON)
+        site.store.edges.set_health("shanghai", edge, {"cameras": {"cam3": {"age_s": 1}}}, NOON)
+    site.store.add_alerts([make_envelope(1, edge="box2"), make_envelope(4, edge="box2")], NOON)
+    found = make_envelope(1, incident="found", edge="office", phase="end")
+    found["after"] = marked(found["after"], run="1", edge="office", file="ch3.mp4", offset_s=4.0)
+    site.store.add_alerts([found], NOON)
+    assert site.store.edges.only_replaying() == {("shanghai", "office")}
+    before = figures(scraper(site).get("/metrics").text)
+    assert before["labelwatch_alerts_missing"] == before["labelwatch_alerts_lost"] == 2
+    assert site.parts.enrolment.revoke("shanghai", "box2", "owner", NOON)
+    text = scraper(site).get("/metrics").text
+    told = set(re.findall(r'^labelwatch_(?:edge|camera)_.*edge="([^"]+)"', text, re.M))
+    assert told == {"box1"}
+    after = figures(text)
+    assert after["labelwatch_alerts_missing"] == after["labelwatch_alerts_lost"] == 0
+    assert after["labelwatch_alerts_received_total"] == before["labelwatch_alerts_received_total"]
+
+
 def test_the_loopback_reads_and_a_proxy_on_it_does_not_read_for_others(site: Site) -> None:
     assert scraper(site).get("/metrics").status_code == 200
     assert scraper(site, ("::1", 1)).get("/metrics").status_code == 200
@@ -236,7 +261,8 @@ def test_what_grows_with_every_alert_is_counted_from_indexes_alone(site: Site) -
     event.listen(site.store.database.engine, "before_cursor_execute", note_plan)
     found = figures(scraper(site).get("/metrics").text)
     assert found["labelwatch_alerts_late_total"] == 3
-    kinds, doubles, late = plans
+    replaying, kinds, doubles, late = plans
+    assert replaying.endswith("SCAN incidents USING INDEX incidents_replayed")
     assert kinds == "SCAN incidents USING COVERING INDEX incidents_by_kind"
     assert "incidents USING INDEX incidents_doubled" in doubles
     assert "alerts USING INDEX alerts_late" in late

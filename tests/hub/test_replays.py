@@ -274,7 +274,7 @@ def test_nobody_is_called_and_no_counter_that_rings_moves(site: Site) -> None:
     with store.database.writing() as connection:
         target = notices.targets.add(connection, "guard", "json", "zh", address="json://127.0.0.1/x", user="o", at=0.0)
         notices.targets.add_rule(connection, Rule("info", target=target, at=0.0))
-    observer = Observer(store, site.parts.health, Pauses(store.database, site.parts.audit), Budget())
+    observer = Observer(store, site.parts.health, site.parts.keys, Pauses(store.database, site.parts.audit), Budget())
     notices.raising.look_through(NOON)
     observer.listen(NOON)
     store.edges.set_status("shanghai", "box1", "online", NOON)
@@ -311,7 +311,8 @@ def test_a_machine_that_only_replays_is_neither_silent_nor_a_problem(site: Site)
     page = site.client.get("/health", headers={"Accept-Language": "zh"}).text
     assert "shanghai / office" in page and "只送回放结果" in page
     health = Health(site.store, site.clock, site.folder)
-    world = Observer(site.store, health, Pauses(site.store.database, site.parts.audit), Budget()).read(NOON)
+    pauses = Pauses(site.store.database, site.parts.audit)
+    world = Observer(site.store, health, site.parts.keys, pauses, Budget()).read(NOON)
     assert [edge.edge for edge in world.edges] == ["box1"], "it has joined, but watches nothing"
 
 

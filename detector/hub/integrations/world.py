@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, func, or_, select
 
 from detector.hub.edges.cameras import CameraState, camera_states, counter, told_of
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.notices.pauses import Pause, Pauses
 from detector.hub.storage.budget import ALERT, Budget, rank
 from detector.hub.storage.replays import is_replay
@@ -91,12 +92,13 @@ class Observer:
     Args:
         store: Has edges and incidents.
         health: Knows how the hub stands.
+        keys: Know which edges were shut out, and are missed no more.
         pauses: Knows whose notices are held back.
         budget: Names shifts.
     """
 
-    def __init__(self, store: Store, health: Health, pauses: Pauses, budget: Budget) -> None:
-        self._store, self._health, self._pauses, self._budget = store, health, pauses, budget
+    def __init__(self, store: Store, health: Health, keys: EdgeKeys, pauses: Pauses, budget: Budget) -> None:
+        self._store, self._health, self._keys, self._pauses, self._budget = store, health, keys, pauses, budget
         self._seen: int | None = None
         self._told: OrderedDict[str, int] = OrderedDict()
 
@@ -113,7 +115,7 @@ class Observer:
         """How everything stands, with what is news since the last time."""
         only_replaying = self._store.edges.only_replaying()
         edges = [edge for edge in self._store.edges.all() if is_name(edge.site) and is_name(edge.edge)]
-        edges = [edge for edge in edges if (edge.site, edge.edge) not in only_replaying]
+        edges = [edge for edge in self._keys.in_service(edges) if (edge.site, edge.edge) not in only_replaying]
         states, left_out = told_of(state for state in camera_states(edges, now) if is_name(state.name))
         counted, unjudged = self._counted(now)
         last, going_on = self._last(states, now), self._going_on(now)
