@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import yaml
 
-from detector.errors import LabelwatchError, StoreError
+from detector.errors import ConfigError, LabelwatchError, Problem, StoreError
 from detector.machine.resources import resource
 from detector.mqtt.broker import EmbeddedBroker, Kept
 from detector.values import Phase
@@ -31,6 +31,8 @@ HUB_START_S = 60.0
 LONGEST_RUN_S = 1800.0  # a machine too slow for this is too slow for a camera
 TELL_EVERY_S = 5.0
 STOP_S = 4.0
+BROKER = "broker"
+OURS = {BROKER, "hub", "edge", "hub.yaml", "edge.yaml", "hub.log", "edge.log"}  # what a demo leaves in its folder
 
 
 class DemoFailedError(LabelwatchError):
@@ -43,23 +45,34 @@ def run_demo(*, once: bool, as_json: bool, data_dir: Path | None) -> int:
     Args:
         once: Stop when the clip is through and everything has reached the hub, and print a summary; else until Ctrl-C.
         as_json: The summary is JSON and nothing else goes to stdout.
-        data_dir: Where everything is kept; a temporary folder that is removed at the end when left out.
+        data_dir: Where everything is kept, a new folder or an earlier demo's; a temporary one that is removed at the
+            end when left out.
 
     Returns:
         0; 1 when with `once` something was not analysed or not stored.
 
     Raises:
+        ConfigError: The folder holds other things.
         LabelwatchError: Broker, hub or edge does not come up.
     """
     with ExitStack() as stack:
         stack.enter_context(_terminated_like_interrupted())
         folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelwatch-demo-")))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_ours(folder)
         try:
             return _Demo(folder.resolve(), stack).run(once=once, as_json=as_json)
         except KeyboardInterrupt:
             _tell("stopping")
             return 130 if once else 0
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder with anything in it that no demo has made: a hub's own `hub.yaml` would be written over."""
+    inside = {path.name for path in folder.iterdir()}
+    if inside and not {BROKER} <= inside <= OURS:
+        hint = "name a new folder, or that of an earlier demo"
+        raise ConfigError([Problem("demo", "--data", f"holds other things: {folder}", hint)])
 
 
 class _Demo:
@@ -73,7 +86,7 @@ class _Demo:
 
     def run(self, *, once: bool, as_json: bool) -> int:
         began = time.time()
-        broker = EmbeddedBroker(self._folder / "broker")
+        broker = EmbeddedBroker(self._folder / BROKER)
         self._stack.callback(broker.stop)
         broker_port = broker.start()
         _tell(f"broker: {broker.name} on 127.0.0.1:{broker_port}")

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import yaml
 
+from detector.cli import main
 from detector.config import check_edge, load_edge
 from detector.demo import stored_since
 from detector.errors import StoreError
@@ -164,11 +165,23 @@ def test_killed_by_force_it_leaves_nothing_running(demo: Callable[..., subproces
 def test_a_part_that_does_not_come_up_is_one_clear_error(
     demo: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
+    (tmp_path / "broker").mkdir()
     (tmp_path / "hub").write_text("a file where the hub wants its folder")
     process = demo(f"--once --json --data {tmp_path}")
     out, err = process.communicate(timeout=150)
     assert (process.returncode, out) == (1, "")
     assert "labelwatch: the hub does not come up" in err
+
+
+def test_a_folder_that_holds_a_hub_of_somebodys_own_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hub.yaml").write_text("data_dir: hub\n")
+    (tmp_path / "hub").mkdir()
+    assert main(["demo", "--once", "--data", str(tmp_path)]) == 2
+    assert f"--data: holds other things: {tmp_path}" in capsys.readouterr().err
+    assert (tmp_path / "hub.yaml").read_text() == "data_dir: hub\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"hub.yaml", "hub"}
 
 
 def test_the_shipped_configuration_is_fine() -> None:
