@@ -21,14 +21,22 @@ MOST_TOLD = 50  # files that were not taken; all are in the summary
 Run = Callable[[argparse.Namespace], int]
 Verb = Callable[[str, Run, str], argparse.ArgumentParser]  # names one: what runs it, and what it is about
 
+
+def file_or_folder(text: str) -> Path:
+    """A file or folder that is named; `Path("")`, of a shell's empty variable, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a file or folder, and is empty")
+    return Path(text)
+
+
 # What many commands ask for is asked for in the same words by all of them.
 EDGE_CONFIG: dict[str, Any] = {
-    "type": Path,
+    "type": file_or_folder,
     "metavar": "CONFIG",
     "help": "configuration of an edge box: a copy of configs/site.yaml",
 }
 HUB_CONFIG: dict[str, Any] = {
-    "type": Path,
+    "type": file_or_folder,
     "metavar": "HUB_CONFIG",
     "help": "configuration of the hub: configs/hub.yaml or a copy",
 }
@@ -54,13 +62,6 @@ def timezone(text: str) -> str:
     if text not in available_timezones():
         raise argparse.ArgumentTypeError(f"no such time zone: {text} (Asia/Shanghai, say)")
     return text
-
-
-def file_or_folder(text: str) -> Path:
-    """A file or folder that is named; `Path("")`, of a shell's empty variable, would be the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("must name a file or folder, and is empty")
-    return Path(text)
 
 
 def positive(text: str) -> int:

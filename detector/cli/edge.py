@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detector.cli.arguments import EDGE_CONFIG, FINE, LANGUAGE, MISUSED, Verb, spoken, time_of
+from detector.cli.arguments import EDGE_CONFIG, FINE, LANGUAGE, MISUSED, Verb, file_or_folder, spoken, time_of
 from detector.errors import ConfigError, LabelwatchError, Problem
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_verbs(verb: Verb) -> None:
     join.add_argument("--config", required=True, **EDGE_CONFIG)
     join.add_argument(
         "--ca",
-        type=Path,
+        type=file_or_folder,
         metavar="FILE",
         help="certificate that vouches for the hub's web server; the code does when left out",
     )
@@ -46,7 +46,7 @@ def add_verbs(verb: Verb) -> None:
 
     check = verb("check", run_check, "every problem of a configuration")
     check.add_argument(
-        "config", type=Path, nargs="?", metavar="CONFIG", help="configuration of an edge box, or of the hub"
+        "config", type=file_or_folder, nargs="?", metavar="CONFIG", help="configuration of an edge box, or of the hub"
     )
     check.add_argument("--schema", action="store_true", help="print the JSON schema of edge and hub configurations")
     check.add_argument("--explain", action="store_true", help="say what it means: what is fine, what raises what")

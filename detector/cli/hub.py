@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from detector.cli.arguments import (
@@ -16,6 +15,7 @@ from detector.cli.arguments import (
     LANGUAGE,
     MISUSED,
     Verb,
+    file_or_folder,
     head_of_log,
     places,
     port,
@@ -35,7 +35,9 @@ def add_verbs(verb: Verb) -> None:
     hub.add_argument("--lan", action="store_true", help="for phones in this network: TLS, and a QR code")
 
     certs = verb("certs", run_certs, "authority, certificates and configuration for an MQTT broker with TLS")
-    certs.add_argument("folder", type=Path, metavar="FOLDER", help="new, or an earlier one to bring up to date")
+    certs.add_argument(
+        "folder", type=file_or_folder, metavar="FOLDER", help="new, or an earlier one to bring up to date"
+    )
     several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}  # given twice, none of them is dropped
     certs.add_argument("--host", **several, metavar="NAME", help="names and addresses of the broker")
     certs.add_argument("--edge", **several, metavar="SITE/EDGE", help="edges that need a certificate")
@@ -48,7 +50,9 @@ def add_verbs(verb: Verb) -> None:
 
     backup = verb("backup", run_backup, "database and data folder of a hub, running or not, to a folder of backups")
     backup.add_argument("config", **HUB_CONFIG)
-    backup.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="on another disk; made when missing")
+    backup.add_argument(
+        "--to", type=file_or_folder, required=True, metavar="FOLDER", help="on another disk; made when missing"
+    )
     backup.add_argument("--keep", type=positive, metavar="N", help="delete all but the newest N backups")
     backup.add_argument("--json", action="store_true", help="what was done as JSON")
 
@@ -57,7 +61,7 @@ def add_verbs(verb: Verb) -> None:
         run_restore,
         "bring a backup back into the data folder of a hub that doesn't run, checksums compared first",
     )
-    restore.add_argument("backup", type=Path, metavar="BACKUP.json", help="in the folder of backups")
+    restore.add_argument("backup", type=file_or_folder, metavar="BACKUP.json", help="in the folder of backups")
     restore.add_argument("--config", required=True, **HUB_CONFIG)
     restore.add_argument(
         "--force", action="store_true",
@@ -100,7 +104,7 @@ def add_verbs(verb: Verb) -> None:
         one.add_argument("config", **HUB_CONFIG)
 
     verify = verb("verify", run_verify, "evidence pack: what holds, what does not")
-    verify.add_argument("pack", type=Path, metavar="PACK.zip", help="as the hub's page of a case makes it")
+    verify.add_argument("pack", type=file_or_folder, metavar="PACK.zip", help="as the hub's page of a case makes it")
     verify.add_argument(
         "--key",
         metavar="FINGERPRINT|FILE",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from detector.cli.arguments import (
     FAILED,
@@ -28,13 +27,15 @@ def add_verbs(verb: Verb) -> None:
     """Name them."""
     model = verb("model", run_model_add, "models of your own")
     add = verbs_of(model, "ACTION")("add", run_model_add, "a card for an Ultralytics detect or pose model, checked")
-    add.add_argument("file", type=Path, metavar="FILE", help=".onnx; or .pt (a program: only from people you trust)")
+    add.add_argument(
+        "file", type=file_or_folder, metavar="FILE", help=".onnx; or .pt (a program: only from people you trust)"
+    )
     add.add_argument("--name", help="what analysis.model calls it; the file's name when left out")
     add.add_argument(
         "--as", dest="named", type=meaning, action="append", default=[], metavar="CLASS=LABEL",
         help="what a class of the model is to us: person, phone, scanner, parcel or label; may be repeated",
     )  # fmt: skip
-    add.add_argument("--into", type=Path, metavar="FOLDER", help="instead of models/")
+    add.add_argument("--into", type=file_or_folder, metavar="FOLDER", help="instead of models/")
     add.add_argument("--licence", help="of the model, for its card")
     add.add_argument("--force", action="store_true", help="replace a model of this name")
 
@@ -46,14 +47,20 @@ def add_verbs(verb: Verb) -> None:
         metavar="PATH",
         help="pictures, and folders of them without those within",
     )
-    detect.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="a line for each picture")
+    detect.add_argument(
+        "--out", type=file_or_folder, required=True, metavar="FILE.jsonl", help="a line for each picture"
+    )
     detect.add_argument("--conf", type=share, default=0.25, metavar="SCORE", help="least score, 0..1 (0.25)")
     detect.add_argument("--model", default="scene", help="a model's name in models/, or its card (scene)")
 
     export = verb("label-export", run_label_export, "judged incidents and walk tests of a hub to a training set")
     export.add_argument("config", **HUB_CONFIG)
     export.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="new, or an earlier export to bring up to date"
+        "--out",
+        type=file_or_folder,
+        required=True,
+        metavar="FOLDER",
+        help="new, or an earlier export to bring up to date",
     )
     export.add_argument("--since", metavar="ISO8601", help="incidents that began then or later, by the hub's clock")
     export.add_argument("--until", metavar="ISO8601", help="incidents that began before then; likewise")

@@ -36,7 +36,11 @@ def add_verbs(verb: Verb) -> None:
     )
     replay.add_argument("--config", required=True, **EDGE_CONFIG)
     replay.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="for incidents.jsonl, summary.json, report.html"
+        "--out",
+        type=file_or_folder,
+        required=True,
+        metavar="FOLDER",
+        help="for incidents.jsonl, summary.json, report.html",
     )
     replay.add_argument(
         "--start", metavar="ISO8601", help="when each camera's first file begins; when left out, names of files tell"
@@ -68,9 +72,11 @@ def add_verbs(verb: Verb) -> None:
     replay.add_argument(
         "--scheduler", metavar="URL", help="of a Dask cluster that looks at the files: tls://HOST:PORT or tcp://…"
     )
-    replay.add_argument("--tls-ca", type=Path, metavar="FILE", help="with --scheduler tls://: vouches for the cluster")
-    replay.add_argument("--tls-cert", type=Path, metavar="FILE", help="this machine's certificate")
-    replay.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key")
+    replay.add_argument(
+        "--tls-ca", type=file_or_folder, metavar="FILE", help="with --scheduler tls://: vouches for the cluster"
+    )
+    replay.add_argument("--tls-cert", type=file_or_folder, metavar="FILE", help="this machine's certificate")
+    replay.add_argument("--tls-key", type=file_or_folder, metavar="FILE", help="and its private key")
     replay.add_argument(
         "--trust-network", action="store_true",
         help="let --scheduler tcp:// leave this machine: anybody in that network can then run programs on all of it",
@@ -80,11 +86,13 @@ def add_verbs(verb: Verb) -> None:
     track_map = verb("map", run_map, "where people go out of sight: where to put the next camera")
     track_map.add_argument("config", **EDGE_CONFIG)
     sources = track_map.add_mutually_exclusive_group(required=True)
-    sources.add_argument("--recordings", type=Path, nargs="+", metavar="PATH", help="of a day; files and folders")
-    sources.add_argument("--tracks", type=Path, metavar="FILE.jsonl", help="as an earlier run wrote them")
+    sources.add_argument(
+        "--recordings", type=file_or_folder, nargs="+", metavar="PATH", help="of a day; files and folders"
+    )
+    sources.add_argument("--tracks", type=file_or_folder, metavar="FILE.jsonl", help="as an earlier run wrote them")
     track_map.add_argument("--camera", metavar="NAME", help="which camera's, where there are recordings of several")
     track_map.add_argument(
-        "--out", type=Path, default=Path("map.png"), metavar="FILE", help="picture to write (map.png)"
+        "--out", type=file_or_folder, default=Path("map.png"), metavar="FILE", help="picture to write (map.png)"
     )
     track_map.add_argument("--json", action="store_true", help="print the places as JSON")
 

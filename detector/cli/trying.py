@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, LANGUAGE, Verb, positive, spoken
+from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, LANGUAGE, Verb, file_or_folder, positive, spoken
 from detector.errors import ConfigError, Problem
 from detector.machine.progress import progress_steps
 
@@ -19,12 +19,14 @@ def add_verbs(verb: Verb) -> None:
     demo.add_argument(
         "--json", action="store_true", help="stop likewise, and print the summary as JSON, alone on stdout"
     )
-    demo.add_argument("--data", type=Path, metavar="FOLDER", help="for its data; a temporary one when left out")
+    demo.add_argument(
+        "--data", type=file_or_folder, metavar="FOLDER", help="for its data; a temporary one when left out"
+    )
 
     bench = verb("bench", run_bench, "how fast it is here, and where the time goes; beside YOLO.track if there")
     bench.add_argument(
         "clip",
-        type=Path,
+        type=file_or_folder,
         nargs="?",
         metavar="CLIP",
         help="recording of which what is measured is made; the demo's when left out",
@@ -32,17 +34,20 @@ def add_verbs(verb: Verb) -> None:
     bench.add_argument("--rounds", type=positive, default=3, metavar="N", help="how often everything is measured (3)")
     bench.add_argument(
         "--weights",
-        type=Path,
+        type=file_or_folder,
         metavar="FILE.pt",
         help="of YOLO11n, to compare with (a program: only from people you trust)",
     )
-    bench.add_argument("--out", type=Path, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
+    bench.add_argument("--out", type=file_or_folder, metavar="FOLDER", help="for bench.json, bench.md and bench.svg")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     doctor = verb("doctor", run_doctor, "what this machine can do; with --camera, how far a camera sees")
     doctor.add_argument("--json", action="store_true", help="findings as JSON")
     doctor.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="whose disk is looked at (that of --config, or the current one)"
+        "--data",
+        type=file_or_folder,
+        metavar="FOLDER",
+        help="whose disk is looked at (that of --config, or the current one)",
     )
     doctor.add_argument("--camera", metavar="SOURCE", help="picture, video, rtsp://…, or a camera of --config")
     doctor.add_argument(
@@ -59,7 +64,11 @@ def add_verbs(verb: Verb) -> None:
     doctor.add_argument("--focal", type=float, metavar="MM", help="focal length, instead of --fov")
     doctor.add_argument("--sensor", type=float, metavar="MM", help="width of the sensor (5.57: 1/2.8 inch)")
     doctor.add_argument(
-        "--out", type=Path, default=Path("coverage.png"), metavar="FILE", help="picture to write (coverage.png)"
+        "--out",
+        type=file_or_folder,
+        default=Path("coverage.png"),
+        metavar="FILE",
+        help="picture to write (coverage.png)",
     )
     doctor.add_argument("--model", help="a model's name in models/, or its card; that of --config, or scene")
     doctor.add_argument("--language", **{**LANGUAGE, "help": "of --camera; that of the terminal when left out"})
