@@ -177,7 +177,14 @@ def discovered(topic: str, fields: dict[str, Any], prefix: str = "homeassistant"
 
     whole = with_availability(whole)
     whole["components"] = {name: with_availability(one) for name, one in whole["components"].items()}
+    for name in gone(whole["components"]):
+        del whole["components"][name]
     return TypeAdapter(DeviceDiscovery).validate_python(whole)
+
+
+def gone(components: dict[str, dict[str, Any]]) -> list[str]:
+    """Which components a device takes away: of which it says the platform, and nothing else."""
+    return [name for name, fields in components.items() if fields.keys() in ({"platform"}, {"p"})]
 
 
 def rendered(template: str, state: Any) -> str:

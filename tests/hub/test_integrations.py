@@ -39,7 +39,7 @@ from detector.values import IncidentKind
 from detector.wire import public_key_text
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, Site, make_envelope
-from tests.hub.parts_home_assistant import BinarySensor, Event, Image, Sensor, Switch, discovered, rendered
+from tests.hub.parts_home_assistant import BinarySensor, Event, Image, Sensor, Switch, discovered, gone, rendered
 from tests.parts_mosquitto import ANYONE, Mosquitto, soon
 
 ROOT = "labelwatch-hub"
@@ -242,12 +242,19 @@ def test_a_camera_that_goes_is_taken_away_and_so_is_what_an_earlier_hub_left(ope
     house.start()
     fourth = f"{ROOT}/ha/shanghai/box1/cam4/state"
     kept = house.listener.kept
+    assert soon(lambda: any(b"cam4" in payload for payload in list(kept.values())))
+    box = next(topic for topic in kept if topic.startswith("homeassistant/device/") and "box1" in topic)
     assert soon(lambda: fourth in kept and stale not in kept and f"{ROOT}/ha/gone/box/state" not in kept)
     assert others in kept and kept[f"{ROOT}/status"] == b"online"
     house.report("cam3")
     assert soon(lambda: not any("cam4" in topic for topic in list(kept)))
-    assert soon(lambda: "cam4" not in str(devices(house.listener)["Edge box shanghai box1"].components.keys()))
+    assert soon(lambda: b"cam4" not in house.listener.kept[box])
     assert f"{CAMERA}/state" in kept
+    # Left out, its entities would stay in Home Assistant, a switch that does nothing among them.
+    said = [json.loads(payload)["cmps"] for topic, payload, _ in house.listener.heard if topic == box]
+    (taken,) = filter(None, map(gone, said))
+    assert {name.partition("-")[0] for name in taken} == {"cam4"} and "cam4-notices" in taken
+    assert set(taken) == {name for name in said[0] if name.startswith("cam4-")} - said[-1].keys()
 
 
 def test_what_an_earlier_hub_left_is_taken_away_however_long_the_hub_looks_at_itself_meanwhile(

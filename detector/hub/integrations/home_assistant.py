@@ -52,7 +52,7 @@ class Switched:
 
 
 class HomeAssistant:
-    """Makes topics and payloads for Home Assistant.
+    """Makes topics and payloads for Home Assistant. Remembers which components were announced last.
 
     Args:
         config: Of the hub.
@@ -67,6 +67,7 @@ class HomeAssistant:
         self._url = config.public_url
         self._links = links
         self._say = Phrases(config.language)
+        self._announced: dict[str, dict[str, Component]] = {}
 
     @property
     def birth_topic(self) -> str:
@@ -90,13 +91,13 @@ class HomeAssistant:
 
     def retained(self, world: World) -> dict[str, Payload]:
         """All that the broker is to keep, by topic."""
-        told = {
-            self._config_topic("hub"): _json(self._hub_device()),
-            f"{self._base}/state": _json(self._hub_state(world)),
-        }
+        devices = {self._config_topic("hub"): self._hub_device()}
+        devices |= {self._config_topic(edge.site, edge.edge): self._edge_device(edge) for edge in world.edges}
+        told = {topic: _json(self._with_gone(topic, device)) for topic, device in devices.items()}
+        self._announced = {topic: device["cmps"] for topic, device in devices.items()}
+        told[f"{self._base}/state"] = _json(self._hub_state(world))
         for edge in world.edges:
             base = f"{self._base}/{edge.site}/{edge.edge}"
-            told[self._config_topic(edge.site, edge.edge)] = _json(self._edge_device(edge))
             told[f"{base}/available"] = (ONLINE if edge.is_there else OFFLINE).encode()
             told[f"{base}/state"] = _json(
                 {"problem": _on(not edge.is_fine), "backlog": edge.backlog, "at": _minute(world.at)}
@@ -151,6 +152,12 @@ class HomeAssistant:
             for key, fields in components.items()
         }
         return {"dev": device, "o": origin, "cmps": named}
+
+    def _with_gone(self, topic: str, device: dict[str, Any]) -> dict[str, Any]:
+        """With the platform alone of each component that went: one that is merely left out stays in Home Assistant."""
+        before = self._announced.get(topic, {})
+        gone = {key: {"p": fields["p"]} for key, fields in before.items() if key not in device["cmps"]}
+        return {**device, "cmps": device["cmps"] | gone}
 
     def _hub_device(self) -> dict[str, Any]:
         say, topic = self._say, f"{self._base}/state"
