@@ -314,6 +314,13 @@ def test_tracks_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert (shown == picture).all()
 
 
+def test_who_is_there_from_the_first_frame_is_on_a_map_that_is_drawn_again(tmp_path: Path) -> None:
+    begin = 1000 + 1 / 2300  # as frame times are: with more places than a file of tracks keeps
+    made = footage([track(1, begin, begin + 60, FLOOR, CORNER)], (begin, begin + 600))
+    write_footage(tmp_path / "a.jsonl", made, np.zeros((9, 16, 3), np.uint8))
+    assert len(vanishings(read_footage(tmp_path / "a.jsonl")[0])[0]) == len(vanishings(made)[0]) == 1
+
+
 def test_a_map_can_be_drawn_again_without_its_picture(tmp_path: Path) -> None:
     write_footage(tmp_path / "a.jsonl", day([]), np.zeros((9, 16, 3), np.uint8))
     (tmp_path / "a.picture.png").unlink()

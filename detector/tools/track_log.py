@@ -259,7 +259,8 @@ def write_footage(path: Path, footage: Footage, picture: Picture) -> None:
     beside.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     head = {
         "labelwatch_tracks": FORMAT, "camera": footage.camera, "width": footage.size[0], "height": footage.size[1],
-        "stretches": [list(stretch) for stretch in footage.stretches], "picture": beside.name,
+        # As tracks are rounded: one that goes to the very end of a stretch must not stick out of it.
+        "stretches": [[round(at, 3) for at in stretch] for stretch in footage.stretches], "picture": beside.name,
     }  # fmt: skip
     lines = [json.dumps(head), *(json.dumps(_rounded(asdict(track))) for track in footage.tracks)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
