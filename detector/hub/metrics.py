@@ -34,7 +34,8 @@ from detector.values import IncidentKind, Severity
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
 KINDS = frozenset(kind.value for kind in IncidentKind)
 SEVERITIES = frozenset(severity.value for severity in Severity)
-QUEUE = ("waiting", "sending", "held")
+HELD = "held"
+QUEUE = ("waiting", "sending", HELD)
 ENDLESS = ("/events", "/review/events", "/api/events")  # streams that last as long as somebody listens
 NO_ROUTE = "none"
 CAMERA_FIGURES = (
@@ -238,14 +239,15 @@ class _Counted(Collector):
             yield told_by
 
     def _of_the_hub(self) -> Iterator[Metric]:
-        queued = select(func.count()).where(notices.c.state.in_(QUEUE))
+        queued = select(notices.c.state, func.count()).where(notices.c.state.in_(QUEUE)).group_by(notices.c.state)
         with self._store.database.reading() as connection:
             clip_bytes = int(connection.execute(select(func.coalesce(func.sum(clips.c.size), 0))).scalar_one())
-            waiting = connection.execute(queued).scalar_one()
+            in_queue = {state: int(n) for state, n in connection.execute(queued)}
         hub = self._health.hub()
         for name, words, value in (
             ("labelwatch_clip_bytes", "Size of all clips kept", clip_bytes),
-            ("labelwatch_notices_queued", "Notices that wait to be sent", waiting),
+            ("labelwatch_notices_queued", "Notices that wait to be sent", sum(in_queue.values())),
+            ("labelwatch_notices_held", "Those of them held back: quiet hours, say, or a limit", in_queue.get(HELD, 0)),
             ("labelwatch_broker_connected", "1 where the broker is there", hub.connected),
             ("labelwatch_disk_free_bytes", "Free on the disk of the data folder", hub.disk_free),
             ("labelwatch_disk_size_bytes", "Size of that disk", hub.disk_total),

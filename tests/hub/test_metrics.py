@@ -15,6 +15,7 @@ from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from detector import wire
+from detector.hub.notices.rules import Rule
 from detector.hub.storage.rights import Role
 from detector.wire.replays import marked
 from tests.conftest import REPOSITORY
@@ -162,6 +163,19 @@ def test_a_box_that_was_shut_out_and_a_machine_that_only_replays_call_nobody(sit
     after = figures(text)
     assert after["labelwatch_alerts_missing"] == after["labelwatch_alerts_lost"] == 0
     assert after["labelwatch_alerts_received_total"] == before["labelwatch_alerts_received_total"]
+
+
+def test_notices_that_quiet_hours_hold_back_are_not_stuck(site: Site) -> None:
+    notices = site.parts.notices
+    with site.store.database.writing() as connection:
+        target = notices.targets.add(connection, "guard", "json", "zh", address="json://127.0.0.1/x", user="o", at=0.0)
+        notices.targets.add_rule(connection, Rule("info", target=target, at=0.0, quiet="00:00-23:59"))
+    notices.raising.look_through(NOON)
+    site.store.add_alerts([make_envelope(1, severity="warning")], NOON)
+    notices.raising.look_through(NOON + 1)
+    assert [one.state for one in notices.log([target])] == ["held"]
+    found = figures(scraper(site).get("/metrics").text)
+    assert (found["labelwatch_notices_queued"], found["labelwatch_notices_held"]) == (1, 1)
 
 
 def test_the_loopback_reads_and_a_proxy_on_it_does_not_read_for_others(site: Site) -> None:
