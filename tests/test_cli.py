@@ -221,6 +221,20 @@ def test_a_configuration_that_may_not_be_read_is_told_as_such(
     assert "Permission denied (whoever runs this needs the right to read it)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [
+        pytest.param("check configs/hub.yaml", ">&-", 0, id="nobody wants the answer"),
+        pytest.param("check configs/hub.yaml", "<&- >&- 2>&-", 0, id="nobody wants anything"),
+        pytest.param("zones gone.yaml --json", "2>&-", 2, id="nobody wants errors"),
+    ],
+)
+def test_output_that_was_closed_goes_nowhere_and_nothing_fails_for_it(arguments: str, closed: str, code: int) -> None:
+    command = ["sh", "-c", f'exec "$0" -m detector {arguments} {closed}', sys.executable]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
 def test_a_data_folder_that_can_not_be_made_is_told_with_its_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

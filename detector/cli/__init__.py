@@ -13,6 +13,7 @@ import os
 import select
 import sys
 import time
+from pathlib import Path
 
 from detector.cli import edge, hub, models, recordings, trying
 from detector.cli.arguments import FAILED, MISUSED, verbs_of
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 fine, 1 findings or failed work, 2 usage or configuration.
     """
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal can't show must not end what was asked for
     parser = build_parser()
@@ -52,6 +54,15 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Let output go nowhere that whoever started us has closed (`>&-`): Python has none then, and would print errors
+    among what was asked for; and the next file that is opened would be taken for it by every process we start."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115 (stays)
+            setattr(sys, name, nowhere)
 
 
 def _nobody_reads() -> bool:
