@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -65,6 +66,21 @@ def test_a_machine_that_runs_the_tests_can_run_labelwatch(capsys: pytest.Capture
     } <= findings.keys()
     assert "fp32 by onnxruntime" in findings["model scene"]["told"]
     assert "1280x720" in findings["video"]["told"]
+
+
+def test_a_data_folder_within_a_folder_that_is_shut_to_us_is_on_the_disk_of_what_can_be_seen(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    (shut / "data").mkdir(parents=True)
+    shut.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # whom nothing is shut to otherwise
+    try:
+        found = doctor.disk(shut / "data", lambda path: 2**50)
+    finally:
+        os.seteuid(user)
+        shut.chmod(0o700)
+    assert found.state == FINE and Path(found.told.rpartition(" ")[2]) in (shut, *shut.parents)
 
 
 def test_lines_for_people_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:

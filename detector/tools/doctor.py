@@ -251,7 +251,9 @@ def chinese_font() -> Finding:
 
 def disk(data_dir: Path, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
     """Room for clips and the outbox."""
-    there = next((p for p in (data_dir.resolve(), *data_dir.resolve().parents) if p.exists()), Path("/"))
+    whole = data_dir.resolve()
+    # By access(2): of what lies in a folder that is shut to us, as a service's is, pathlib would fail.
+    there = next((p for p in (whole, *whole.parents) if os.access(p, os.F_OK, effective_ids=True)), Path("/"))
     free = free_bytes(there)
     told = f"{free / 2**30:.1f} GiB free at {there}"
     if free < NO_DISK:
