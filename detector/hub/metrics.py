@@ -226,7 +226,8 @@ class _Counted(Collector):
         fine = GaugeMetricFamily("labelwatch_camera_watched", "1 where the camera is watched", labels=labels)
         for camera in cameras:
             place = [camera.site, camera.edge, camera.name]
-            fine.add_metric(place, camera.is_fine)
+            if camera.state != "ended":  # a recording that is over is nobody's trouble
+                fine.add_metric(place, camera.is_fine)
             if camera.age_s is not None:
                 age.add_metric(place, round(camera.age_s, 1))
         yield from (age, fine)

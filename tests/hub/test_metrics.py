@@ -165,6 +165,15 @@ def test_a_box_that_was_shut_out_and_a_machine_that_only_replays_call_nobody(sit
     assert after["labelwatch_alerts_received_total"] == before["labelwatch_alerts_received_total"]
 
 
+def test_a_recording_that_is_over_is_told_as_no_camera_that_nobody_watches(site: Site) -> None:
+    site.store.edges.set_status("shanghai", "box1", "online", NOON)
+    cameras = {"cam3": {"age_s": 400}, "film": {"age_s": 400, "state": "ended"}}
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, NOON)
+    found = figures(scraper(site).get("/metrics").text)
+    watched = {name: n for name, n in found.items() if name.startswith("labelwatch_camera_watched")}
+    assert watched == {'labelwatch_camera_watched{camera="cam3",edge="box1",site="shanghai"}': 0}
+
+
 def test_notices_that_quiet_hours_hold_back_are_not_stuck(site: Site) -> None:
     notices = site.parts.notices
     with site.store.database.writing() as connection:
