@@ -1115,6 +1115,21 @@ def settled(page: Any) -> None:
     page.evaluate("sending.then(() => null)")
 
 
+def test_who_came_from_the_feed_and_keeps_the_verdict_of_somebody_else_is_not_asked_again(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page()
+    page.wait_for_selector("#card-inc")
+    scene.hub.store.verdicts.add("inc", "ben", "false", "", time.time(), "")
+    page.click("#card-inc [value=true]")
+    page.wait_for_selector(".contested")
+    with page.expect_response("**/incidents/inc*"):
+        page.click("[data-keep]")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)
+    assert page.locator(".contested").count() == 0 and scene.hub.store.incident("inc").verdict == "false"
+    scene.complaints.clear()  # the browser logs the 409
+
+
 def test_a_desk_that_loses_the_hub_keeps_its_list_and_comes_back_to_what_was_not_saved(scene: Scene) -> None:
     ids = [f"i{n}" for n in range(6)]
     for n, incident in enumerate(ids):

@@ -478,7 +478,12 @@ function keepTheirs() {
   const contested = document.querySelector(".contested");
   if (isLed(contested)) toTitle();
   contested.remove();
-  if (!isDesk) return refresh(shown().dataset.incident);
+  if (!isDesk) {
+    const url = new URL(location.href);
+    url.searchParams.delete("asked"); // who comes from the feed is asked by the address, which is asked for anew
+    history.replaceState(null, "", url);
+    return refresh(shown().dataset.incident);
+  }
   judged.set(shown().dataset.incident, Number(contested.dataset.number)); // not one's own, so not to be undone
   return showNext();
 }
