@@ -844,6 +844,19 @@ def test_the_keyboard_judges_notes_and_reasons_on_the_incident_page(scene: Scene
     assert scene.hub.store.incident("inc").verdict is None
 
 
+def test_the_page_of_an_incident_is_scrolled_by_the_keys_that_scroll_pages(scene: Scene) -> None:
+    scene.alert("inc")  # without a recording, which Space would play
+    page = scene.page("incidents/inc", viewport={"width": 1200, "height": 400})
+    page.wait_for_load_state("networkidle")
+    for key in ("ArrowDown", " "):
+        page.evaluate("scrollTo(0, 0)")
+        page.keyboard.press(key)
+        until(page, "scrollY > 0")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Shift+ ")
+    until(page, "scrollY === 0")
+
+
 def test_who_goes_to_see_says_so_by_one_key_and_open_pages_show_it(scene: Scene) -> None:
     scene.alert("inc", started_at_unix=time.time(), ended_at_unix=time.time())
     feed, page = scene.page(""), scene.page("incidents/inc")

@@ -517,8 +517,7 @@ const keys = {
   y: () => document.querySelector(".contested [data-replace]")?.click(),
   Escape: () => (document.querySelector(".contested") ? keepTheirs() : closeMask()),
   "?": () => document.getElementById("help")?.showModal(),
-  ArrowDown: () => isDesk && go(1),
-  ArrowUp: () => isDesk && go(-1),
+  ...(isDesk && { ArrowDown: () => go(1), ArrowUp: () => go(-1) }), // elsewhere they scroll the page
 };
 
 function go(way) {
@@ -550,7 +549,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (key === " " && event.target.matches("button, a, summary")) return;
+  if (key === " " && (event.target.matches("button, a, summary") || !player()?.video)) return; // and so does Space
   const pressed =
     document.querySelectorAll(".item .choices button")["1234".indexOf(key)] ??
     document.querySelector(`#last [data-key="${CSS.escape(key)}"]`) ??
