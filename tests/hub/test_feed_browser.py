@@ -170,6 +170,19 @@ def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F81
     assert "hour=" in page.url and page.locator("a.pick.on").count() == 1
 
 
+def test_a_day_that_keeps_itself_fresh_makes_the_way_back_no_longer_and_one_that_is_chosen_does(scene: Scene) -> None:  # noqa: F811
+    scene.alert("inc", severity="warning")
+    page = scene.page()
+    page.goto(scene.hub.url + "day")
+    pages = page.evaluate("history.length")
+    scene.alert("worse", severity="critical")
+    page.wait_for_selector(".daygrid a.critical")
+    assert page.evaluate("history.length") == pages and page.url == f"{scene.hub.url}day"
+    page.fill("#turn-day", "2026-01-02")
+    page.wait_for_url("**/day?day=2026-01-02")
+    assert page.evaluate("history.length") == pages + 1
+
+
 def test_on_a_phone_the_day_comes_before_the_systems_alarms_and_no_number_is_cut_in_two(scene: Scene) -> None:  # noqa: F811
     name = "西区分拣线末端朝向卸货口的高位球机（备用）"
     for n in range(1, 25):  # so that a range stands at many a place of its line

@@ -30,14 +30,12 @@ def day_page(view: Somebody, day: str = "") -> Response:
     known = by_place(cameras) if shown == today else {}
     hours = list(view.hours_of(shown))
     happened = view.parts.overview.happened(Wanted(since=start, until=end, scope=view.scope))
-    page = view.page(
+    return view.page(
         "day.html", day=shown, today=today, totals=view.store.totals(start, end, view.scope), look=overview(cameras),
         rows=day_rows(happened, view.titles, known, view.hour_of, hours),
         hours=hours, now_at=hours.index(view.hour_of(view.now)) if shown == today else len(hours), told=ALL,
         seen=view.store.last_change(),
     )  # fmt: skip
-    page.headers["HX-Push-Url"] = f"/day?day={shown}"
-    return page
 
 
 @router.get("/weeks")
