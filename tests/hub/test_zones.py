@@ -746,6 +746,16 @@ def test_a_proposal_that_is_none_is_refused(stage: Stage) -> None:
     assert stage.proposals.all() == []
 
 
+def test_a_rectangle_is_proposed_by_its_sides_where_no_script_draws_it(stage: Stage) -> None:
+    sides = {"left": "5", "top": "10", "width": "30.5", "height": "95", "polygon": ""}
+    assert stage.site.client.post(PAGE + "/proposals", data={"kind": "ignore", **sides}).status_code == 303
+    (proposal,) = stage.proposals.all()
+    assert proposal.polygon == [[0.05, 0.1], [0.355, 0.1], [0.355, 1.0], [0.05, 1.0]]
+    for odd in ({"left": ""}, {"width": "0"}, {"top": "nan"}, {"height": "-50"}):
+        refused = stage.site.client.post(PAGE + "/proposals", data={"kind": "ignore", **sides, **odd})
+        assert refused.status_code == 422, odd
+
+
 def test_a_proposal_may_not_name_an_incident_out_of_sight(stage: Stage, envelope: Any) -> None:
     stage.site.store.add_alerts([envelope(1, incident="far", site="suzhou")], NOON)
     guard = stage.site.somebody(Role.REVIEWER, ["shanghai"])

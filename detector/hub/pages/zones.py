@@ -31,6 +31,7 @@ router = APIRouter()
 FRESH_S = 60.0  # a picture to draw on that is older is asked for anew
 MOST_SHOWN = 50
 PATH = "/cameras/{site}/{edge}/{camera}/zones"
+SIDES = ("left", "top", "width", "height")  # percent of the picture
 
 Draft = list[dict[str, Any]]
 
@@ -180,16 +181,17 @@ def _sent(
 def propose(
     view: Annotated[View, needs(Right.JUDGE)], fields: Form, site: str, edge: str, camera: str
 ) -> Response:  # fmt: skip
-    """Propose a zone: `kind`, `polygon` as JSON, and, if you like, `note` and `incident`."""
+    """Propose a zone: `kind`, `polygon` as JSON or the `SIDES` of a rectangle, and, if you like, `note`, `incident`."""
     standing = _standing(view, (site, edge, camera))
     incident = fields.get("incident") or None
     if incident and view.store.incident(incident, view.scope) is None:
         raise HTTPException(404)
+    polygon = _parsed(fields["polygon"]) if fields.get("polygon") else _rectangle(fields)
     try:
         with view.store.database.writing():
             number = view.parts.proposals.add(
-                standing.place, fields.get("kind", ""), _parsed(fields.get("polygon", "")), fields.get("note", ""),
-                user=view.user, at=view.now, incident=incident,
+                standing.place, fields.get("kind", ""), polygon, fields.get("note", ""), user=view.user, at=view.now,
+                incident=incident,
             )  # fmt: skip
             view.did("zone_proposal", "/".join(standing.place), number=number, decision="proposed", kind=fields["kind"])
     except BadZones as error:
@@ -319,6 +321,16 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _rectangle(fields: Mapping[str, str]) -> list[list[float]] | None:
+    """Corners of what somebody typed as a rectangle, cut off at the picture's edges; `None` where it is none."""
+    try:
+        left, top, width, height = (float(fields.get(side, "")) / 100 for side in SIDES)
+    except ValueError:
+        return None
+    right, bottom = min(left + width, 1.0), min(top + height, 1.0)
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
 def _numbers(text: str) -> list[int]:

@@ -645,15 +645,18 @@ function openMask(form) {
     draw([]);
   };
   form.querySelector("[data-cancel]").onclick = closeMask;
-  const typed = () => {
+  const rectangle = () => {
     const [left, top, width, height] = ["left", "top", "width", "height"].map((name) => Number(sides[name].value) / 100);
     const right = Math.min(1, Math.round(1e4 * (left + width)) / 1e4);
     const bottom = Math.min(1, Math.round(1e4 * (top + height)) / 1e4);
+    return [[left, top], [right, top], [right, bottom], [left, bottom]];
+  };
+  const typed = () => {
     fresh = false;
-    drawMask(form, [[left, top], [right, top], [right, bottom], [left, bottom]]);
+    drawMask(form, rectangle());
   };
   for (const one of Object.values(sides)) one.oninput = typed;
-  drawMask(form, polygon(form));
+  drawMask(form, form.elements.polygon.value ? polygon(form) : rectangle());
 }
 
 document.addEventListener("toggle", (event) => {
@@ -671,11 +674,15 @@ document.addEventListener("toggle", (event) => {
 
 async function sendMask(form, fields) {
   const status = form.querySelector("[role=status]");
-  if (polygon(form).length < 3) {
+  if (fields.polygon && polygon(form).length < 3) { // without a picture to draw on its sides are sent
     status.textContent = status.dataset.small;
     return;
   }
+  const told = JSON.stringify(fields);
+  if (form.dataset.sent === told) return; // pressed twice, or the same once more
+  form.dataset.sent = told;
   const answer = await ask(form.getAttribute("action"), fields).catch(() => null);
+  if (!answer?.ok) delete form.dataset.sent;
   status.textContent = answer?.ok ? status.dataset.sent : status.dataset.failed;
   if (answer?.ok) shown().querySelector(".stage .area")?.remove();
 }
