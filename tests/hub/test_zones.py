@@ -641,6 +641,26 @@ def test_a_guard_proposes_and_an_admin_takes_it_into_the_draft(stage: Stage) -> 
     assert (accepted.decided_by, accepted.note) == ("a-admin", "屏幕反光")
 
 
+def test_of_several_proposals_each_that_is_taken_into_the_draft_stays_there(stage: Stage) -> None:
+    one, two, three = (stage.proposals.add(PLACE, "ignore", LEFT, "", user="guard", at=NOON) for _ in range(3))
+    client, page = stage.site.client, PAGE
+
+    def decided(number: int, **fields: str) -> Any:
+        """The answer to the form of a proposal, as the page has it."""
+        found = re.search(rf'action="{PAGE}/proposals/{number}">\s*(.*?)</form>', client.get(page).text, re.DOTALL)
+        assert found
+        return client.post(f"{PAGE}/proposals/{number}", data={**_hidden(found[1]), **fields})
+
+    def taken(text: str) -> list[int]:
+        return [zone["proposal"] for zone in _drawn_by_script(text) if "proposal" in zone]
+
+    page = decided(one, do="accept").headers["location"]
+    assert taken(decided(two, do="decline").text) == [one]  # for want of a reason
+    page = decided(two, do="decline", reason="it moves").headers["location"]
+    page = decided(three, do="accept").headers["location"]
+    assert sorted(taken(client.get(page).text)) == [one, three]
+
+
 def test_who_proposed_reads_what_became_of_it_and_why(stage: Stage) -> None:
     guard, admin = stage.site.somebody(Role.REVIEWER), stage.site.somebody(Role.ADMIN)
     assert 'id="decided"' not in guard.get(PAGE).text

@@ -106,13 +106,8 @@ def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, c
     large = view.parts.pictures.glimpses(view.scope, large=True).get(standing.place)
     if view.may(Right.CONFIGURE) and (large is None or view.now - large.taken_at > FRESH_S):
         view.parts.ask(wire.Topics(site, edge).ask_picture, wire.ask_picture_payload(camera, large=True))
-    draft = _draft(_shown(view, standing))
-    wanted = _numbers(view.request.query_params.get("with", ""))
-    for one in view.parts.proposals.all(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
-        if one.number in wanted:
-            zone = {"name": f"{one.kind}-{one.number}", "kind": one.kind, "polygon": one.polygon, "was": None}
-            draft.append({**zone, "proposal": one.number})
-    return _page(view, standing, draft, adopted=wanted)
+    adopted = _numbers(view.request.query_params.get("with", ""))
+    return _page(view, standing, _begun(view, standing, adopted), adopted=adopted)
 
 
 @router.get(PATH + "/answer")
@@ -203,21 +198,23 @@ def propose(
 def decide(
     view: Annotated[View, needs(Right.CONFIGURE)], fields: Form, site: str, edge: str, camera: str, number: int
 ) -> Response:  # fmt: skip
-    """Take a proposal into the draft (`do=accept`: it counts as accepted once that is sent), or decline it."""
-    standing = _standing(view, (site, edge, camera))
-    page = path_of(standing.place) + "/zones"
+    """Take a proposal into the draft (`do=accept`: it counts as accepted once that is sent), or decline it.
+
+    Those that were taken into it before (`with`) stay there.
+    """
+    standing, adopted = _standing(view, (site, edge, camera)), _numbers(fields.get("with", ""))
     if not 0 < number < 2**53:
         raise HTTPException(404)
     if fields.get("do") == "accept":
-        return RedirectResponse(f"{page}?with={number}", 303)
+        return RedirectResponse(_address(standing, [*adopted, number]), 303)
     reason = fields.get("reason", "").strip()
     if fields.get("do") != "decline" or not reason:
-        return _refused(view, standing, _shown(view, standing), view.say("zones_no_reason"), [])
+        return _refused(view, standing, _begun(view, standing, adopted), view.say("zones_no_reason"), adopted)
     with view.store.database.writing():
         if view.parts.proposals.decide(standing.place, number, "declined", reason, user=view.user, at=view.now) is None:
             raise HTTPException(404)
         view.did("zone_proposal", "/".join(standing.place), number=number, decision="declined")
-    return RedirectResponse(page, 303)
+    return RedirectResponse(_address(standing, adopted), 303)
 
 
 def in_words(say: Phrases, error: BadZones) -> str:
@@ -261,6 +258,20 @@ def _covered(say: Phrases, latest: list[ZoneChange], said: dict[Place, dict[str,
 def _shown(view: View, standing: Standing) -> Draft:
     """What a page begins with: a draft that isn't in force is for those alone who may correct it."""
     return standing.to_draw if view.may(Right.CONFIGURE) else standing.in_force
+
+
+def _begun(view: View, standing: Standing, adopted: list[int]) -> Draft:
+    """What drawing begins with, and behind it the proposals that somebody took into it."""
+    draft = _draft(_shown(view, standing))
+    for one in view.parts.proposals.all(view.scope, place=standing.place) if view.may(Right.CONFIGURE) else []:
+        if one.number in adopted:
+            zone = {"name": f"{one.kind}-{one.number}", "kind": one.kind, "polygon": one.polygon, "was": None}
+            draft.append({**zone, "proposal": one.number})
+    return draft
+
+
+def _address(standing: Standing, adopted: list[int]) -> str:
+    return f"{path_of(standing.place)}/zones" + (f"?with={','.join(map(str, adopted))}" if adopted else "")
 
 
 def _page(
