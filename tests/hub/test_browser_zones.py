@@ -16,7 +16,7 @@ from detector.config import Analysis, Broker, Camera, EdgeConfig, HubConfig, Mou
 from detector.hub.edges.zones import Zones
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import make_hub
-from tests.hub.test_browser import DESK, PHONE, browser, until
+from tests.hub.test_browser import DESK, PHONE, browser, log_in, until
 from tests.parts_mosquitto import Mosquitto, soon
 
 __all__ = ["browser"]  # a fixture
@@ -307,3 +307,38 @@ def test_who_draws_by_keyboard_and_does_not_see_is_told_where_and_says_which_spo
     assert "cage-side 看的是 cage 这一处" in page.inner_text("#looked")
     page.click("#looked button.main")
     assert soon(lambda: [one.get("spot") for one in live.in_force if one["name"] == "cage-side"] == ["cage"])
+
+
+def test_what_is_drawn_is_lost_neither_with_the_session_nor_without_a_question(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page, asked = live.page(browser, complaints, viewport=DESK), []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.click("[data-do=new]")
+    for x, y in spots(page, (0.75, 0.1), (0.95, 0.1), (0.95, 0.3), (0.75, 0.1)):  # where no other test draws
+        page.mouse.click(x, y)
+    drawn = drafted(page)
+    for leads_away in ("button:has-text('要一张新画面')", "header nav a[href='/cases']"):
+        page.click(leads_away, no_wait_after=True)
+        page.wait_for_timeout(300)
+    assert asked == ["beforeunload"] * 2 and drafted(page) == drawn
+
+    def log_in_beside() -> None:
+        page.wait_for_selector("#ended:visible")
+        with page.context.expect_page() as beside:
+            page.click("#ended a")
+        log_in(beside.value, live.hub.first_login)
+        beside.value.wait_for_selector("nav.site")
+
+    versions = len(live.in_force)
+    for pressed, then in (("#look button.main", "#looked"), ("#looked button.main", "#answer .answer")):
+        with live.hub.store.database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM sessions")
+        page.click(pressed)
+        log_in_beside()
+        assert drafted(page) == drawn
+        page.click(pressed)
+        page.wait_for_selector(then)
+    assert soon(lambda: len(live.in_force) == versions + 1)
+    assert asked == ["beforeunload"] * 2
+    complaints.clear()  # the browser logs the 401s

@@ -168,6 +168,42 @@ def test_what_was_written_to_a_case_is_lost_neither_with_the_network_nor_with_th
     scene.complaints.clear()  # the browser says that it was offline, and logs the 401 and the 409
 
 
+def test_what_was_written_to_a_case_is_lost_to_nothing_else_on_its_page_without_a_question(scene: Scene) -> None:  # noqa: F811
+    scene.alert("inc")
+    cases, asked = scene.hub._parts.cases, []
+    cases.make("夜班", [scene.hub.store.incident("inc")], user="owner", at=time.time())
+    page = scene.page("cases/1")
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.fill("[name=note]", "一晚上写的经过")
+    for leads_away in (".packs button", "[name=language]", "header nav a[href='/cases']"):
+        page.click(leads_away, no_wait_after=True)
+        page.wait_for_timeout(300)
+    assert asked == ["beforeunload"] * 3 and page.input_value("[name=note]") == "一晚上写的经过"
+    # A page that keeps itself fresh doesn't leave by itself either.
+    with scene.hub.store.database.writing() as connection:
+        busy = {"case": 1, "made_by": "li", "asked_at": time.time(), "state": MAKING, "told_at": time.time(), "done": 1,
+                "total": 2, "reason": "", "places": []}  # fmt: skip
+        connection.execute(packs.insert(), busy)
+    page.click(".edit-case button")
+    page.wait_for_selector(".packs progress")
+    page.fill("[name=note]", "还有一句")
+    end_sessions(scene)
+    page.wait_for_selector("#ended:visible")
+    assert page.input_value("[name=note]") == "还有一句" and asked == ["beforeunload"] * 3
+    # Nor is what somebody else was quicker than forgotten.
+    with page.context.expect_page() as beside:
+        page.click("#ended a")
+    log_in(beside.value, scene.hub.first_login)
+    page.wait_for_selector("#ended", state="hidden")
+    cases.change(cases.case(1), {"note": "别人写的"}, user="ben", at=time.time())
+    page.click(".edit-case button")
+    page.wait_for_selector("[role=alert]:has-text('ben')")
+    page.click("header nav a[href='/cases']", no_wait_after=True)
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"] * 4 and page.input_value("[name=note]") == "还有一句"
+    scene.complaints.clear()  # the browser logs the 401 and the 409
+
+
 def test_a_case_fits_a_phone(scene: Scene) -> None:  # noqa: F811
     tell(scene, DEMO.read_bytes())
     page = scene.page(viewport=PHONE)

@@ -50,21 +50,35 @@
     setTimeout(() => { delete form.dataset.sent; }, 5000);
   });
 
-  // What somebody wrote at length is sent from here and stays until it is taken: a page that is left takes it along, be it
-  // for the login or because the network is gone.
+  // What somebody wrote at length, or drew, is sent from here and stays until it is taken: a page that is left takes it
+  // along, be it for the login or because the network is gone. So the browser asks before it is left for anything else,
+  // and who has to log in does that beside it.
   const ended = document.getElementById("ended");
+  let isTaken = false; // the server has it, and answers with another page
+  const isChanged = (field) => (field.type === "radio"
+    ? field.checked !== field.defaultChecked
+    : "defaultValue" in field && field.value !== field.defaultValue);
+  const hasDraft = () => !isTaken && [...document.querySelectorAll("form[data-draft]")]
+    .some((form) => form.dataset.draft === "unsent" || [...form.elements].some(isChanged));
+  addEventListener("beforeunload", (event) => { if (hasDraft()) event.preventDefault(); });
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr.status !== 401 || !hasDraft()) return;
+    event.preventDefault();
+    ended.hidden = false;
+  });
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (event.defaultPrevented || !("draft" in form.dataset)) return;
     event.preventDefault();
-    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body: new URLSearchParams(new FormData(form)) };
-    const signal = AbortSignal.timeout?.(htmx.config.timeout);
-    const answer = await fetch(form.getAttribute("action"), { ...options, signal }).catch(() => null);
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body, signal: AbortSignal.timeout?.(htmx.config.timeout) };
+    const answer = await fetch(form.getAttribute("action"), options).catch(() => null);
     delete form.dataset.sent;
     failed.hidden = answer !== null;
     ended.hidden = answer?.status !== 401;
+    isTaken = answer !== null && ended.hidden;
     if (answer?.ok) location.assign(answer.url);
-    else if (answer && ended.hidden) form.submit(); // the server says what is wrong
+    else if (isTaken) form.submit(); // the server says what is wrong
   });
 
   // What somebody did and the server didn't take must not look done. That is told until something is taken: what a page
@@ -74,5 +88,6 @@
   }
   document.addEventListener("htmx:afterRequest", (event) => {
     if (isDeed(event) && event.detail.successful) failed.hidden = true;
+    if (event.detail.successful) ended.hidden = true; // only who is logged in is answered
   });
 })();

@@ -455,4 +455,5 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 new ResizeObserver(() => render()).observe(svg);
 render();
+draft.defaultValue = draft.value; // what differs from it was drawn since, and is sent or lost (app.js)
 })();

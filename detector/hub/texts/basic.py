@@ -16,7 +16,7 @@ ZH = {
     "login_wrong": "用户名或密码不对",
     "login_wait": "尝试次数太多，请稍等一分钟再试",
     "login_unsaved": "登录已失效，刚才的操作没有保存。请重新登录后再做一次。",
-    "login_ended": "登录已失效，您写的还在这里，但没有保存。请在新窗口里登录，再回来保存。",
+    "login_ended": "登录已失效，您写的、画的还在这里，但没有保存。请在新窗口里登录，再回来保存。",
     "login_hint": "第一次登录：用户名和密码在数据目录的 first-login.json 里。",
     "login_forgotten": "忘记密码",
     "login_forgotten_ask": "请老板在“{people}”里点您的名字，再点“{reset}”，把一次性密码给您；"
@@ -300,8 +300,8 @@ EN = {
     "login_wrong": "Wrong user or password",
     "login_wait": "Too many tries. Wait a minute, then try again",
     "login_unsaved": "Your login had ended, so what you just did was not saved. Log in, then do it again.",
-    "login_ended": "Your login has ended. What you wrote is still here, but not saved: log in in a new window, then "
-    "save it here.",
+    "login_ended": "Your login has ended. What you wrote or drew is still here, but not saved: log in in a new window, "
+    "then save it here.",
     "login_hint": "First time: user and password are in first-login.json in the data folder.",
     "login_forgotten": "Password forgotten",
     "login_forgotten_ask": "Ask an owner for a one-time password: “{people}”, your name, “{reset}”; an admin "
