@@ -1391,6 +1391,80 @@ def test_who_leaves_with_a_note_that_is_written_and_not_sent_is_asked(scene: Sce
     assert asked == ["beforeunload"]
 
 
+@pytest.mark.parametrize(
+    ("path", "leads_away"),
+    [
+        ("incidents/inc", lambda page: page.click("button[name=hold]", no_wait_after=True)),
+        ("incidents/inc", lambda page: page.click("[name=language]", no_wait_after=True)),
+        ("review?incident=inc", lambda page: page.select_option("[name=lane]", "alert", no_wait_after=True)),
+    ],
+)
+def test_a_form_that_does_not_take_a_note_along_is_not_sent_without_a_question(
+    scene: Scene, path: str, leads_away: Any
+) -> None:
+    scene.alert("inc")
+    page = scene.page(path)
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.fill(".note", "two men, one phone")
+    leads_away(page)
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"] and page.input_value(".note") == "two men, one phone"
+
+
+def test_a_draft_of_a_note_waits_at_the_desk_while_others_are_shown(scene: Scene) -> None:
+    for n in range(2):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n, severity="warning")
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.fill(".note", "two men, one phone")
+    page.click("#queue [data-incident=i1]")
+    page.wait_for_selector(".item[data-incident=i1]")
+    assert page.input_value(".note") == ""
+    page.click("header nav a[href='/cases']", no_wait_after=True)
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    scene.alert("i0", severity="critical", phase="update")  # what was fetched of it is old
+    page.wait_for_selector("#queue [data-incident=i0].critical")
+    page.click("#queue [data-incident=i0]")
+    page.wait_for_selector(".item[data-incident=i0] .title .severity.critical")
+    assert page.input_value(".note") == "two men, one phone"
+    page.press(".note", "Enter")
+    page.wait_for_selector(".notes li:has-text('two men')")
+    page.click("#queue [data-incident=i1]")
+    page.wait_for_selector(".item[data-incident=i1]")
+    page.click("header nav a[href='/cases']")
+    page.wait_for_url("**/cases")
+    assert asked == ["beforeunload"]
+
+
+def test_a_note_that_could_not_go_along_with_a_verdict_waits_for_who_has_gone_on(scene: Scene) -> None:
+    for n in range(2):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    held: list[Any] = []
+    page.route("**/incidents/i0/notes", lambda route: route.fulfill(status=500))
+    page.fill(".note", "two men, one phone")
+    page.keyboard.press("Escape")
+    page.route("**/incidents/i0/item", lambda route: held.append(route))
+    page.keyboard.press("1")
+    while not held:  # the page comes back to the first one
+        page.wait_for_timeout(20)
+    page.click("#queue [data-incident=i1]")  # and somebody goes on
+    page.wait_for_selector(".item[data-incident=i1]")
+    held[0].continue_()
+    settled(page)
+    page.unroute("**/incidents/i0/item")
+    page.click("#queue [data-incident=i0]")
+    page.wait_for_selector(".item[data-incident=i0]")
+    assert page.input_value(".note") == "two men, one phone"
+    scene.complaints.clear()  # the browser logs the 500
+
+
 def test_what_a_form_takes_along_is_not_asked_about(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

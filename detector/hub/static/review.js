@@ -28,11 +28,13 @@ async function ask(url, fields, what = "item") {
 }
 
 // What somebody wrote and hasn't sent would be lost with the page: they log in beside it.
-const hasDraft = () => along ||
+const hasDraft = () => along || drafts.size ||
   [...document.querySelectorAll("main :is(textarea, input[type=text], input:not([type]))")]
-    .some((field) => field.checkVisibility() && field.value !== field.defaultValue);
+    .some((field) => field.form !== handedIn && field.checkVisibility() && field.value !== field.defaultValue);
 
-let along = ""; // a note that goes along with a verdict, until it is taken or stands in its field again
+let along = ""; // a note that goes along with a verdict, until it is taken or is a draft again
+let handedIn = null; // a form that goes to the server by itself, and with it what was written there
+const drafts = new Map(); // by incident: a note that was written and not sent, while another incident is shown
 let leaving = false;
 
 // And back: at the desk to the first one whose verdict was still on its way, not to the one that is shown since.
@@ -128,7 +130,9 @@ async function show(id, { replace = false } = {}) {
   if (wanted !== id) return undefined;
   player()?.video?.pause();
   const led = isLed(at);
+  layAside();
   at.replaceChildren(next);
+  takeUp(id);
   if (led) toTitle();
   document.getElementById("empty").hidden = true;
   at.hidden = false;
@@ -151,9 +155,25 @@ async function show(id, { replace = false } = {}) {
   return undefined;
 }
 
+// A note that isn't on its way with a verdict stays with its incident, whatever is shown meanwhile.
+function layAside() {
+  const { incident } = shown()?.dataset ?? {};
+  const text = shown()?.querySelector(".note")?.value;
+  if (text?.trim() && judged.get(incident) !== null) drafts.set(incident, text);
+}
+
+function takeUp(id) {
+  const field = shown().querySelector(".note");
+  if (field && drafts.has(id)) field.value = drafts.get(id);
+  drafts.delete(id);
+}
+
 // What is gone leaves the list; anything else stays there, for it may only be that the hub can't be reached.
 function passOver(id, isGone) {
-  if (isGone) entry(id)?.closest("li").remove();
+  if (isGone) {
+    entry(id)?.closest("li").remove();
+    drafts.delete(id);
+  }
   if (wanted !== id) return undefined;
   wanted = shown()?.dataset.incident ?? null;
   const stays = wanted && !judged.has(wanted); // where one is
@@ -245,10 +265,9 @@ function inTurn(deed) {
 }
 
 // What is still to be sent, or only written yet, would be lost with the page: the browser asks.
-let handedIn = false; // a form of the page goes to the server by itself, and with it what was written there
-addEventListener("submit", (event) => { handedIn = !event.defaultPrevented; });
+addEventListener("submit", (event) => { handedIn = event.defaultPrevented ? null : event.target; });
 addEventListener("beforeunload", (event) => {
-  if (!leaving && (unsent || (hasDraft() && !handedIn))) event.preventDefault();
+  if (!leaving && (unsent || hasDraft())) event.preventDefault();
 });
 
 function countDown(by) {
@@ -278,9 +297,9 @@ function judgeAtDesk(form, fields) {
       kept.delete(id);
       return;
     }
-    const isBack = await comeBack(id);
-    if (isBack && along) shown().querySelector(".note").value = along;
+    if (along) drafts.set(id, along);
     along = "";
+    const isBack = await comeBack(id);
     if (isBack && answer?.status === 409) contest(await answer.text());
     else last.textContent = isBack ? last.dataset.failed : last.dataset.notDone;
   });
@@ -361,7 +380,10 @@ async function sendHere(form, fields) {
   failed.hidden = answer !== null;
   if (answer === null || answer.status === 401) return undefined;
   ended.hidden = true;
-  if (!answer.ok) return form.submit(); // the server says what is wrong
+  if (!answer.ok) {
+    handedIn = form;
+    return form.submit(); // the server says what is wrong
+  }
   const fresh = elements(await answer.text());
   if (shown()?.dataset.incident !== incident) return undefined;
   // Asked for only now: the stream of changes may have put another in its place meanwhile.
