@@ -1465,6 +1465,23 @@ def test_a_note_that_could_not_go_along_with_a_verdict_waits_for_who_has_gone_on
     scene.complaints.clear()  # the browser logs the 500
 
 
+def test_a_reason_that_the_hub_did_not_take_is_told_at_the_desk(scene: Scene) -> None:
+    for n in range(2):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("3")
+    page.wait_for_selector("#last .reasons button")
+    page.route("**/incidents/i0/reason", lambda route: route.abort())
+    page.click("#last .reasons button >> nth=0")
+    page.wait_for_selector("#failed:visible")
+    page.unroute("**/incidents/i0/reason")
+    page.click("#last .reasons button >> nth=0")
+    page.wait_for_selector("#last .reasons [aria-pressed=true]")
+    assert page.locator("#failed:visible").count() == 0
+    scene.complaints.clear()  # the request that failed
+
+
 def test_what_a_form_takes_along_is_not_asked_about(scene: Scene) -> None:
     scene.alert("inc")
     page = scene.page("incidents/inc")

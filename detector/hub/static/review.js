@@ -407,6 +407,7 @@ function takeNote(section, text, fresh) {
 async function reasonForLast(form, fields) {
   return inTurn(async () => {
     const answer = await ask(form.getAttribute("action"), fields, "desk").catch(() => null);
+    failed.hidden = Boolean(answer?.ok);
     if (answer?.ok) exchange(last, elements(await answer.text()), { morphStyle: "innerHTML" });
   });
 }
