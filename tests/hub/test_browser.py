@@ -903,6 +903,17 @@ def test_what_is_folded_in_or_out_stays_so_on_a_page_that_keeps_itself_fresh(sce
     assert page.get_attribute(".lie-events", "open") is None
 
 
+def test_a_day_of_how_labels_lie_is_shown_as_soon_as_it_is_chosen(scene: Scene) -> None:
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    lying(scene.hub.store, ("shanghai", "box1", "cam3"), time.time())
+    page = scene.page("cameras/shanghai/box1/cam3/orientation")
+    page.fill("#orientation [name=day]", "2026-01-02")  # before the page asks for itself anew, and is of today again
+    page.wait_for_url("**/orientation?day=2026-01-02")
+    page.wait_for_selector("#orientation:not([hx-trigger])")
+    assert page.input_value("#orientation [name=day]") == "2026-01-02" and page.locator("#main").count() == 1
+    assert page.evaluate("document.activeElement.name") == "day"
+
+
 def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene) -> None:
     names = ["North-East High-Value Aisle, Camera 12 (mezzanine)", "东区 3 号机（高价值区域靠近装卸平台）", "n" * 60]
     for n, name in enumerate(names):
