@@ -345,6 +345,16 @@ def test_what_an_incident_is_about_is_one_row_and_each_other_hour_is_another(sta
     assert "分 4 次" in page and "10:03:20" in page  # unfolded
 
 
+def test_an_incident_that_began_before_midnight_is_what_its_rows_of_the_next_day_are_about(stage: Stage) -> None:
+    midnight = NOON - 12 * 3600
+    stage.site.store.add_alerts(
+        [make_envelope(kind="orientation_pattern", started_at_unix=midnight - 1200, ended_at_unix=midnight + 1200)],
+        NOON,
+    )
+    stage.censuses.keep("shanghai", "box1", counted(turned(midnight + 600, n=1), at=midnight + 600), NOON)
+    assert rows_of(stage.site.client.get(PAGE).text) == ["00:10:00 1 件被翻成朝上 · 附近有 1 人（7 号） 看事件"]
+
+
 def test_hours_far_back_unfold(stage: Stage) -> None:
     for hour in reversed(range(9)):
         stage.censuses.keep("shanghai", "box1", counted(zone(came_up=1), at=NOON - 3600 * hour), NOON)

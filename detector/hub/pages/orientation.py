@@ -24,7 +24,7 @@ from detector.hub.storage.stored import StoredIncident
 from detector.hub.storage.wanted import Wanted
 from detector.hub.texts import Phrases
 from detector.names import natural
-from detector.values import IncidentKind
+from detector.values import DAY_S, IncidentKind
 
 router = APIRouter()
 
@@ -105,7 +105,7 @@ def orientation(
     now = view.parts.censuses.now(place, view.scope) if shown == today else None
     incidents = view.store.feed(
         limit=MOST_INCIDENTS,
-        wanted=Wanted(site=site, camera=camera, since=start - AFTER_S, until=end, scope=view.scope),
+        wanted=Wanted(site=site, camera=camera, since=start - DAY_S, until=end, scope=view.scope),  # over midnight, too
     )
     said = view.parts.zones.layouts(view.scope).get(place, {})
     picture = view.parts.pictures.glimpses(view.scope).get(place)
