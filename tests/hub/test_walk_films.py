@@ -124,7 +124,7 @@ def test_a_film_that_is_not_there_or_of_another_camera_is_none(hall: Hall, mp4: 
     assert hall.site.client.get(f"{PAGE}/{number}").status_code == 404
     upload(hall, str(hall.last().film), mp4, camera="cam4")
     assert hall.site.client.get(f"{PAGE}/{number}").status_code == 404
-    for wrong in (number + 1, 10**30, "x"):
+    for wrong in (number + 1, 10**30, -(10**30), "x"):
         assert hall.site.client.get(f"{PAGE}/{wrong}").status_code in (404, 422)
 
 

@@ -73,7 +73,7 @@ def film_page(view: Tester, site: str, edge: str, camera: str, number: int) -> R
     """What the camera saw of one test: its film, and how far somebody could be seen photographing."""
     place = (site, edge, camera)
     state = known(view, place)
-    test = view.parts.walk_tests.one(*place, number) if number < 2**62 else None
+    test = view.parts.walk_tests.one(*place, number) if 0 < number < 2**62 else None
     clips = view.store.film(test.film, *place) if test and test.film else []
     if test is None or not clips:
         raise HTTPException(404)
