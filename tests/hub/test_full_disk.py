@@ -48,6 +48,10 @@ def test_a_verdict_on_a_full_disk_is_refused_in_words_and_changes_nothing(site: 
     assert refused and "磁盘已满" in refused[0].text and "disk is full" in refused[0].text
     kept = len(site.store.verdicts.on("inc-1"))
     assert kept == len(answers) - len(refused)
+    judging = {"verdict": "true", "note": "x" * 400, "over": 1}
+    program = [site.client.post("/api/incidents/inc-1/verdict", json=judging) for _ in range(60)][-1]
+    assert (program.status_code, program.json()) == (507, {"reason": "the disk is full"})
+    kept = len(site.store.verdicts.on("inc-1"))
     let_grow(site, pages=None)
     assert site.client.post("/incidents/inc-1/verdict", data={"verdict": "false"}).status_code != 507
     assert len(site.store.verdicts.on("inc-1")) == kept + 1

@@ -119,6 +119,8 @@ def not_kept(request: Request, error: Exception) -> Response:
     cause = getattr(error, "orig", None)
     if FULL & {getattr(cause, "sqlite_errorcode", None), getattr(cause, "sqlstate", None)}:
         logger.error("the disk is full: nothing can be kept")
+        if _is_program(request):
+            return JSONResponse({"reason": "the disk is full"}, 507)
         words = "磁盘已满，什么都没有改动。\nThe disk is full; nothing was changed.\n"
         return Response(words, 507, media_type="text/plain")
     if not isinstance(error, OperationalError):
@@ -140,8 +142,10 @@ def gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
-def failed(_request: Request, _error: Exception) -> Response:
+def failed(request: Request, _error: Exception) -> Response:
     """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
+    if _is_program(request):
+        return JSONResponse({"reason": "the hub failed"}, 500)
     return Response("500\n", 500, media_type="text/plain")
 
 
