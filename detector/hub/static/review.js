@@ -113,7 +113,7 @@ const entry = (id) => entries().find((one) => one.dataset.incident === id);
 let wanted = null; // the incident that is to be shown, while it is on its way
 let unopened = null; // the one that couldn't be, until one is
 
-async function show(id, { replace = false } = {}) {
+async function show(id) {
   wanted = id;
   const began = performance.now();
   const ready = item(id);
@@ -147,7 +147,7 @@ async function show(id, { replace = false } = {}) {
   }
   const url = new URL(location.href);
   url.searchParams.set("incident", id);
-  if (replace) history.replaceState(null, "", url);
+  history.replaceState(null, "", url);
   look();
   if (kept.get(id) !== ready) refresh(id); // it changed on its way here
   else if (Number(next.dataset.known) !== news) refreshSoon(); // others did meanwhile
@@ -222,7 +222,7 @@ function following(id) {
 
 function showNext() {
   const next = following(shown()?.dataset.incident ?? "");
-  if (next) return show(next, { replace: true });
+  if (next) return show(next);
   const more = document.getElementById("queue-more");
   if (!more.hidden) return showNextOf(more);
   const led = isLed(at);
@@ -332,7 +332,7 @@ async function comeBack(id) {
   const before = kept.get(id);
   kept.delete(id);
   await item(id).catch((failure) => { if (before && !(failure instanceof Gone)) kept.set(id, before); });
-  if (wanted === id) await show(id, { replace: true });
+  if (wanted === id) await show(id);
   return shown()?.dataset.incident === id;
 }
 
@@ -481,7 +481,7 @@ document.addEventListener("click", (event) => {
   const chosen = event.target.closest("#queue [data-incident]");
   if (chosen) {
     event.preventDefault();
-    show(chosen.dataset.incident, { replace: true });
+    show(chosen.dataset.incident);
   }
   const more = event.target.closest("#queue-more");
   if (more) {
@@ -548,7 +548,7 @@ function go(way) {
   const to = ids[ids.indexOf(unopened ?? shown()?.dataset.incident) + way];
   if (to) {
     judged.delete(to);
-    show(to, { replace: true });
+    show(to);
   }
 }
 
