@@ -38,6 +38,7 @@ from detector.geometry import as_array, as_box, centre, head, iou
 from detector.inference import load_detector
 from detector.inference.zoom import zoom_square
 from detector.media.pictures import Bgr
+from detector.tools.stills import EVERYONE
 from detector.tracking.matching import best_pairs
 from detector.tracking.tracker import holder_of
 from detector.values import ACT_TRAITS, CALL, PERSON, PHONE, PHOTO, SCANNER, Detections, Frame, Person
@@ -210,7 +211,8 @@ def main() -> None:
     parser.add_argument("--also", type=Path, metavar="TABLE", help="begin with what the same model saw elsewhere")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    detector = load_detector(Analysis())
+    # Nobody simulated is one of so many that the worker looks at some of them from afar alone.
+    detector = load_detector(Analysis(zooms=EVERYONE))
     rows: list[dict[str, Any]] = []
     for source in (stills(args.rendered, args.choose), clips(args.clips, args.choose)):
         last, people = "", ()

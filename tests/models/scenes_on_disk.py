@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from manifest import Picture, Thing, write_manifest
 
+from tests.conftest import REPOSITORY
+
 
 def picture(path: Path, size: tuple[int, int] = (640, 384), polygons: Sequence[Any] = ()) -> Path:
     """A grey picture with white polygons."""
@@ -20,6 +22,17 @@ def picture(path: Path, size: tuple[int, int] = (640, 384), polygons: Sequence[A
         cv2.fillPoly(image, [np.asarray(polygon, np.int32)], (240, 240, 240))
     cv2.imwrite(str(path), image)
     return path
+
+
+def crowd(path: Path, people: int = 6) -> list[tuple[float, float, float, float]]:
+    """A picture that shows somebody of the demo's clip so many times side by side; gives their boxes."""
+    clip = cv2.VideoCapture(str(REPOSITORY / "configs" / "demo" / "sweep_near.mp4"))
+    for _ in range(40):
+        _, frame = clip.read()
+    clip.release()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.tile(frame[116:507, 433:644], (1, people, 1)))
+    return [(60.0 + 211 * k, 60.0, 151.0 + 211 * k, 331.0) for k in range(people)]
 
 
 def yolo_set(folder: Path, pictures: dict[str, str]) -> Path:

@@ -10,11 +10,12 @@ import pytest
 from acts.fit import fit, softmax
 from acts.judge import Told, confusion, macro_f1, paired
 from acts.learn import Table, correlation_time, figures, fit_to, intraclass_of, stretches_of, wald_times
-from acts.looked import Row
+from acts.looked import Looker, Row
 from acts.real import SEEN, groups
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
-from detector.values import Act, ActKind
+from detector.values import ACT_TRAITS, PERSON, Act, ActKind
+from tests.models.scenes_on_disk import crowd
 
 
 def test_the_fit_finds_the_weights_that_made_the_kinds() -> None:
@@ -65,6 +66,13 @@ def test_what_weights_share_is_learnt_from_few_looks() -> None:
     together = fit(features, kinds, 4, 10.0, shared=shared).weights
     assert together[3, 3] > 0.8 > 0.1 > abs(alone[3, 3])
     assert together[0, 0] > alone[0, 0]
+
+
+def test_everybody_of_a_crowd_is_looked_at_closely(tmp_path: Path) -> None:
+    crowd(tmp_path / "crowd.jpg")
+    plain, mirrored = (found.of(PERSON) for found in Looker(tmp_path / "kept").still(tmp_path / "crowd.jpg"))
+    assert len(plain) == 6 and len(mirrored) > 4
+    assert np.isfinite(plain.traits[:, ACT_TRAITS]).all() and np.isfinite(mirrored.traits[:, ACT_TRAITS]).all()
 
 
 def row(at: float, ratio: float, clip: str = "c1", *, kind: str = "photo", device_px: float = 20.0) -> Row:

@@ -10,7 +10,7 @@ import pytest
 from simulation import looks
 
 from detector.values import Detections
-from tests.models.scenes_on_disk import device, parcel, person, rendered_set, scene
+from tests.models.scenes_on_disk import crowd, device, parcel, person, rendered_set, scene
 
 PHOTOGRAPHER = person(1, [100, 40, 180, 300])
 IDLE = person(2, [400, 40, 480, 300])
@@ -40,6 +40,16 @@ def test_everybody_of_held_out_scenes_has_a_row_with_what_they_do(
         ("s10005_00/1", "photo", 20.0),
         ("s10005_00/2", "none", 0.0),
     ]
+
+
+def test_everybody_of_a_crowd_is_looked_at_closely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "stills"
+    boxes = crowd(folder / "s10005_00.jpg")
+    truth = scene(people=[person(k, box) for k, box in enumerate(boxes)])
+    rendered_set(folder, {"s10005_00": truth}, with_pictures=False)
+    rows = table(monkeypatch, tmp_path / "looks.csv", "--rendered", folder)
+    assert len(rows) == 6
+    assert all(float(row["found"]) > 0 and row["act_photo"] != "" for row in rows)
 
 
 @pytest.mark.parametrize(
