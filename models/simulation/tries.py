@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from simulation.crowd import Hall, ordinary, sorting, sweep
-from simulation.world import START, LastLooks, Visitor, World, is_sweep, measured_world
+from simulation.world import LastLooks, Visitor, World, is_sweep, measured_world
 
 from detector.values import ActKind, IncidentKind
 
@@ -43,7 +43,7 @@ def staying(rng: Random, place: Hall, begins: float, hours: float) -> Iterator[V
 
 
 def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
-    """Hours of ordinary work of one camera: false sweeps, and whose they were."""
+    """Hours of ordinary work of one camera: false sweeps, whose they were, and for how many hours anybody was there."""
     seed, tall, hours, settings = job
     world = measured_world(seed, tall, **settings)
     return worked(world, tall, list(working_day(Random(seed + 1), world.hall, world.now, hours)))
@@ -69,14 +69,24 @@ def worked(world: World, tall: float, visitors: Sequence[Visitor]) -> dict[str, 
         there = [v for v in visitors if v.begins <= incident.ended_at and v.ends >= incident.started_at]
         blamed[" + ".join(sorted({v.plan.name for v in there}))] += 1
     busy = sum(v.plan.seconds for v in visitors) / 3600
+    somebody = in_view_s([(v.begins, v.ends) for v in visitors]) / 3600
     others = Counter(
         f"{i.kind.value} {i.severity.value}" for i in world.told.incidents.values() if i not in world.told.sweeps
     )
     return {
-        "tall": tall, "hours": (last - START) / 3600, "person_hours": busy, "false": len(world.told.sweeps),
+        "tall": tall, "hours": somebody, "person_hours": busy, "false": len(world.told.sweeps),
         "scores": [(round(i.score, 3), sum(a.kind is ActKind.PHOTO for a in i.acts)) for i in world.told.sweeps],
         "blamed": blamed, "others": others, "frames": world.told.frames, "seconds": world.told.seconds,
     }  # fmt: skip
+
+
+def in_view_s(spans: Sequence[tuple[float, float]]) -> float:
+    """For how many seconds anybody is there, by when each comes and goes, in order of their coming."""
+    seconds, until = 0.0, -inf
+    for begin, end in spans:
+        seconds += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return seconds
 
 
 def one_sweep(job: tuple[int, float, str, dict[str, Any]]) -> dict[str, Any]:

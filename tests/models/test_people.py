@@ -12,7 +12,7 @@ from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
 from simulation.people_page import found_out, patched
-from simulation.tries import TALL, month_part, one_courier, one_sweep, working_day
+from simulation.tries import TALL, in_view_s, month_part, one_courier, one_sweep, working_day
 from simulation.world import TURNED, Visitor, World, strips
 
 from detector.rules.zones import ZoneMap
@@ -258,6 +258,16 @@ def test_ordinary_work_of_fixed_seeds_is_no_sweep_and_raises_no_alarm() -> None:
     part = month_part((41, TALL[1], 0.08, SETTINGS))
     assert part["false"] == 0
     assert not [name for name in part["others"] if not name.endswith("info")]
+
+
+def test_false_sweeps_are_told_of_the_hours_in_which_somebody_is_there() -> None:
+    """Else a camera-month of 60 hours with somebody in the picture would hold the pauses between them."""
+    assert in_view_s([(0.0, 10.0), (4.0, 8.0), (9.0, 20.0), (50.0, 55.0)]) == 25.0
+    visits = list(working_day(Random(8), World(7, Looks(read_looks()), TALL[1]).hall, 0.0, 0.05))
+    there = sum(any(v.at(t / 10) for v in visits) for t in range(round(10 * max(v.ends for v in visits)))) / 10
+    part = month_part((7, TALL[1], 0.05, SETTINGS))
+    assert part["hours"] * 3600 == pytest.approx(there, abs=1)
+    assert there < max(v.ends for v in visits) - 5
 
 
 def test_what_rules_remember_does_not_grow_with_the_days() -> None:
