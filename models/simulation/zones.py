@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +133,14 @@ class Zone:
         setting, random = self.setting, self.random
         kept = exp(-1 / setting.drift_days)
         self.off = kept * self.off + random.normal(0, setting.drift * sqrt(1 - kept * kept))
-        begins, ends = (self.day_begins + h * HOUR_S for h in WORK_H)
+        midnight = self.day_begins
+        begins, ends = (midnight + h * HOUR_S for h in WORK_H)
         times = [(t, self.throw) for t in random.uniform(begins, ends, random.poisson(self.throws))]
         times += [(t, self.handle) for t in random.uniform(begins, ends, random.poisson(3))]
         times += [(t, self.misread) for t in np.arange(begins, ends, HOUR_S / 2)]
         for at, happens in sorted(times, key=lambda pair: pair[0]):
             happens(float(at))
-        self.pass_until(self.day_begins + DAY_S)
+        self.pass_until(midnight + DAY_S)  # work has gone on beyond that, mostly
 
     @property
     def day_begins(self) -> float:
@@ -267,7 +268,7 @@ def plant(job: tuple[Setting, float, str, float, int]) -> dict[str, Any]:
         # Work costs wealth as much as it teaches what is usual, so it can't be left out.
         for _ in range(WORKED_DAYS):
             zone.day()
-        begins = zone.now + WORK_H[0] * HOUR_S
+        begins = zone.day_begins + WORK_H[0] * HOUR_S
         zone.pass_until(begins)
         for at in np.sort(
             random.uniform(begins, begins + BEFORE_S, random.poisson(zone.throws * BEFORE_S / HOUR_S / 18))
@@ -276,9 +277,11 @@ def plant(job: tuple[Setting, float, str, float, int]) -> dict[str, Any]:
         zone.pass_until(begins + BEFORE_S)
     zone.alarms.clear()
     if how == "turned":
-        before = len(zone.lying)
+        before = list(zone.lying)
         zone.put(zone.now, middle, spread, zone.alike(rate, 20), 30.0)
-        patch = zone.lying[before:]
+        patch = [parcel for parcel in zone.lying if not any(parcel is other for other in before)]
+        for parcel in patch:  # else every fifth would be gone by the time it is turned
+            parcel.leaves_at = inf
         zone.pass_until(zone.now + HOUR_S / 2)
         zone.alarms.clear()
         for k, parcel in enumerate(patch):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
-from simulation.zones import LEVELS, Setting, Zone, card_setting, month, page, plant, power_of, rate_of, settings
+from simulation.zones import LEVELS, Lying, Setting, Zone, card_setting, month, page, plant, power_of, rate_of, settings
 
 from detector.values import DAY_S
 
@@ -30,6 +33,28 @@ def test_the_zone_has_worked_before_a_pattern_is_planted_but_where_the_camera_st
     monkeypatch.setattr(Zone, "day", lambda zone: worked.append(zone) or zone.pass_until(zone.now + DAY_S))
     plant((Setting(), 1.0, how, 0.2, 1))
     assert len(worked) == days
+
+
+def test_a_day_of_work_takes_a_day() -> None:
+    zone = Zone(card_setting(), 1.0, np.random.default_rng(1))
+    for days in range(1, 5):
+        zone.day()
+        assert days * DAY_S <= zone.now < (days + 0.1) * DAY_S
+
+
+def test_a_patch_that_is_turned_in_place_still_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bool] = []
+    turn = Zone.turn
+
+    def watched(zone: Zone, parcels: Sequence[Lying], at: float) -> None:
+        there.extend(any(parcel is other for other in zone.lying) for parcel in parcels)
+        turn(zone, parcels, at)
+
+    monkeypatch.setattr(Zone, "turn", watched)
+    monkeypatch.setattr("simulation.zones.WORKED_DAYS", 0)
+    for seed in range(5):
+        plant((Setting(), 1.0, "turned", 0.2, seed))
+    assert len(there) > 50 and all(there)
 
 
 def test_the_same_seed_gives_the_same_zone() -> None:
