@@ -162,9 +162,11 @@ class ClassCount:
 
 
 def _average_precision(hits: np.ndarray, weights: np.ndarray, objects: float) -> float:
-    """AP of detections sorted by falling score, each counted `weights` times."""
+    """AP of detections sorted by falling score, each counted `weights` times; NaN without objects."""
+    if not objects:
+        return float("nan")
     found, shown = (hits * weights).cumsum(), weights.cumsum()
-    if not objects or not len(found) or not found[-1]:
+    if not len(found) or not found[-1]:
         return 0.0
     best = np.maximum.accumulate((found / np.maximum(shown, 1e-9))[::-1])[::-1]
     # A recall that floating point puts a hair below 0.01 k is 0.01 k.

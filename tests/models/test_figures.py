@@ -54,6 +54,11 @@ def test_a_false_detection_costs_as_much_as_it_outranks() -> None:
     assert (before, after) == (pytest.approx(0.5), pytest.approx(1.0))
 
 
+def test_pictures_drawn_anew_that_hold_nothing_say_nothing_of_what_is_found() -> None:
+    told = counted(([0.9], [HIT], 1), ([], [], 0), ([0.5], [FALSE], 0)).ap50()
+    assert (told.value, told.low, told.high) == (pytest.approx(1.0), pytest.approx(1.0), pytest.approx(1.0))
+
+
 def test_what_is_passed_over_counts_neither_way() -> None:
     with_doubt = counted(([0.9, 0.8], [PASSED_OVER, HIT], 1))
     assert with_doubt.ap50_value() == pytest.approx(1.0)
