@@ -99,16 +99,19 @@ class Tally:
 
 
 def tally(clips: Iterable[Clip], recogniser: Recogniser, kind: ActKind = ActKind.PHOTO) -> Tally:
-    """Acts of a kind told against those of the truth, one to one; a clip without a photo is ordinary."""
+    """Acts of a kind told against those of the truth, one to one; a clip without a photo is ordinary.
+
+    False there is what no true act is paired with: nothing is, of photos, but who scans in an ordinary clip does scan.
+    """
     sums = Tally()
     for clip in clips:
         events = [e for e in clip.truth["events"] if USES.get(e["act"]) == kind.value]
         told = [t for t in acts_of(clip, recogniser) if t.act.kind is kind]
         sums.true += len(events)
         sums.told += len(told)
-        sums.paired += paired(told, events)
+        sums.paired += (pairs := paired(told, events))
         if not any(USES.get(e["act"]) == "photo" for e in clip.truth["events"]):
-            sums.false_in_ordinary += len(told)
+            sums.false_in_ordinary += len(told) - pairs
             sums.ordinary_s += clip.scenes[-1].at - clip.scenes[0].at
     return sums
 

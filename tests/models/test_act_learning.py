@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from acts.fit import fit, softmax
-from acts.judge import Told, confusion, macro_f1, paired
+from acts.judge import Told, confusion, macro_f1, paired, tally
 from acts.learn import Table, correlation_time, figures, fit_to, intraclass_of, stretches_of, wald_times
-from acts.looked import Looker, Row
+from acts.looked import Clip, Looker, Row
 from acts.real import SEEN, groups
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
-from detector.values import ACT_TRAITS, PERSON, Act, ActKind
-from tests.models.scenes_on_disk import crowd
+from detector.values import ACT_TRAITS, PERSON, Act, ActKind, Person, Scene
+from tests.models.scenes_on_disk import crowd, person, scene
 
 
 def test_the_fit_finds_the_weights_that_made_the_kinds() -> None:
@@ -145,6 +145,19 @@ def test_what_one_person_does_next_or_another_does_is_another_stretch() -> None:
 
 def told(start: float, end: float, who: int | None = 1) -> Told:
     return Told(Act(ActKind.PHOTO, 3, start, end, 0.9), who)
+
+
+@pytest.mark.parametrize(("scans_until", "false"), [(3.0, 0), (9.0, 1)], ids=["truly", "hardly at all"])
+def test_a_true_act_in_a_clip_without_photos_is_no_false_one(scans_until: float, false: int) -> None:
+    box = (10.0, 10.0, 60.0, 160.0)
+    times = [0.5 * k for k in range(20)]
+    frames = [scene(people=[person(1, box)]) | {"t": at} for at in times]
+    events = [{"person": 1, "act": "scan", "t0": 1.0, "t1": scans_until}]
+    scenes = tuple(Scene("c", at, (640, 384), people=(Person(3, box, 0.9, 0.0, at),)) for at in times)
+    act = Act(ActKind.SCAN, 3, 1.0, 3.0, 0.9)
+    clip = Clip(Path("c1.json"), scenes, {"frames": frames, "events": events})
+    sums = tally([clip], lambda: lambda seen: [act] if seen.at == 3.0 else [], ActKind.SCAN)
+    assert (sums.true, sums.told, sums.paired, sums.false_in_ordinary) == (1, 1, 1 - false, false)
 
 
 @pytest.mark.parametrize(
