@@ -71,7 +71,7 @@ def test_a_courier_goes_on_where_they_began() -> None:
 
 
 def test_each_visit_of_a_courier_is_told_or_not() -> None:
-    courier = one_courier((7, TALL[3], "standing", 2, SETTINGS))
+    courier = one_courier((18, TALL[2], "standing", 2, SETTINGS))
     assert courier["told"] == [True, False]
     assert courier["photos"] >= 8
 
@@ -208,7 +208,7 @@ def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
 
 def test_a_second_camera_sees_the_same_people_anew_and_changes_nothing_of_the_first() -> None:
     one, two = (World(5, Looks(read_looks(), **SETTINGS), TALL[2], cameras=cameras) for cameras in (1, 2))
-    plan = sweep(Random(1), one.hall, "scattered", photos=8)
+    plan = sweep(Random(1), one.hall, "scattered", photos=14)
     assert one.hall == two.hall
     visitors = [Visitor(plan, world.now) for world in (one, two)]
     for world, visitor in zip((one, two), visitors, strict=True):
