@@ -141,11 +141,11 @@ def seen_at(size: Sequence[int], at: float, index: int, found: Detections) -> Lo
     return Look("rendered", index, at, (int(size[0]), int(size[1])), found)
 
 
-def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
-    """Rows of one still, seen plain and mirrored, from its truth; its picture lies beside it."""
+def still_rows(truth_path: Path, looker: Looker, *, mirrored: bool = True) -> list[Row]:
+    """Rows of one still, seen plain and `mirrored` too, from its truth; its picture lies beside it."""
     truth = json.loads(truth_path.read_text(encoding="utf-8"))
     rows: list[Row] = []
-    for found in looker.still(truth_path.with_suffix(".jpg")):
+    for found in looker.still(truth_path.with_suffix(".jpg"))[: 1 + mirrored]:
         tracker = SceneTracker()
         for n, at in enumerate(STILL_TIMES):
             scene = tracker.update(seen_at(truth["size"], at, n, found))
@@ -156,13 +156,13 @@ def still_rows(truth_path: Path, looker: Looker) -> list[Row]:
 
 
 def said_at_once(truth_path: Path, looker: Looker, weighing: Weighing) -> dict[int, np.ndarray]:
-    """Log-likelihoods of kinds `(K,)` of one look at each person of a still, by their id.
+    """Log-likelihoods of kinds `(K,)` of one look at each person of a still, as it is, by their id.
 
     Who isn't seen, and of whom a look says nothing, is left out.
     """
     said: dict[int, np.ndarray] = {}
-    for row in still_rows(truth_path, looker):
-        if row.look.telling and row.who not in said:  # the first of the two looks is at the picture as it is
+    for row in still_rows(truth_path, looker, mirrored=False):
+        if row.look.telling and row.who not in said:
             features = np.array([row.look.features], float)
             features[:, SPEED] = weighing.means[SPEED]  # a still says nothing of it
             said[row.who] = weighing.likelihoods(features)[0]

@@ -8,10 +8,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from acts.across import Twice, seen_twice, table
-from acts.looked import Looker
+from acts.looked import Looker, said_at_once, still_rows
 
-from detector.rules.evidence import KINDS
+from detector.rules.evidence import KINDS, load_weights
 from detector.values import Detections
+from tests.builders import detections
 from tests.models.scenes_on_disk import person, rendered_set, scene
 
 BOX = (20.0, 10.0, 60.0, 90.0)
@@ -23,6 +24,14 @@ class SeesNobody:
 
     def still(self, path: Path) -> list[Detections]:
         return [Detections.empty(), Detections.empty()]
+
+
+class SeesMirroredAlone(SeesNobody):
+    """Overlooks everybody in the picture as it is."""
+
+    def still(self, path: Path) -> list[Detections]:
+        traits = dict.fromkeys(("act_photo", "act_scan", "act_call", "act_browse"), 0.5)
+        return [Detections.empty(), detections([("person", BOX, 0.9, traits)])]
 
 
 def doing(number: int, act: str = "photo", **more: Any) -> dict[str, Any]:
@@ -43,6 +52,13 @@ def test_only_who_is_seen_from_both_sides_counts(tmp_path: Path) -> None:
     folder = rendered_set(tmp_path / "rendered", {"s1_00": here, "s1_00_across": there, "s2_00": here})
     people = seen_twice(folder, cast("Looker", SeesNobody()))
     assert [(one.kind, one.said.tolist()) for one in people] == [("photo", [said()] * 2), ("none", [said()] * 2)]
+
+
+def test_one_look_is_at_the_picture_as_it_is(tmp_path: Path) -> None:
+    folder = rendered_set(tmp_path / "rendered", {"s1_00": scene(people=[doing(1)])})
+    looker = cast("Looker", SeesMirroredAlone())
+    assert [row.who for row in still_rows(folder / "s1_00.json", looker)] == [1]
+    assert said_at_once(folder / "s1_00.json", looker, load_weights()) == {}
 
 
 def test_a_folder_without_stills_from_two_sides_is_said_so(tmp_path: Path) -> None:
