@@ -10,6 +10,7 @@ read, at the rates of the model's card; a top that is misread stays misread.
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -76,8 +77,9 @@ class MeasuredLook:
 
     @property
     def warehouse(self) -> str:
-        """Where that was."""
-        return self.person.split("/")[0].split("_")[0]
+        """Where that was: the scene's name up to its seed, as `s87005` of `s87005_00` and `synth_10005`."""
+        found = re.match(r"\D*\d*", self.person)
+        return found.group() if found else ""
 
 
 def read_looks(path: Path = LOOKS) -> list[MeasuredLook]:

@@ -185,6 +185,11 @@ def test_warehouses_are_drawn_anew_with_all_their_people_and_who_is_drawn_twice_
     assert people[0] == people[1] != people[2]
 
 
+def test_a_warehouse_is_a_seed_whatever_its_pictures_are_called() -> None:
+    people = ("s87005_00/1", "s87005_02/1", "s87010_00/1", "synth_10005/2", "synth_10010/2")
+    assert [seen(person).warehouse for person in people] == ["s87005", "s87005", "s87010", "synth_10005", "synth_10010"]
+
+
 def test_people_are_drawn_whose_device_is_of_like_size() -> None:
     looks = Looks([seen(f"{px}", px=px) for px in range(10, 100)])
     drawn = [looks.draw(Random(k), "scan", 25.0, None, 0.0).device_px for k in range(200)]
