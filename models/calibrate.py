@@ -32,7 +32,7 @@ LEAST = 1e-4  # scores are believed to lie between this and one minus this
 
 def said_of_parcels(sets: Sequence[JudgedSet], card: ModelCard) -> tuple[np.ndarray, list[str]]:
     """What the model says of each found parcel, `(N, traits)`, and its true facing."""
-    look, rows, truths = look_of(card, card.thresholds), [], []
+    look, rows, truths = look_of(card), [], []
     samples = [sample for judged in sets if judged.purpose == CHOOSE for sample in judged.samples]
     for sample in track(samples, "looking", transient=True):
         image, things = sample.opened()

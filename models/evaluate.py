@@ -1,4 +1,4 @@
-"""Measure a model as the worker looks: both looks, from picture to merged detections.
+"""Measure a model as `labelwatch detect` looks: both looks, from picture to merged detections.
 
     python models/evaluate.py --data DATA [--rendered FOLDER ...] [--real FOLDER ...] [--own MANIFEST ...]
                               [--card models/scene.yaml] [--out PAGE_DIR] [--variants] [--write] [--against scene]
@@ -49,16 +49,14 @@ from detector.values import Detections
 EVERYONE = 32
 
 
-def look_of(card: ModelCard, least: Mapping[str, float], precision: str = "fp32") -> Look:
-    """The card's model, looking closely at everybody who scores the `least`, by label, at which figures are told.
-
-    At nobody fainter, as the worker does: else phones count as found that it has no chance to see.
+def look_of(card: ModelCard, precision: str = "fp32") -> Look:
+    """The card's model, looking at everybody closely.
 
     Raises:
         ModelError: It can't be loaded.
         MissingPart: Its runtime isn't installed.
     """
-    return looker(SceneDetector(Session(card, precision), least, Analysis(zooms=EVERYONE)))
+    return looker(SceneDetector(Session(card, precision), {}, Analysis(zooms=EVERYONE)))
 
 
 def measure_all(
@@ -93,7 +91,7 @@ def evaluate(
     missing = {f"{judged.name}: {label}: the card's model doesn't know this class"
                for judged in sets for label in judged.known if label not in offered}  # fmt: skip
     left_out = [line for judged in sets for line in judged.passed_over] + sorted(missing)
-    look, thresholds, chosen = look_of(card, card.thresholds), dict(card.thresholds), None
+    look, thresholds, chosen = look_of(card), dict(card.thresholds), None
     choosing = [judged for judged in sets if judged.purpose == CHOOSE]
     if choose and not choosing:
         raise SetError(
@@ -112,8 +110,6 @@ def evaluate(
         for one in measured:
             chosen = chosen_thresholds(one, chosen)
         if choose and chosen != thresholds:
-            if chosen["person"] != thresholds["person"]:  # others are looked at closely
-                look, seen = look_of(card, chosen), {}
             thresholds = chosen
             measured = measure_all(choosing, card, look, thresholds, "choosing again", seen)
     reported = [judged for judged in sets if judged.purpose != CHOOSE]
@@ -126,7 +122,7 @@ def evaluate(
     compared_with = None
     if other is not None:
         ours = [one for one in measured if one.judged.purpose != CHOOSE]
-        theirs = measure_all(reported, other, look_of(other, other.thresholds), other.thresholds, other.name)
+        theirs = measure_all(reported, other, look_of(other), other.thresholds, other.name)
         compared_with = against(other.name, ours, theirs, thresholds, other.thresholds)
     return Evaluation(card, thresholds, chosen, measured, acts, others, left_out, compared_with)
 
@@ -154,7 +150,7 @@ def compared(
     """A precision of a model against the figures of fp32 on the same sets; one that can't run here says why."""
     name = f"{variant.precision} by {variant.runtime}"
     try:
-        look = look_of(card.model_copy(update={"variants": [variant]}), thresholds, variant.precision)
+        look = look_of(card.model_copy(update={"variants": [variant]}), variant.precision)
     except LabelwatchError as error:
         return Compared(name, {}, {}, f"not measured: {error}")
     figures = compared_figures(measure_all(sets, card, look, thresholds, name), acts)

@@ -22,7 +22,6 @@ from detector.values import (
     ACT_PHOTO,
     ACT_TRAITS,
     KEYPOINTS,
-    LABELS,
     PERSON,
     PHONE,
     SCANNER,
@@ -69,16 +68,14 @@ class SceneDetector:
         Args:
             picture: Which; it is converted as far as needed and no further.
             people: `(N, 4)` boxes to look at closely beside those found.
-            thresholds: Least score by label. Where they are lower than the detector's own, who is too faint for these
-                is told but not looked at closely.
+            thresholds: Least score by label.
         """
         if min(picture.size) < 2:
             return Detections.empty()
         whole = self._run(picture, self._settings.frame_side, self._network.input_size, thresholds)
         acts = np.full_like(whole.traits[:, ACT_TRAITS], np.nan)
-        devices, seen = [], whole.of(PERSON)
-        sure = seen.scores >= self._thresholds.get(LABELS[PERSON], 0.0)
-        for box in people_to_zoom(seen.boxes[sure], people, self._settings.zooms):
+        devices = []
+        for box in people_to_zoom(whole.of(PERSON).boxes, people, self._settings.zooms):
             close = self._zoom(picture, as_box(box), thresholds)
             devices.append(close[(close.class_ids == PHONE) | (close.class_ids == SCANNER)])
             # Exactly equal: the box to zoom at is a copy of the detection's, unless it is of somebody missed.

@@ -78,7 +78,7 @@ def offered_labels(card: ModelCard) -> tuple[str, ...]:
 
 
 def looker(detector: SceneDetector) -> Look:
-    """The detector as `labelwatch detect` uses it, down to faint scores; who is too faint for it isn't seen closely."""
+    """The detector as `labelwatch detect` uses it, down to faint scores."""
     nobody, low = np.zeros((0, 4), np.float32), dict.fromkeys(LABELS, LOWEST)
     return lambda image: detector.look(Bgr(image), nobody, low)
 

@@ -152,7 +152,7 @@ def html(evaluation: Evaluation) -> str:
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>{escape(card.name)}: evaluation</title><style>{STYLE}</style>"
         f"<h1>{escape(card.name)} <small>{escape(card.file)}, sha256 {card.sha256[:12]}…</small></h1>"
-        f"<p>Pictures are looked at as the worker does: the whole frame, then each person closely. "
+        f"<p>Pictures are looked at as <code>labelwatch detect</code> does: the whole frame, then each person closely. "
         f"Least scores: {least}, {_whence(evaluation)}. "
         "Intervals are 95 %: Wilson's for shares, otherwise a bootstrap over pictures, where those of one scene or "
         f"video are drawn together; of a single one there is none.</p><nav>{links}</nav>"

@@ -92,17 +92,6 @@ def test_people_beyond_the_number_of_close_looks_have_no_known_act() -> None:
     assert sorted(np.isnan(found.traits[:, ACT_PHOTO])) == [False, False, True]
 
 
-@pytest.mark.parametrize(("score", "asked"), [(0.3, [640, 320]), (0.2, [640])], ids=["sure", "faint"])
-def test_who_is_too_faint_for_the_detector_is_told_where_less_is_asked_for_but_not_looked_at_closely(
-    score: float, asked: list[int]
-) -> None:
-    network = ScriptedNetwork([("person", 220, 150, 40, 100, score, FAR)], [("phone", 160, 160, 32, 32, 0.8, {})])
-    detector, nobody = SceneDetector(network, THRESHOLDS, SETTINGS), np.zeros((0, 4), np.float32)
-    found = detector.look(frame(0, (1280, 640)).picture, nobody, dict.fromkeys(LABELS, 0.02))
-    assert network.asked == asked
-    assert names(found) == ["person", "phone"][: len(asked)]
-
-
 def test_close_looks_have_one_size_where_each_further_one_costs_much() -> None:
     at_the_border: Row = ("person", 20, 150, 40, 200, 0.9, FAR)
     shapes = []
