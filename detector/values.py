@@ -132,6 +132,8 @@ class Detections:
             `UNKNOWN_TRAITS` where the model says nothing.
         keypoints: `(N, 17, 3)` x, y in pixels of the full frame and score 0..1, of people, NaN for all else; `None`
             where no row has any.
+        passed_over: `(N,)` whether a person was not looked at closely, since it was the turn of others; `None` where
+            that is so of nobody.
     """
 
     boxes: FloatArray
@@ -139,12 +141,15 @@ class Detections:
     class_ids: IntArray
     traits: FloatArray
     keypoints: FloatArray | None = None
+    passed_over: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
         shapes = {"boxes": (n, 4), "scores": (n,), "class_ids": (n,), "traits": (n, len(TRAITS))}
         if self.keypoints is not None:
             shapes["keypoints"] = (n, KEYPOINTS, 3)
+        if self.passed_over is not None:
+            shapes["passed_over"] = (n,)
         for name, shape in shapes.items():
             found = getattr(self, name).shape
             if found != shape:
@@ -171,6 +176,7 @@ class Detections:
             np.concatenate([p.class_ids for p in parts]),
             np.concatenate([p.traits for p in parts]),
             _joined_keypoints(parts),
+            _joined_passed_over(parts),
         )
 
     def __len__(self) -> int:
@@ -179,7 +185,10 @@ class Detections:
     def __getitem__(self, keep: Any) -> Detections:
         """Rows chosen by a mask or index array."""
         keypoints = None if self.keypoints is None else self.keypoints[keep]
-        return Detections(self.boxes[keep], self.scores[keep], self.class_ids[keep], self.traits[keep], keypoints)
+        passed_over = None if self.passed_over is None else self.passed_over[keep]
+        return Detections(
+            self.boxes[keep], self.scores[keep], self.class_ids[keep], self.traits[keep], keypoints, passed_over
+        )
 
     def of(self, class_id: int) -> Detections:
         """Rows of one class."""
@@ -191,6 +200,12 @@ def _joined_keypoints(parts: list[Detections]) -> FloatArray | None:
         return None
     none = np.full((1, KEYPOINTS, 3), np.nan, np.float32)
     return np.concatenate([none.repeat(len(p), 0) if p.keypoints is None else p.keypoints for p in parts])
+
+
+def _joined_passed_over(parts: list[Detections]) -> NDArray[np.bool_] | None:
+    if all(part.passed_over is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(len(p), bool) if p.passed_over is None else p.passed_over for p in parts])
 
 
 class ActScores(NamedTuple):
@@ -206,7 +221,8 @@ class ActScores(NamedTuple):
 class Person:
     """A tracked person; `first_seen_at` and `last_seen_at` are frame times.
 
-    `acts` is what the closer look of this frame says of the hands; `None` where there was none.
+    `acts` is what the closer look of this frame says of the hands; `None` where there was none, or it didn't find them.
+    `passed_over` says that there was none since it was the turn of others: of the hands this frame says nothing.
     """
 
     id: int
@@ -215,6 +231,7 @@ class Person:
     first_seen_at: float
     last_seen_at: float
     acts: ActScores | None = None
+    passed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

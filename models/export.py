@@ -36,7 +36,8 @@ from detector.inference.card import find_card
 from detector.inference.detector import SceneDetector
 from detector.inference.letterbox import Letterbox
 from detector.inference.session import Session
-from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
+from detector.inference.turns import first
+from detector.inference.zoom import cut_square, zoom_square
 from detector.machine.whole_files import sha256_of
 from detector.media.pictures import Bgr
 from detector.tools.adding import hush_ultralytics
@@ -97,7 +98,7 @@ def calibration_inputs(
             continue
         yield Letterbox()(Bgr(picture), settings.frame_side)[0]
         people = detector.look(Bgr(picture), np.zeros((0, 4), np.float32), dict.fromkeys(LABELS, 0.25)).of(PERSON).boxes
-        for box in people_to_zoom(people, people[:0], 2):
+        for box in people[first(people, 2)]:
             crop, _, _ = cut_square(picture, *zoom_square(tuple(map(float, box))))
             if min(crop.shape[:2]) >= 8:
                 yield Letterbox()(Bgr(crop), settings.zoom_side)[0]

@@ -42,7 +42,7 @@ class Fake:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 
-    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+    def detect(self, frame: Frame, people: Iterable[Box] = (), turns: object = None) -> Detections:
         return self._seen(frame)
 
 

@@ -46,7 +46,7 @@ class Staying:
     def __init__(self, begin: float, end: float) -> None:
         self.begin, self.end = begin, end
 
-    def detect(self, frame: Frame, people: object = ()) -> Detections:
+    def detect(self, frame: Frame, people: object = (), turns: object = None) -> Detections:
         there = self.begin <= frame.captured_at < self.end
         return detections([("person", (200, 60, 230, 150), 0.9)] if there else [])
 

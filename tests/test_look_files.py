@@ -40,6 +40,7 @@ def looks_of(counts: list[int], *, seed: int = 0, pointed: bool = False) -> list
                 dice.uniform(0, 700, (count, 4)).astype(np.float32), dice.random(count, np.float32),
                 dice.integers(0, len(LABELS), count), dice.random((count, len(TRAITS)), np.float32),
                 dice.random((count, KEYPOINTS, 3), np.float32) if pointed else None,
+                dice.random(count) < 0.5 if pointed and n % 2 else None,
             ),
             ViewMeasure(0.5, 0.2, 0.9, dice.integers(-128, 128, edges).astype(np.int8), n / 9) if n % 3 == 0 else None,
             "day.mp4", n / 5,
@@ -53,6 +54,8 @@ def same(found: Look, put: Look) -> bool:
     arrays += [(found.detections.class_ids, put.detections.class_ids), (found.detections.traits, put.detections.traits)]
     if put.detections.keypoints is not None:
         arrays.append((found.detections.keypoints, put.detections.keypoints))
+    if put.detections.passed_over is not None:
+        arrays.append((found.detections.passed_over, put.detections.passed_over))
     view = (found.view is None) == (put.view is None)
     if found.view is not None and put.view is not None:
         arrays.append((found.view.edges, put.view.edges))

@@ -53,7 +53,7 @@ class ScriptedDetector:
         self.script = script
         self.people: list[tuple[Box, ...]] = []
 
-    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+    def detect(self, frame: Frame, people: Iterable[Box] = (), turns: object = None) -> Detections:
         self.people.append(tuple(people))
         return detections(self.script(round(frame.captured_at - START, 3)))
 

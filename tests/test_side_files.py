@@ -42,7 +42,7 @@ SETTINGS = Incidents(pre_roll_s=2.0, post_roll_s=2.0, join_s=4.0)
 class PictureReader:
     """A detector that sees somebody, and a label as far to the right as the picture's number is high."""
 
-    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+    def detect(self, frame: Frame, people: Iterable[Box] = (), turns: object = None) -> Detections:
         left = WIDTH * number_of(frame.image) / GREYS
         return detections([("person", (100, 60, 140, 200), 0.9), ("label", (left, 0, left + 20, 20), 0.8)])
 

@@ -92,7 +92,7 @@ def test_a_gap_in_the_footage_ends_every_track() -> None:
 
 def test_footage_in_which_nothing_moves_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Nobody:
-        def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+        def detect(self, frame: Frame, people: Iterable[Box] = (), turns: object = None) -> Detections:
             return detections([])
 
     monkeypatch.setattr(

@@ -187,7 +187,7 @@ def test_how_urgent_a_camera_is_shows_in_what_was_seen_there() -> None:
 class Slow:
     """Takes its time, and sees somebody walk before every camera whose name begins so."""
 
-    def detect(self, frame: Frame, people: object = ()) -> Detections:
+    def detect(self, frame: Frame, people: object = (), turns: object = None) -> Detections:
         time.sleep(0.1)
         at = 20 + frame.captured_at % 20
         rows: Any = [("person", (at, 10.0, at + 20, 60.0), 0.9, {})] if frame.camera.startswith("walked") else []
@@ -218,7 +218,7 @@ class Counting:
     def __init__(self) -> None:
         self.at: list[float] = []
 
-    def detect(self, frame: Frame, people: object = ()) -> Detections:
+    def detect(self, frame: Frame, people: object = (), turns: object = None) -> Detections:
         self.at.append(frame.captured_at)
         return Detections.empty()
 

@@ -29,7 +29,7 @@ class Analysis(Settings):
     fps: float = Field(5.0, gt=0, le=30, description="frames analysed a second, per camera")
     frame_side: int = Field(640, ge=160, le=1920, multiple_of=32)
     zoom_side: int = Field(320, ge=96, le=640, multiple_of=32)
-    zooms: int = Field(4, ge=0, le=32, description="people looked at closely in one frame, at most")
+    zooms: int = Field(4, ge=0, le=32, description="people looked at closely in one frame, at most; more take turns")
     gate: bool = Field(True, description="pass over frames in which nothing moves and nobody was for some seconds")
     rest: Rest = Field(
         "behind",

@@ -14,6 +14,7 @@ import numpy as np
 
 from detector.inference.gate import MotionGate
 from detector.inference.missed import MissedPeople
+from detector.inference.turns import Turns
 from detector.inference.view import ViewGauge
 from detector.values import LABELS, PERSON, UNKNOWN_TRAITS, Box, Detections, Frame, Look, ViewMeasure
 
@@ -24,11 +25,12 @@ VIEW_EVERY_S = 0.97  # how often the picture as such is measured, at most; no mu
 class Detector(Protocol):
     """What is in a picture."""
 
-    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+    def detect(self, frame: Frame, people: Iterable[Box] = (), turns: Turns | None = None) -> Detections:
         """Objects of a frame.
 
         `people` are boxes of people known from the frames before; they are looked at closely even where the whole
-        frame at low resolution would miss them.
+        frame at low resolution would miss them. `turns` says who is, where they are more than can be: the tallest when
+        left out.
         """
 
 
@@ -76,7 +78,7 @@ class SceneLooker:
         wanted, self._wanted = self._wanted, False
         if not wanted:
             return None
-        detections = sound(self._detector.detect(frame, self._missed.boxes), size)
+        detections = sound(self._detector.detect(frame, self._missed.boxes, self._turns), size)
         people = detections.of(PERSON)
         self._missed.update(people, at)
         if self._gate is not None and len(people):
@@ -92,6 +94,7 @@ class SceneLooker:
     def _begin_anew(self) -> None:
         self._gauge = ViewGauge()
         self._missed = MissedPeople()
+        self._turns = Turns()
         self._gate = self._new_gate() if self._new_gate is not None else None
         self._measured_at = float("-inf")
         self._wanted = False  # a look is owed since some glance
@@ -113,5 +116,5 @@ def sound(detections: Detections, size: tuple[int, int]) -> Detections:
     traits = np.where(np.isfinite(found.traits), np.clip(found.traits, 0, 1), np.array(UNKNOWN_TRAITS, np.float32))
     points = found.keypoints
     known = None if points is None else np.where(np.isfinite(points), points, np.float32(np.nan))
-    cut = Detections(boxes, np.clip(found.scores, 0, 1), found.class_ids, traits, known)
+    cut = Detections(boxes, np.clip(found.scores, 0, 1), found.class_ids, traits, known, found.passed_over)
     return cut[(boxes[:, :2] < boxes[:, 2:]).all(axis=1)]

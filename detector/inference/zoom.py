@@ -33,16 +33,13 @@ def cut_square(image: NDArray[np.uint8], x: float, y: float, side: float) -> tup
     return image[top:bottom, left:right], left, top
 
 
-def people_to_zoom(seen: FloatArray, known: FloatArray, most: int) -> FloatArray:
-    """Boxes worth a closer look: people seen now, then those known but missed now; the largest `most` of them.
+def people_to_zoom(seen: FloatArray, known: FloatArray) -> FloatArray:
+    """Boxes `(K, 4)` worth a closer look: people seen now, then those known but missed now.
 
     Args:
         seen: `(N, 4)` people detected in this frame.
         known: `(M, 4)` people known from the frames before.
-        most: How many to return at most.
     """
     if len(known) and len(seen):
         known = known[closeness(known, seen).max(1) < SAME_PERSON]
-    boxes = np.concatenate([seen, known])
-    height = boxes[:, 3] - boxes[:, 1]
-    return boxes[np.argsort(-height, kind="stable")[:most]]
+    return np.concatenate([seen, known])

@@ -218,6 +218,8 @@ def _write_part(out: IO[bytes], looks: Sequence[Look]) -> None:
     }
     if everything.keypoints is not None:
         arrays["keypoints"] = everything.keypoints
+    if everything.passed_over is not None:
+        arrays["passed_over"] = everything.passed_over
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
 
 
@@ -226,7 +228,8 @@ def _looks(kept: dict[str, NDArray[np.generic]]) -> Iterator[Look]:
     boxes, scores, ids = kept["boxes"].reshape(-1, 4), kept["scores"].ravel(), kept["class_ids"].ravel()
     traits = kept["traits"].reshape(-1, len(TRAITS))
     keypoints = kept["keypoints"].reshape(-1, KEYPOINTS, 3) if "keypoints" in kept else None
-    whole = Detections(boxes, scores, ids, traits, keypoints)  # type: ignore[arg-type]
+    passed_over = kept["passed_over"].astype(bool).ravel() if "passed_over" in kept else None
+    whole = Detections(boxes, scores, ids, traits, keypoints, passed_over)  # type: ignore[arg-type]
     ends = np.cumsum(kept["rows"])
     if len(ends) and ends[-1] != len(whole):
         raise ValueError("rows are missing")

@@ -20,7 +20,7 @@ false acts are on average at least tau_s (1 - b) / a apart (Lorden 1971).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import exp, log, tanh
 from typing import NamedTuple
@@ -186,6 +186,8 @@ class ActRecogniser:
         for a moment is told again when confirmed again and when it ends.
         """
         told: list[Act] = []
+        # Whom nobody looked at closely is not seen to do nothing.
+        scene = replace(scene, people=tuple(person for person in scene.people if not person.passed_over))
         before = [self._memory[person.id] for person in scene.people]
         bearings = [
             carried_on(memory.bearing, person, scene.at) for memory, person in zip(before, scene.people, strict=True)

@@ -59,6 +59,7 @@ class _Track:
     acts: ActScores | None = None
     confirmed: bool = False
     out: bool = False
+    passed_over: bool = False
 
     def at(self, time: float) -> FloatArray:
         """Box expected at a time."""
@@ -119,7 +120,9 @@ class PeopleTracker:
         box = people.boxes[k].copy()
         height, score = float(max(box[3] - box[1], 1.0)), float(people.scores[k])
         still, acts = np.zeros(4, np.float32), act_scores(people.traits[k])
-        self._tracks.append(_Track(self._next_id, box, still, score, at, at, at, box.copy(), height, acts))
+        track = _Track(self._next_id, box, still, score, at, at, at, box.copy(), height, acts)
+        track.passed_over = is_passed_over(people, k)
+        self._tracks.append(track)
         self._next_id += 1
 
     def _matched(self, people: Detections, tracks: list[_Track], at: float, size: tuple[int, int] | None) -> list[int]:
@@ -137,6 +140,7 @@ class PeopleTracker:
             track.height = max(float(box[3] - box[1]), track.height * float(np.exp(-elapsed / FORGET_S)), 1.0)
             track.score = float(people.scores[column])
             track.acts = act_scores(people.traits[column])
+            track.passed_over = is_passed_over(people, column)
             track.last_seen_at = at
             track.out = size is not None and leaves(track.box, track.velocity / track.height, size)
         taken = set(columns.tolist())
@@ -160,7 +164,14 @@ class PeopleTracker:
 
 
 def _told(track: _Track) -> Person:
-    return Person(track.id, as_box(track.box), track.score, track.first_seen_at, track.last_seen_at, track.acts)
+    return Person(
+        track.id, as_box(track.box), track.score, track.first_seen_at, track.last_seen_at, track.acts, track.passed_over
+    )
+
+
+def is_passed_over(people: Detections, k: int) -> bool:
+    """Whether a detected person was not looked at closely since it was the turn of others."""
+    return people.passed_over is not None and bool(people.passed_over[k])
 
 
 def stitches(lost: Sequence[_Track], fresh: Sequence[_Track], within_s: float) -> list[tuple[_Track, _Track]]:

@@ -95,7 +95,7 @@ class GivenDetector:
     def __init__(self) -> None:
         self.found = Detections.empty()
 
-    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:  # noqa: ARG002 - a detector's parameters
+    def detect(self, frame: Frame, people: Iterable[Box] = (), turns: object = None) -> Detections:  # noqa: ARG002 - a detector's parameters
         """What was given."""
         return self.found
 

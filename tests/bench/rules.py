@@ -51,7 +51,7 @@ def heap(noise: np.random.Generator) -> Scene:
 class Nothing:
     """A detector that isn't asked."""
 
-    def detect(self, frame: object, people: object = ()) -> Detections:
+    def detect(self, frame: object, people: object = (), turns: object = None) -> Detections:
         """Nothing."""
         return Detections.empty()
 

@@ -51,7 +51,7 @@ class Preparing:
     def __init__(self) -> None:
         self._letterbox = Letterbox()
 
-    def detect(self, frame: Frame, people: Iterable[Box] = ()) -> Detections:
+    def detect(self, frame: Frame, people: Iterable[Box] = (), turns: object = None) -> Detections:
         """Nothing, after all that has to be done for it."""
         self._letterbox(frame.picture, 640)
         for square in CLOSE:

@@ -167,13 +167,12 @@ def test_a_cut_square_is_the_part_inside_the_picture(square: tuple[float, float,
     assert (crop[0, 0] == image[top, left]).all()
 
 
-def test_the_largest_people_are_looked_at_first() -> None:
+def test_who_is_seen_and_who_was_seen_before_is_worth_a_closer_look_once() -> None:
     seen = np.array([(0, 0, 10, 50), (100, 0, 110, 90)], np.float32)
     tracked = np.array([(200, 0, 210, 70), (101, 0, 111, 88)], np.float32)
-    assert people_to_zoom(seen, tracked, 2).tolist() == [[100, 0, 110, 90], [200, 0, 210, 70]]
-    assert people_to_zoom(seen, tracked, 0).shape == (0, 4)
-    assert len(people_to_zoom(seen[:0], tracked[:0], 4)) == 0
-    assert len(people_to_zoom(seen[:0], tracked, 4)) == 2
+    assert people_to_zoom(seen, tracked).tolist() == [*seen.tolist(), [200, 0, 210, 70]]
+    assert len(people_to_zoom(seen[:0], tracked[:0])) == 0
+    assert len(people_to_zoom(seen[:0], tracked)) == 2
 
 
 PHONE = ("phone", (100, 100, 120, 140), 0.6)

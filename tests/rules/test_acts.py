@@ -232,6 +232,21 @@ def test_what_was_missed_between_looks_does_not_count_as_photographing() -> None
     assert photos([*photographed([Photo(0, 99, 1)], [0.0, 10.0])]) == {}
 
 
+def test_whom_nobody_looked_at_closely_is_not_seen_to_do_nothing() -> None:
+    """Every third look alone is at their hands, as where people take turns; what the others show is empty hands."""
+
+    def passing_over(n: int, seen: Scene) -> Scene:
+        if n % 3 == 0:
+            return seen
+        return replace(seen, people=tuple(replace(p, passed_over=True) for p in seen.people), devices=())
+
+    scenes = list(photographed([Photo(2, 6, 1)], times(0, 10, 10)))
+    (found,) = photos(passing_over(n, seen) for n, seen in enumerate(scenes)).values()
+    assert (found.started_at, found.ended_at) == (pytest.approx(2, abs=0.31), pytest.approx(6, abs=0.31))
+    looked_at = [replace(seen, devices=()) if n % 3 else seen for n, seen in enumerate(scenes)]
+    assert all(act.score < found.score for act in photos(looked_at).values())
+
+
 def test_somebody_hidden_for_a_moment_goes_on_with_the_same_photo() -> None:
     shown = [t for t in times(0, 8, 5) if not 3 < t < 4.8]
     (act,) = photos([*photographed([Photo(1, 7, 1)], shown), scene(12, ended=[1])]).values()
