@@ -9,15 +9,16 @@ a number beside scans, as time beside reading. Who plainly scans, or reads a pho
 looks like photos between.
 
 What that weighs is learnt on simulated work and sweeps (`models/simulation/seriality.py`, `models/sweeps.yaml`). Of
-several people the chance is that at least one sweeps (the noisy-or of Pearl, 1988): one photo each of people who come
-within minutes is no seriality, but as many chances to err.
+several people the surest says how sure it is: one photo each of people who come within minutes is no seriality, but as
+many chances to err. That one of them at least sweeps is likelier the more they are, but for a busy hall that grows by
+errors alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from math import exp, inf, isfinite, log, prod
+from math import exp, inf, isfinite, log
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeFloat
@@ -66,12 +67,8 @@ def chance(
         ModelError: It can't be read, or isn't a card.
     """
     weights = weights or load_weights()
-    return by_all(weights.offset + weights.odds * said for said in said_by_each(acts, work, who))
-
-
-def by_all(odds: Iterable[float]) -> float:
-    """The chance that at least one sweeps of people for whom these are the log odds."""
-    return 1 - prod(1 / (1 + exp(min(max(one, -MOST), MOST))) for one in odds)
+    said = said_by_each(acts, work, who)
+    return 1 / (1 + exp(-min(max(weights.offset + weights.odds * max(said), -MOST), MOST))) if said else 0.0
 
 
 def said_by_each(acts: Sequence[Act], work: Iterable[Act] = (), who: Mapping[int, int] | None = None) -> list[float]:

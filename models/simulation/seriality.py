@@ -39,7 +39,7 @@ from simulation.tries import MONTH_H, TALL, month_part, one_sweep, stay_part
 
 from detector.config import Incidents, Rules
 from detector.rules import sweep
-from detector.rules.seriality import by_all, log_odds, said_by_each
+from detector.rules.seriality import log_odds, said_by_each
 
 RATE = 0.5  # false sweeps a camera-month, half of the goal
 SURE = Rules().sweep.sure  # the score reached so often
@@ -77,15 +77,13 @@ class Fit:
     offset: float
 
     def log_odds(self, incident: Incident) -> float:
-        """Of a sweep when they were greatest, by all people together."""
-        return max(log_odds(by_all(self.offset + self.odds * said for said in moment)) for moment in incident.moments)
+        """Of a sweep when they were greatest."""
+        return self.offset + self.odds * incident.most
 
     def calibrated(self, work: Sequence[Incident], hours: float) -> Fit:
         """With an offset such that incidents of ordinary work reach a score of `SURE` at `RATE` a camera-month."""
-        fit = self
-        for _ in range(20):  # it isn't quite a shift where several people are about
-            fit = Fit(fit.odds, fit.offset + log_odds(SURE) - reached([fit.log_odds(one) for one in work], hours))
-        return fit
+        excess = reached([self.log_odds(one) for one in work], hours) - log_odds(SURE)
+        return Fit(self.odds, self.offset - excess)
 
 
 @contextmanager

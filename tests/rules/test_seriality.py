@@ -20,7 +20,6 @@ from detector.rules.seriality import (
     SUREST,
     SweepWeights,
     about,
-    by_all,
     chance,
     load_weights,
     said_by_each,
@@ -141,17 +140,14 @@ def test_two_tracks_of_one_person_go_on_with_one_another() -> None:
     assert chance(acts, (), {2: 1}, WEIGHTS) > chance(acts, (), {}, WEIGHTS)
 
 
-@pytest.mark.parametrize(
-    ("odds", "all_together"),
-    [
-        pytest.param([], 0, id="nobody"),
-        pytest.param([0], 0.5, id="one as likely as not"),
-        pytest.param([0, 0], 0.75, id="two"),
-        pytest.param([1e9, -1e9], 1, id="one surely"),
-    ],
-)
-def test_of_several_people_one_must_sweep(odds: list[float], all_together: float) -> None:
-    assert by_all(odds) == pytest.approx(all_together)
+@pytest.mark.parametrize("others", [1, 4, 20])
+def test_a_sweep_is_no_surer_for_others_who_are_suspected_of_less(others: int) -> None:
+    """In a busy hall everybody is mistaken for a photographer now and then."""
+    own = photos([0.9, 0.9, 0.9])
+    suspected = [act for track in range(2, 2 + others) for act in photos([0.9, 0.9], track=track, first=10 * track)]
+    assert (
+        chance([*own, *suspected], (), {}, WEIGHTS) == chance(own, (), {}, WEIGHTS) > chance(suspected, (), {}, WEIGHTS)
+    )
 
 
 SCORES = st.lists(st.floats(0, 1) | st.just(NAN), max_size=8)
