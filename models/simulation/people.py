@@ -22,7 +22,8 @@ Who does this for a living comes again. `--couriers` are people who each sweep `
 from the same parcel on: after how many visits was one of them told?
 
 Visits of ordinary work last for minutes, so nobody has many chances to be mistaken. `--stays` are hours of somebody who
-stays for an hour each and handles parcel after parcel: how often is that taken for a sweep?
+stays for an hour each and handles parcel after parcel: how often is that taken for a sweep? `--together 6` has six of
+them at a time in each of these hours, as in a busy hall.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument("--patches", type=int, default=0, help="of parcels label up, photographed from end to end")
     parser.add_argument("--turned", action="store_true", help="all of this among the parcels of such a patch")
     parser.add_argument("--stays", type=float, default=0.0, help="hours of people who stay for an hour each")
+    parser.add_argument("--together", type=positive, default=1, help="so many of those who stay at a time")
     parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
     parser.add_argument("--cameras", type=positive, default=1, help="that see the same, each from another side")
     parser.add_argument("--seed", type=int, default=1)
@@ -107,7 +110,9 @@ def main() -> None:
         sweeps = list(counted(pool.map(one_sweep, tries), "sweep", len(tries)))
         parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
         couriers = list(counted(pool.map(one_courier, lives), "courier", len(lives)))
-        stays = list(counted(pool.map(stay_part, long if args.stays else []), "stay", len(long)))
+        stays = list(
+            counted(pool.map(partial(stay_part, together=args.together), long if args.stays else []), "stay", len(long))
+        )
         patches = list(counted(pool.map(one_patch, whole), "patch", len(whole)))
     figures = summary(parts, sweeps, couriers, stays, patches)
     (args.out / "people.json").write_text(

@@ -33,13 +33,16 @@ def working_day(rng: Random, place: Hall, begins: float, hours: float) -> Iterat
         now += plan.seconds * rng.choices((0.4, 1.0), (0.3, 0.7))[0] + rng.choices((2.0, 30.0), (0.7, 0.3))[0]
 
 
-def staying(rng: Random, place: Hall, begins: float, hours: float) -> Iterator[Visitor]:
-    """People who stay for an hour each, one after the other, so many hours in all."""
-    now, left = begins, hours * 3600
-    while left > 0:
-        plan = sorting(rng, place, min(left, STAY_S))
-        yield Visitor(plan, now)
-        now, left = now + plan.seconds + CALM_S, left - STAY_S
+def staying(rng: Random, place: Hall, begins: float, hours: float, together: int = 1) -> list[Visitor]:
+    """People who stay for an hour each, so many at a time, one after the other, each place for so many hours in all."""
+    found = []
+    for _ in range(together):
+        now, left = begins + (rng.uniform(0, CALM_S) if together > 1 else 0.0), hours * 3600
+        while left > 0:
+            plan = sorting(rng, place, min(left, STAY_S))
+            found.append(Visitor(plan, now))
+            now, left = now + plan.seconds + CALM_S, left - STAY_S
+    return sorted(found, key=lambda visitor: visitor.begins)
 
 
 def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
@@ -49,11 +52,11 @@ def month_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
     return worked(world, tall, list(working_day(Random(seed + 1), world.hall, world.now, hours)))
 
 
-def stay_part(job: tuple[int, float, float, dict[str, Any]]) -> dict[str, Any]:
-    """The same of people who stay."""
+def stay_part(job: tuple[int, float, float, dict[str, Any]], together: int = 1) -> dict[str, Any]:
+    """The same of people who stay, so many at a time."""
     seed, tall, hours, settings = job
     world = measured_world(seed, tall, **settings)
-    return worked(world, tall, list(staying(Random(seed + 1), world.hall, world.now, hours)))
+    return worked(world, tall, staying(Random(seed + 1), world.hall, world.now, hours, together))
 
 
 def worked(world: World, tall: float, visitors: Sequence[Visitor]) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def worked(world: World, tall: float, visitors: Sequence[Visitor]) -> dict[str, 
     last = max(v.ends for v in visitors)
     # Few are there at a time: those of the past and the far future need no asking.
     for k in range(0, len(visitors), 20):
-        near = visitors[max(0, k - 5) : k + 25]
+        near = visitors[max(0, k - 20) : k + 25]
         world.run(near, visitors[k + 20].begins if k + 20 < len(visitors) else last + CALM_S)
     world.finish()
     blamed: Counter[str] = Counter()

@@ -12,7 +12,7 @@ from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
 from simulation.people_page import found_out, patched
-from simulation.tries import TALL, in_view_s, month_part, one_courier, one_sweep, working_day
+from simulation.tries import STAY_S, TALL, in_view_s, month_part, one_courier, one_sweep, staying, working_day
 from simulation.world import TURNED, Visitor, World, strips
 
 from detector.rules.zones import ZoneMap
@@ -273,6 +273,16 @@ def test_false_sweeps_are_told_of_the_hours_in_which_somebody_is_there() -> None
     part = month_part((7, TALL[1], 0.05, SETTINGS))
     assert part["hours"] * 3600 == pytest.approx(there, abs=1)
     assert there < max(v.ends for v in visits) - 5
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_so_many_stay_at_a_time_one_after_the_other(together: int) -> None:
+    visitors = staying(Random(1), hall(Random(1), TALL[2]), 100.0, 2.5, together)
+    begins = [visitor.begins for visitor in visitors]
+    assert len(visitors) == 3 * together and begins == sorted(begins)
+    for at in range(400, round(2 * STAY_S), 60):
+        there = sum(visitor.begins <= at < visitor.ends for visitor in visitors)
+        assert there <= together and sum(v.begins <= at < v.ends + 400 for v in visitors) >= together
 
 
 def test_what_rules_remember_does_not_grow_with_the_days() -> None:
