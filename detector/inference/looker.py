@@ -2,7 +2,8 @@
 
 What is remembered from frame to frame is a matter of seconds: who was seen just now, and whether anything moves. So
 recordings can be looked at file by file, in any order and on any machine, and each file gives the same looks but where
-somebody is missed within its first seconds (`missed.py`).
+somebody is missed within its first seconds (`missed.py`), and whose turn it is while there are more people than can be
+looked at closely (`turns.py`).
 """
 
 from __future__ import annotations

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.geometry import SAME_PERSON, closeness
+from detector.inference.missed import KEEP_S
 from detector.values import FloatArray
-
-KEEP_S = 2.97  # how long somebody who isn't seen keeps their turn; no multiple of usual times between frames
 
 
 class Turns:
-    """When everybody of the last seconds was looked at closely."""
+    """When everybody of the last seconds (`KEEP_S`) was looked at closely."""
 
     def __init__(self) -> None:
         self._boxes = np.empty((0, 4), np.float32)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from detector.config import Analysis
 from detector.inference.detector import SceneDetector
-from detector.inference.turns import KEEP_S, Turns, first
+from detector.inference.missed import KEEP_S
+from detector.inference.turns import Turns, first
 from detector.values import ACT_PHOTO, PERSON, FloatArray
 from tests.builders import frame
 from tests.inference.test_detector import FAR, NEAR, THRESHOLDS, Row, ScriptedNetwork
