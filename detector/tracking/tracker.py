@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import hypot
 from typing import Any
 
 from detector.geometry import as_box, centre, contains, grown
@@ -71,17 +72,19 @@ class SceneTracker:
 
 
 def holder_of(device: Box, people: Sequence[Person]) -> int | None:
-    """Whose hand a device is in: of the people whose grown box holds its centre, the one it lies most inside of.
+    """Whose hand a device is in: of the people whose grown box holds its centre, whose middle it is nearest to.
 
-    Hands reach out of a person's box, hence 15 % more on each side; `None` when nobody is near.
+    That is measured in widths and heights of the person's own box: a phone held before the chest is near the middle of
+    who stands, and at the head of who squats before them. Hands reach out of a person's box, hence 15 % more on each
+    side; `None` when nobody is near.
     """
-    point = centre(device)
+    x, y = centre(device)
     best: tuple[float, int] | None = None
     for person in people:
-        if not contains(grown(person.box, 0.15), point):
+        if not contains(grown(person.box, 0.15), (x, y)):
             continue
-        x, _ = centre(person.box)
-        off_axis = abs(point[0] - x) / max(person.box[2] - person.box[0], 1.0)
-        if best is None or off_axis < best[0]:
-            best = (off_axis, person.id)
+        (middle_x, middle_y), (x1, y1, x2, y2) = centre(person.box), person.box
+        away = hypot((x - middle_x) / max(x2 - x1, 1.0), (y - middle_y) / max(y2 - y1, 1.0))
+        if best is None or away < best[0]:
+            best = (away, person.id)
     return best[1] if best else None

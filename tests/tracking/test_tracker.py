@@ -39,6 +39,13 @@ def test_of_two_people_who_overlap_the_one_in_line_holds_it() -> None:
     assert holder_of((146, 200, 160, 220), [LEFT, behind]) == 1
 
 
+def test_what_is_held_above_somebody_who_squats_is_not_theirs() -> None:
+    squatting = person(3, (92, 250, 192, 410))
+    at_the_chest_behind, in_the_lap = (134, 255, 150, 275), (134, 330, 150, 350)
+    assert holder_of(at_the_chest_behind, [LEFT, squatting]) == 1
+    assert holder_of(in_the_lap, [LEFT, squatting]) == 3
+
+
 def test_a_scene_holds_all_that_was_seen() -> None:
     tracker = SceneTracker()
     seen = detections(
