@@ -5,11 +5,12 @@ enlarged to 320 (`detector/inference/zoom.py`). Training draws, afresh for every
 
 - *frame looks*: 416-pixel parts of a frame at about that scale, mirrored and coloured at random;
 - *close looks*: 320-pixel squares round a person, or round a phone where a picture shows no whole person. They are
-  sometimes blurred to the resolution that a person far from the camera has. Real pictures of people with a phone are
-  few, and the renderer's phones are not like real ones: phones cut out of close-ups are put into real people's hands,
-  other things of the same outline too, so that an outline alone makes no phone (copy-paste, Ghiasi et al. 2021). Of
-  nobody real it is known that they photograph, and that real people never do must not be learnt: a phone put into a
-  hand that is held out counts as pointed at something.
+  sometimes blurred to the resolution that a person far from the camera has. Who else stands in such a square teaches
+  an act only if its device shows there: the worker asks of whom the look is at. Real pictures of people with a phone
+  are few, and the renderer's phones are not like real ones: phones cut out of close-ups are put into real people's
+  hands, other things of the same outline too, so that an outline alone makes no phone (copy-paste, Ghiasi et al.
+  2021). Of nobody real it is known that they photograph, and that real people never do must not be learnt: a phone
+  put into a hand that is held out counts as pointed at something.
 
 People with a device in use are few and matter most, so they are drawn more often (`_worth`).
 """
@@ -25,6 +26,7 @@ import numpy as np
 from dataset import overlap, read_image, side_of
 from manifest import Picture, SetError, Thing
 
+from detector.geometry import areas, intersections
 from detector.inference.zoom import zoom_square
 from detector.values import ACT_TRAITS, ANGLE_COS, ANGLE_SIN, CALL, LABELS, NOT_UP, PHOTO, TRAITS, UP
 
@@ -40,6 +42,7 @@ HELD_OUT = (1.0, 0.0, 0.0, np.nan)  # acts with a phone in a hand held out: a ph
 ACT_WORTH = {"photo": 4.0, "scan": 6.0, "call": 4.0, "browse": 6.0, "none": 2.5}
 REAL_SHARE = 0.3  # of close looks: crowds of rendered people would outweigh the few real phones, and they be forgotten
 FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
+DEVICES = (LABELS.index("phone"), LABELS.index("scanner"))
 GREY = (114, 114, 114)
 
 
@@ -187,7 +190,7 @@ class Looks:
             side = max(height, width) * self._rng.uniform(1.0, 1.5)  # near things, seen whole
         x = self._rng.uniform(*sorted((-0.1 * side, width - 0.9 * side)))
         y = self._rng.uniform(*sorted((-0.1 * side, height - 0.9 * side)))
-        return self._square(n, x, y, side, FRAME, acts=False)
+        return self._square(n, x, y, side, FRAME)
 
     def _draw_close(self):
         n, box = self._close[self._rng.choice(len(self._close), p=self._close_odds)]
@@ -195,7 +198,7 @@ class Looks:
         larger = side * self._rng.uniform(0.8, 1.35)
         x -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
         y -= (larger - side) / 2 + self._rng.uniform(-0.12, 0.12) * side
-        return self._square(n, x, y, larger, CLOSE, acts=True, hands=self._hands_of(n, box))
+        return self._square(n, x, y, larger, CLOSE, at=box, hands=self._hands_of(n, box))
 
     def _hands_of(self, n: int, box) -> tuple[_Hand, ...]:
         """Free hands of a real person; none where a phone is held already."""
@@ -241,7 +244,8 @@ class Looks:
         unknown = np.full((1, len(TRAITS)), np.nan, np.float32)
         return _Truth(np.array([LABELS.index("phone")]), box, unknown, np.array([False]), np.array([False]))
 
-    def _square(self, n: int, x: float, y: float, side: float, out: int, *, acts: bool, hands=()):
+    def _square(self, n: int, x: float, y: float, side: float, out: int, *, at=None, hands=()):
+        """A square of a picture with its truth; `at` is the box of whom a close look is at, `None` from afar."""
         scale, rng, truth = out / side, self._rng, self._truth[n]
         mirrored = rng.random() < 0.5
         step = -scale if mirrored else scale
@@ -262,8 +266,13 @@ class Looks:
         traits = truth.traits.copy()
         if mirrored:
             traits[:, ANGLE_SIN] = 1 - traits[:, ANGLE_SIN]  # the axial angle becomes its negative
-        if not acts:
+        if at is None:
             traits[:, OWNER["person"]] = np.nan
+        else:
+            # Who stands beside may have the device cut off, or behind them: what they do isn't in this square.
+            in_use = np.nan_to_num(traits[:, OWNER["person"]]).any(1)
+            beside = (truth.boxes != np.float32(at)).any(1)
+            traits[in_use & beside & ~_showing(truth, left >= 0.5 * area), OWNER["person"]] = np.nan
         cropped = left < 0.4 * area
         small = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=9e9) < 2.5
         doubtful = truth.doubtful | cropped | small
@@ -284,6 +293,13 @@ class Looks:
                     *(np.concatenate([getattr(seen, f.name), getattr(phone, f.name)]) for f in fields(_Truth))
                 )
         return _coloured(image, rng), seen, known, image, picture.source != "rendered"
+
+
+def _showing(truth: _Truth, here: np.ndarray) -> np.ndarray:
+    """Whether a device that is `here` `(N,)`, and no doubtful one, lies in the box of each thing `(N,)` by half."""
+    devices = truth.boxes[np.isin(truth.classes, DEVICES) & ~truth.doubtful & here]
+    share = intersections(truth.boxes, devices) / np.maximum(areas(devices), 1e-6)
+    return (share > 0.5).any(1)
 
 
 def _worth(picture: Picture, width: int, height: int) -> list[tuple[tuple[float, float, float, float], float]]:

@@ -390,6 +390,29 @@ def test_acts_are_learnt_from_close_looks_alone(tmp_path: Path) -> None:
     assert not np.isnan(near.traits[near.classes == 0][:, OWNER["person"]]).all()
 
 
+@pytest.mark.parametrize(
+    ("act", "device", "taught"),
+    [
+        pytest.param("photo", Thing("phone", (311, 245, 317, 255), use="photo"), {True}, id="seen"),
+        pytest.param("photo", Thing("phone", (311, 245, 317, 255), use="photo", doubtful=True), {False}, id="hidden"),
+        pytest.param("scan", Thing("scanner", (311, 276, 317, 286)), {False, True}, id="cut off by some looks"),
+        pytest.param("none", None, {True}, id="none in use"),
+    ],
+)
+def test_who_stands_beside_teaches_no_act_whose_device_does_not_show(
+    tmp_path: Path, act: str, device: Thing | None, taught: set[bool]
+) -> None:
+    looked_at = Thing("person", (200, 50, 300, 350), act="browse")
+    beside = Thing("person", (308, 240, 319, 288), act=act)  # too small for a look of their own
+    looks = Looks([a_picture(tmp_path, looked_at, beside, *([device] if device else []))], seed=6)
+    batch = looks.batch(60, close=True)
+    people = (batch.classes == 0) & (batch.boxes.sum(2) > 0) & ~batch.doubtful
+    large = batch.boxes[..., 2] - batch.boxes[..., 0] > 40
+    known = ~np.isnan(batch.traits[..., OWNER["person"]]).any(2)
+    assert known[people & large].all()
+    assert set(known[people & ~large].tolist()) == taught
+
+
 def test_a_mirrored_label_leans_the_other_way(tmp_path: Path) -> None:
     looks = Looks([a_picture(tmp_path, Thing("label", (300, 150, 340, 190), angle=30.0))], seed=3)
     traits = looks.batch(40, close=False).traits[..., OWNER["label"]]
