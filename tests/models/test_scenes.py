@@ -154,6 +154,19 @@ def test_a_parcel_owns_its_label_pixels():
     assert parcel["visible_fraction"] > 0.95
 
 
+@pytest.mark.parametrize("half", [0.02, 0.06, 0.3])
+@pytest.mark.parametrize(("at", "in_frame"), [(0.0, 1.0), (3 * np.tan(np.radians(30)), 0.5), (9.0, 0.0)])
+def test_how_much_is_seen_is_a_share_of_the_area_however_small(half: float, at: float, in_frame: float) -> None:
+    register, camera = Register(), camera_above()
+    phone = register.add("phone", square(at, 0.0, 0.0, half))
+    area = in_frame * (2 * half * camera.focal / 3) ** 2
+    index = np.zeros(SIZE[::-1], np.int32)
+    index.ravel()[: round(0.4 * area)] = phone.id
+    (entry,) = annotate(register, index, np.full(index.shape, 3.0), camera)["phones"]
+    assert entry["visible_fraction"] == pytest.approx(0.4 if in_frame else 0.0, abs=0.05)
+    assert entry["in_frame_fraction"] == pytest.approx(in_frame, abs=0.02)
+
+
 def test_what_covers_half_of_the_top_halves_its_visibility():
     register = Register()
     box_with_label(register, on_top=False)
