@@ -40,7 +40,7 @@ class Thing:
         points: `(N, 3)` world points whose hull is its outline (for a label its corners in order from the text's
             lower left, counter-clockwise as read).
         facts: What goes into the truth as it is (`action`, `use`, `holder` …).
-        surfaces: Of a person: pairs of `(V, 3)` vertices and faces.
+        surfaces: Of a person: pairs of `(V, 3)` vertices and faces; some vertices may be on no face.
         joints: Of a person: points by COCO name.
         top: Of a parcel: `(4, 3)` corners of its top face.
         normal: Of a label: `(3,)` outward.
@@ -228,7 +228,8 @@ def person_truth(thing: Thing, index, depth, camera, visible: int) -> dict:
     everywhere = []
     for vertices, faces in thing.surfaces:
         pixels, away = camera.project(vertices)
-        everywhere.append(pixels)
+        # the base mesh has more than its skin: points that clothes are fitted by
+        everywhere.append(pixels[np.unique(np.concatenate(faces))])
         if (away < NEAREST).any():
             continue
         fixed = np.round(np.clip(pixels, -9e3, 9e3) * 16).astype(np.int32)

@@ -32,7 +32,7 @@ from scenes.motion import (
 from scenes.regions import CELL, around, covering, faded
 from scenes.sensor import look
 from scenes.stills import LARGE, SMALL
-from scenes.truth import LENS_REACH, Register, act_of, annotate, exposed, extents, together
+from scenes.truth import COCO_POINTS, LENS_REACH, Register, act_of, annotate, exposed, extents, together
 from scenes.vectors import turn
 
 SIZE = (320, 180)
@@ -186,6 +186,18 @@ def test_label_angle_is_counter_clockwise_as_the_viewer_sees_it(angle):
     (entry,) = seen(register, camera_above())["labels"]
     assert entry["angle_img"] == pytest.approx(angle, abs=0.5)
     assert entry["cos_view"] == pytest.approx(1, abs=0.01)
+
+
+def test_a_whole_person_is_as_large_as_what_there_is_to_see() -> None:
+    register, camera = Register(), camera_above()
+    person = register.add("person", act="none")
+    body = square(0.0, 0.0, 0.0, 0.3)
+    person.joints = dict.fromkeys(COCO_POINTS, np.zeros(3))
+    person.surfaces = [(np.vstack([body, [[0.9, 0.0, 0.0]]]), [[0, 1, 2], [0, 2, 3]])]
+    empty = np.zeros(SIZE[::-1], np.int32)
+    (entry,) = annotate(register, empty, np.full(empty.shape, 3.0), camera)["people"]
+    corners, _ = camera.project(body)
+    assert entry["bbox_amodal"] == pytest.approx([*corners.min(0), *corners.max(0)])
 
 
 def test_held_things_are_listed_by_what_they_are():
