@@ -28,6 +28,7 @@ from detector.rules.evidence import FEATURES, KINDS, Evidence, Weighing, looks
 from detector.sources.recording import Recording
 from detector.tools.stills import EVERYONE
 from detector.tracking import SceneTracker
+from detector.tracking.matching import best_pairs
 from detector.values import Detections, Frame, Look, Scene
 
 # A still is shown to the tracker so often, for it believes in nobody at first sight, nor in a parcel's facing.
@@ -235,12 +236,11 @@ def _matched(
     people = [person for person in truth["people"] if person["bbox"]]
     overlap = iou(as_array([person.box for person in scene.people]), as_array([tuple(p["bbox"]) for p in people]))
     devices = [*truth["phones"], *truth["scanners"]]
-    for k, look in enumerate(seen):
-        if not people or overlap[k].max() < LEAST_IOU:
-            continue
-        who = people[int(overlap[k].argmax())]
+    for k, place in zip(*best_pairs(overlap, LEAST_IOU), strict=True):  # who is seen twice is judged once
+        who = people[int(place)]
         kind = act_of(who)
         if kind is None or who["visible_fraction"] < HIDDEN:
             continue
         assert kind in KINDS
-        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, look, device_px(who, devices))
+        size = device_px(who, devices)
+        yield Row(seed_of(path), path.stem, moving, who["id"], scene.at, since[k], kind, seen[k], size)

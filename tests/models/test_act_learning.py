@@ -10,7 +10,7 @@ import pytest
 from acts.fit import fit, softmax
 from acts.judge import Told, confusion, macro_f1, paired, tally
 from acts.learn import Table, correlation_time, figures, fit_to, intraclass_of, stretches_of, wald_times
-from acts.looked import Clip, Looker, Row
+from acts.looked import Clip, Looker, Row, clip_rows
 from acts.real import SEEN, groups
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
@@ -73,6 +73,24 @@ def test_everybody_of_a_crowd_is_looked_at_closely(tmp_path: Path) -> None:
     plain, mirrored = (found.of(PERSON) for found in Looker(tmp_path / "kept").still(tmp_path / "crowd.jpg"))
     assert len(plain) == 6 and len(mirrored) > 4
     assert np.isfinite(plain.traits[:, ACT_TRAITS]).all() and np.isfinite(mirrored.traits[:, ACT_TRAITS]).all()
+
+
+def test_who_is_seen_twice_is_judged_once_and_who_stands_close_as_oneself() -> None:
+    one, other = (100.0, 100.0, 180.0, 300.0), (130.0, 100.0, 210.0, 300.0)
+    seen = [one, (100.0, 100.0, 150.0, 300.0), (118.0, 100.0, 198.0, 300.0)]  # the last lies between them
+    people = tuple(Person(k, box, 0.9, 0.0, 0.0) for k, box in enumerate(seen))
+    frame = scene(people=[person(1, one), person(2, other)]) | {"t": 0.0}
+    events = [{"person": 1, "act": "call", "t0": 0.0, "t1": 1.0}]
+    clip = Clip(Path("c1.json"), (Scene("c", 0.0, (640, 384), people=people),), {"frames": [frame], "events": events})
+    assert sorted((row.who, row.kind) for row in clip_rows(clip)) == [(1, "call"), (2, "none")]
+
+
+def test_nobody_seen_or_nobody_there_gives_no_row() -> None:
+    box = (100.0, 100.0, 180.0, 300.0)
+    nobody, somebody = Scene("c", 0.0, (640, 384)), Scene("c", 0.0, (640, 384), people=(Person(1, box, 0.9, 0.0, 0.0),))
+    for seen, people in ((nobody, [person(1, box)]), (somebody, []), (nobody, [])):
+        truth = {"frames": [scene(people=people) | {"t": 0.0}], "events": []}
+        assert not list(clip_rows(Clip(Path("c1.json"), (seen,), truth)))
 
 
 def row(at: float, ratio: float, clip: str = "c1", *, kind: str = "photo", device_px: float = 20.0) -> Row:
