@@ -367,22 +367,29 @@ def facing_of(parcel: dict[str, Any], labels: dict[int, dict[str, Any]], parcels
     """Facing of a rendered parcel.
 
     *Up*: a label on the top face is seen. *Not up*: the top face is seen and the parcel owns no label there. Otherwise
-    nobody could tell. Where the truth has no measure of the top face (older renders) it counts as seen when the parcel
-    is nearly whole and nothing stands in front of its upper half.
+    nobody could tell, as where the picture's border cuts most of the parcel off. Where the truth has no measure of the
+    top face (older renders) it counts as seen when the parcel is nearly whole and nothing stands in front of its upper
+    half.
     """
     box = parcel["bbox"]
     tops = [labels[i] for i in parcel["labels"] if i in labels and labels[i]["face"] == "top"]
-    if any(t["visible_fraction"] > 0.5 and t["cos_view"] > 0.15 and side_px(t["polygon"]) >= 5 for t in tops):
+    if any(_shows(t) > 0.5 and t["cos_view"] > 0.15 and side_px(t["polygon"]) >= 5 for t in tops):
         return "up"
     if tops:
         return "unknown"
     if "top_visible" in parcel:
         seen = parcel["top_visible"] > 0.6 and parcel["top_cos"] > 0.25 and parcel["top_px"] >= 120
+        seen = seen and parcel.get("in_frame_fraction", 1.0) > 0.6  # the share of the top is of what is in the picture
     else:
         upper = [box[0], box[1], box[2], (box[1] + box[3]) / 2]
         covered = any(overlap(upper, p["bbox"]) > 0.15 for p in parcels if p is not parcel and p["bbox"])
         seen = parcel["visible_fraction"] > 0.85 and not covered and side_of(box) > 22
     return "not_up" if seen else "unknown"
+
+
+def _shows(thing: dict[str, Any]) -> float:
+    """How much of a rendered thing can be seen, what the picture's border cuts off counted as hidden."""
+    return thing["visible_fraction"] * thing.get("in_frame_fraction", 1.0)
 
 
 def side_px(polygon: Any) -> float:

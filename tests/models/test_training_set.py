@@ -99,12 +99,29 @@ def test_an_act_is_what_the_hand_does_with_its_device(use: str | None, act: str)
         ({"top_visible": 0.2, "top_cos": 0.8, "top_px": 900}, "unknown"),
         ({"top_visible": 0.9, "top_cos": 0.8, "top_px": 900}, "not_up"),
         ({"top_visible": 0.9, "top_cos": 0.1, "top_px": 900}, "unknown"),
+        ({"top_visible": 0.9, "top_cos": 0.8, "top_px": 900, "in_frame_fraction": 0.4}, "unknown"),
         ({}, "not_up"),
     ],
 )
 def test_a_bare_top_is_not_up_where_it_can_be_seen(parcel: dict[str, float], facing: str) -> None:
     whole = {"bbox": [0, 0, 80, 80], "visible_fraction": 1.0, "labels": []} | parcel
     assert facing_of(whole, {}, [whole]) == facing
+
+
+@pytest.mark.parametrize(
+    ("seen", "in_frame", "facing"), [(0.9, 1.0, "up"), (0.3, 1.0, "unknown"), (0.9, 0.3, "unknown")]
+)
+def test_a_top_with_a_label_is_up_where_the_label_can_be_seen(seen: float, in_frame: float, facing: str) -> None:
+    polygon = [[10, 10], [30, 10], [30, 30], [10, 30]]
+    label = {
+        "face": "top",
+        "visible_fraction": seen,
+        "in_frame_fraction": in_frame,
+        "cos_view": 0.8,
+        "polygon": polygon,
+    }
+    parcel = {"bbox": [0, 0, 80, 80], "visible_fraction": 1.0, "labels": [7]}
+    assert facing_of(parcel, {7: label}, [parcel]) == facing
 
 
 @pytest.mark.parametrize(("stem", "seed"), [("r50001_03", 50001), ("m30001_00", 30001), ("synth_10001", 10001)])
