@@ -157,6 +157,10 @@ def test_a_box_joins_works_changes_its_key_and_is_shut_out(home: Home) -> None:
         home.join_here(home.code())
     home.join_here(home.code(), new_key=True)
     assert home.states() == [ACTIVE, REVOKED, REVOKED]
+    with home.box() as box:  # what it saw while it was shut out comes, too
+        assert soon(lambda: box.outbox.counts()["backlog"] == 0)
+        with home.hub.store.database.reading() as connection:
+            assert late in connection.exec_driver_sql("SELECT id FROM alerts").scalars().all()
     home.settings["edge"] = "box-8"
     home.write()
     for code, why in ((home.code("north", "box-7"), "not for this box"), (home.code("", ""), "under another name")):

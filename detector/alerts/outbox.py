@@ -16,6 +16,7 @@ import math
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Outbox:
     ) -> None:
         self._key = key
         self._key_text = wire.public_key_text(key)
+        self._keys_of_run = {self._key_text.encode()}
         self._clock = clock
         self._file = OutboxFile(path, clock)
         self._alerts = AlertQueue(self._file)
@@ -78,6 +80,7 @@ class Outbox:
         """Sign with this key from now on; what is here already stays signed as it is."""
         with self._file.locked():
             self._key, self._key_text = key, wire.public_key_text(key)
+            self._keys_of_run.add(self._key_text.encode())
 
     def close(self) -> None:
         """Close the file; safe to call twice. What is in it stays for the next start."""
@@ -156,7 +159,7 @@ class Outbox:
         Those put since the link came back, or just before, come first; a share is kept for the backlog, which comes
         the gravest first and the oldest of these. Not more than `WINDOW` are in flight. One that was sent is due again
         after 5 s, then after twice that, up to 60 s. One that the hub keeps leaving out while it confirms later ones
-        is buried: it won't be taken.
+        is buried: it won't be taken. What a key of an earlier run signed goes signed by the one in use.
         """
         now = self._clock.now()
         with self._file.locked():
@@ -168,7 +171,7 @@ class Outbox:
                 raise
             except StoreError as error:  # a full disk, say: what lies here can be sent all the same
                 logger.debug("no word on dropped alerts can be written: %s", error)
-            return self._alerts.take_due(limit, now, most_bytes)
+            return [self._vouched_for(row) for row in self._alerts.take_due(limit, now, most_bytes)]
 
     @mending
     def resend_all(self) -> None:
@@ -292,6 +295,20 @@ class Outbox:
         row = (seq, id_, incident, rank, payload, now, str(fields.get("phase", "")))
         self._file.execute("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return len(payload)
+
+    def _vouched_for(self, row: Row) -> Row:
+        """A row as the key in use signs it, where the one that did was left behind by a run of before.
+
+        A box that was shut out and joined again, with a new key, still owes its hub what it saw meanwhile: of the old
+        key nothing is believed any more. What was signed before a change within this run stays (`rotation`).
+        """
+        if any(key in row.payload for key in self._keys_of_run):
+            return row
+        try:
+            fields = {**wire.decode(row.payload), "key": self._key_text}
+        except WireError:
+            return row
+        return replace(row, payload=wire.encode(wire.signed(fields, self._key)))
 
     def _payload(self, id_: str, seq: int, now: float, fields: Mapping[str, Any]) -> bytes:
         whole = {

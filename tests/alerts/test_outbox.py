@@ -56,6 +56,23 @@ def test_an_envelope_is_complete_and_signed(outbox: Outbox, fields: Fields, key:
     assert len(id_) == len(found["epoch"]) == 32
 
 
+def test_what_an_earlier_run_signed_by_another_key_goes_signed_by_the_one_in_use(
+    tmp_path: Path, key: Ed25519PrivateKey, clock: SteppedClock
+) -> None:
+    with contextlib.closing(Outbox(tmp_path / "outbox.db", Ed25519PrivateKey.generate(), clock=clock)) as before:
+        before.put(make_fields())
+        (was,) = before.take_due()
+        before.use_key(key)  # within a run what is here stays as it was signed
+        before.resend_all()
+        assert before.take_due()[0].payload == was.payload
+    with contextlib.closing(Outbox(tmp_path / "outbox.db", key, clock=clock)) as outbox:
+        (row,) = outbox.take_due()
+    found = wire.decode_alert("labelwatch/north/box-1/alerts", row.payload)
+    wire.verify(found, wire.public_key_text(key))
+    told = {name: value for name, value in wire.decode(was.payload).items() if name not in ("key", "signature")}
+    assert found == {**told, "key": wire.public_key_text(key), "signature": found["signature"]}
+
+
 def test_facts_that_json_rewrites_still_verify(outbox: Outbox, fields: Fields, key: Ed25519PrivateKey) -> None:
     outbox.put(fields(facts={10: "ten", 2: (1, 2), "x": 0.1 + 0.2}))
     wire.verify(wire.decode(outbox.take_due()[0].payload), wire.public_key_text(key))
