@@ -953,6 +953,20 @@ def test_quiet_hours_end_in_one_summary_and_critical_ones_break_through(desk: De
     assert desk.states()[:3] == [("summed", "quiet"), ("dropped", "cleared"), ("summed", "quiet")]
 
 
+@pytest.mark.parametrize("of_alarm", [False, True])
+def test_what_one_rule_holds_back_and_another_asks_for_at_once_is_told_at_once(desk: Desk, of_alarm: bool) -> None:
+    target = desk.target(quiet="11:00-13:00", breaks_through=False, at=NOON)
+    with desk.store.database.writing() as connection:
+        desk.notices.targets.add_rule(connection, Rule(target=target.number, severity="critical", at=NOON))
+    if of_alarm:
+        Alarms(desk.store.database).judge([Sign("edge_silent", "shanghai", "box1")], NOON)
+    else:
+        desk.alert("w", severity="warning")
+        desk.alert("c", severity="critical")
+    assert len(desk.step()) == 1 and desk.sent[0].severity == "critical"
+    assert len(desk.step(3600)) == (0 if of_alarm else 1)
+
+
 @pytest.mark.parametrize(
     ("held_by", "at_once", "at_the_end"), [("a pause", 0, 1), ("the hourly number", 1, 1), ("many alarms", 3, 2)]
 )

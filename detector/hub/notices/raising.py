@@ -7,7 +7,7 @@ incident raises one for each target and severity, whatever is killed when.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -74,9 +74,10 @@ class Raising:
         """Raise a notice of one incident for one target, where a rule of it asks for that."""
         local = self._local(now)
         is_old = incident.verdict in CLEARED or is_replay(incident.record)
-        wanted = (rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local))
-        rule = None if is_old or not target.scope.sees(incident.site, incident.camera) else next(wanted, None)
-        if rule is None:
+        if is_old or not target.scope.sees(incident.site, incident.camera):
+            return
+        wanted = [rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local)]
+        if not wanted:
             return
         severity = incident.severity if incident.severity in RANKS else Severity.WARNING.value
         told = (notices.c.target == target.number, notices.c.incident.in_(_event_of(incident)))
@@ -88,7 +89,7 @@ class Raising:
         # What was raised before it grew so severe, and is still to be told, is told by this one.
         pending = update(notices).where(*told, notices.c.state.in_(("waiting", "held")))
         connection.execute(pending.values(state="risen", reason="risen"))
-        when = self._when(connection, incident, rule, severity, now)
+        when = _soonest(self._when(connection, incident, rule, severity, now) for rule in wanted)
         self._raise(connection, target, "incident", incident.id, severity, now, when)
 
     def _raise(
@@ -153,9 +154,8 @@ class Raising:
 
     def _tell_alarm(self, connection: Connection, alarm: Alarm, target: Target, rules: list[Rule], now: float) -> bool:
         local = self._local(now)
-        wanted = (rule for rule in rules if alarm.raised_at >= rule.at and rule.wants_alarm(alarm, local))
-        rule = next(wanted, None) if is_seen(alarm, target.scope) else None
-        if rule is None:
+        wanted = [rule for rule in rules if alarm.raised_at >= rule.at and rule.wants_alarm(alarm, local)]
+        if not wanted or not is_seen(alarm, target.scope):
             return False
         name = f"{ALARM}{alarm.number}"
         own = (notices.c.target == target.number, notices.c.incident.in_((name, name + OVER)))
@@ -165,14 +165,18 @@ class Raising:
         is_news = not told if alarm.is_open else told.get(name) == "sent"
         if not is_news:
             return False
-        when: dict[str, Any] = {"state": "waiting", "reason": "", "due_at": now}
-        if (until := rule.quiet_until(local, alarm.severity)) is not None:
-            when = {"state": "held", "reason": "quiet", "due_at": until}
-        elif _alarms_since(connection, target, alarm.severity, now - GATHER_ALARMS_S) >= ALARMS_ALONE:
-            due_at = self._awake(rule, now + GATHER_ALARMS_S, alarm.severity)
-            when = {"state": "held", "reason": MANY, "due_at": due_at}
+        is_many = _alarms_since(connection, target, alarm.severity, now - GATHER_ALARMS_S) >= ALARMS_ALONE
+        when = _soonest(self._when_alarm(rule, alarm.severity, now, is_many=is_many) for rule in wanted)
         about = name if alarm.is_open else name + OVER
         return self._raise(connection, target, "alarm", about, alarm.severity, now, when)
+
+    def _when_alarm(self, rule: Rule, severity: str, now: float, *, is_many: bool) -> dict[str, Any]:
+        """Likewise of an alarm, one of many or not."""
+        if (until := rule.quiet_until(self._local(now), severity)) is not None:
+            return {"state": "held", "reason": "quiet", "due_at": until}
+        if is_many:
+            return {"state": "held", "reason": MANY, "due_at": self._awake(rule, now + GATHER_ALARMS_S, severity)}
+        return {"state": "waiting", "reason": "", "due_at": now}
 
     def gather(self, now: float) -> None:
         """Put into one summary what was held and is due now, and what has piled up for a service that was away."""
@@ -224,6 +228,11 @@ class Raising:
         }  # fmt: skip
         number = connection.execute(notices.insert().returning(c.number), row).scalar_one()
         connection.execute(update(notices).where(*these, c.number != number).values(state="summed", summary=number))
+
+
+def _soonest(found: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Of when several rules have a notice go, the soonest: what one holds back, another may ask for at once."""
+    return min(found, key=lambda when: (when["state"] != "waiting", when["due_at"]))
 
 
 def _with_state(query: Select[Any]) -> Select[Any]:
