@@ -101,14 +101,19 @@ class Notices:
             return len(connection.execute(died.values(state="waiting", reason="again")).all())
 
     def due(self, now: float, busy: Sequence[int] = ()) -> dict[int, int]:
-        """The next notice of each target that may be sent to now; those of targets that are busy left out."""
+        """The next notice of each target that may be sent to now; those of targets that are busy left out.
+
+        Of what waits, that which was tried least: one that its service never takes keeps no other from being told.
+        """
         c, t = notices.c, notice_targets.c
-        query = (
-            select(c.target, func.min(c.number).label("number"))
+        turn = func.row_number().over(partition_by=c.target, order_by=(c.tries, c.number))
+        waiting = (
+            select(c.target, c.number, turn.label("turn"))
             .join(notice_targets, t.number == c.target)
             .where(c.state == "waiting", c.due_at <= now, t.rests_until <= now, c.target.not_in(busy))
-            .group_by(c.target)
+            .subquery()
         )
+        query = select(waiting.c.target, waiting.c.number).where(waiting.c.turn == 1)
         return {row.target: row.number for row in self._database.read(query)}
 
     def begin(self, number: int, now: float) -> Notice | None:
@@ -125,7 +130,7 @@ class Notices:
         with self._database.writing() as connection:
             before = connection.execute(select(t.failures).where(t.number == notice.target)).scalar_one_or_none()
             failures = 0 if ok or before is None else before + 1
-            is_over = notice.what == "test" or _is_over(notice, failures, now)
+            is_over = notice.what == "test" or _is_over(notice, max(failures, notice.tries), now)
             state = "sent" if ok else "failed" if is_over else "waiting"
             connection.execute(
                 update(notices)
