@@ -445,6 +445,18 @@ def test_who_looks_after_one_site_sees_and_adds_boxes_there_alone(site: Site) ->
     assert admin.post("/edges/suzhou/box2/rotate").status_code == 303
 
 
+def test_who_sees_some_cameras_of_a_site_may_not_change_its_boxes(site: Site) -> None:
+    admin = site.somebody(Role.ADMIN, ["shanghai/cam3"])
+    page = admin.get("/edges").text
+    assert "shanghai / box1" in page and "/edges/shanghai/box1/" not in page
+    for deed in ("rotate", "revoke"):
+        assert admin.post(f"/edges/shanghai/box1/{deed}").status_code == 404
+    assert admin.post("/edges/codes", data={"site": "shanghai", "edge": "box2"}).status_code == 400
+    assert site.parts.keys.active("shanghai", "box1") and site.parts.rotations.all() == {}
+    made = site.client.post("/edges/codes", data={"site": "shanghai", "edge": "box2"})
+    assert made.status_code == 200 and admin.post("/edges/codes/1/cancel").status_code == 404
+
+
 def test_a_box_that_is_shut_out_brings_no_clips_and_what_it_brought_stays(site: Site, mp4: bytes) -> None:
     site.store.add_alerts([make_envelope(1)], NOON)
     assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code == 201
