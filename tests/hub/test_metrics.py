@@ -219,6 +219,11 @@ def test_the_setting_decides_for_strangers(tmp_path: Any, setting: str, status: 
 
 
 RULES = REPOSITORY / "configs/prometheus/alerts.yml"
+# Alarms that Prometheus has figures of, and rules by these.
+BY_FIGURES = {
+    "edge_silent", "camera_silent", "backlog", "dropped", "lost", "edge_disk", "clock", "overload", "hub_down",
+    "hub_disk", "broker_lost",
+}  # fmt: skip
 
 
 def test_the_alert_rules_ask_for_figures_that_are_there(tmp_path: Any) -> None:
@@ -241,7 +246,7 @@ def test_the_alert_rules_ask_for_figures_that_are_there(tmp_path: Any) -> None:
     named = {
         kind for rule in rules for kinds in re.findall(r'kind=~"([^"]+)"', rule["expr"]) for kind in kinds.split("|")
     }
-    assert named and named <= kinds, named - kinds
+    assert named == kinds - BY_FIGURES, named ^ (kinds - BY_FIGURES)
     for rule in rules:
         assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
         assert rule["labels"]["severity"] in ("critical", "warning")
