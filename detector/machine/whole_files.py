@@ -75,6 +75,25 @@ def give_to_owner(file: int, folder: Path) -> None:
             os.fchown(file, owner.st_uid, owner.st_gid)
 
 
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder where there is none, and those above it; what root makes is whose the folder above it is.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent, 0o777)
+        folder.mkdir(exist_ok=True, mode=mode)
+        give(folder, folder.parent.stat())
+
+
+def give(path: Path, owner: os.stat_result) -> None:
+    """Have what root made belong to whoever owns something else, where the disk knows owners."""
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def sha256_of(path: Path) -> str:
     """Checksum of a file, lower-case hex.
 

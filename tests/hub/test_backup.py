@@ -117,6 +117,25 @@ def test_what_was_backed_up_comes_back(kept: Kept, tmp_path: Path) -> None:
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in closed] == [0o700] * 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_root_brings_back_is_whose_the_folder_was_or_the_one_above(
+    in_file: Kept, tmp_path: Path, is_gone: bool
+) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    in_file.store.close()
+    data = tmp_path / "service" / "hub"
+    data.parent.mkdir()
+    if is_gone:
+        os.chown(data.parent, 65534, 65533)
+    else:
+        in_file.config.data_dir.rename(data)
+        os.chown(data, 65534, 65533)
+    restore(report.file, in_file.config.model_copy(update={"data_dir": data}), force=True, now=NOON)
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (data, *data.rglob("*"))}
+    assert owners == {(65534, 65533)} and (data / "hub.sqlite").exists() and list(data.rglob("*.mp4"))
+
+
 def test_who_followed_a_hub_that_comes_back_from_a_backup_begins_anew(in_file: Kept, tmp_path: Path) -> None:
     data = in_file.config.data_dir
     cursor = Cursors(data).written(in_file.store.last_change())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -739,6 +740,15 @@ def test_the_console_adds_lists_and_resets(hub_file: Path, capsys: pytest.Captur
         user.startswith("console:") for user, action, _ in actions(store) if action.startswith(("user", "password"))
     )
     store.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_where_root_adds_the_first_person_the_database_is_whose_the_folder_is(hub_file: Path) -> None:
+    os.chown(hub_file.parent, 65534, 65533)
+    assert cli.main(["user", "add", "guard", "--role", "reviewer", str(hub_file)]) == 0
+    data = hub_file.parent / "data"
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (data, *data.iterdir())} == {(65534, 65533)}
+    assert (data / "hub.sqlite").exists()
 
 
 def test_the_console_asks_about_a_place_that_no_box_has_told_of(

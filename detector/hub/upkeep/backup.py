@@ -35,7 +35,7 @@ from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import clips
-from detector.machine.whole_files import write_whole
+from detector.machine.whole_files import give, make_folder, write_whole
 from detector.values import DAY_S
 from detector.version import VERSION
 
@@ -207,7 +207,8 @@ def restore(
     fresh = target.with_name(f".{target.name}.restoring")
     held, was_there = None, target.exists()
     try:
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(target)
+        owner = target.stat()
         held = DataLock(target)  # to the end: what a hub that starts meanwhile takes in would be moved aside
         is_empty = all(path.name == LOCK_FILE for path in target.iterdir())
         if not is_empty and not force:
@@ -237,6 +238,8 @@ def restore(
         if there:
             aside.mkdir(mode=0o700, exist_ok=True)
             former.rename(aside / FORMER)
+        for path in (fresh, *fresh.rglob("*")):
+            give(path, owner)  # by sudo, say: a hub under its own user must be able to read it
         fresh.rename(target)
     except (OSError, SQLAlchemyError) as error:
         raise StoreError(f"the backup could not be brought back: {_said(error)}") from error

@@ -24,6 +24,7 @@ from detector.hub.edges.known import Known
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.hub.texts import Phrases
+from detector.machine.whole_files import give, make_folder
 
 
 def at_console() -> str:
@@ -95,12 +96,15 @@ def database_of(config: HubConfig, *, make: bool = False) -> Iterator[Database]:
     """
     file = config.data_dir / "hub.sqlite"
     url = config.database_url()
-    if url is None and not file.exists():
+    is_new = url is None and not file.exists()
+    if is_new:
         if not make:
             raise StoreError(f"{file}: no database; has this hub ever run?")
-        config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(config.data_dir)
     database = Database(url or f"sqlite:///{file}", upgrade=False)
     try:
+        for part in config.data_dir.glob(f"{file.name}*") if is_new else ():
+            give(part, config.data_dir.stat())
         yield database
     finally:
         database.close()
