@@ -18,7 +18,7 @@ def resource(*parts: str) -> Path:
     Raises:
         MissingPart: It isn't there.
     """
-    home = Path(os.environ.get("LABELWATCH_HOME", ROOT))
+    home = Path(os.environ.get("LABELWATCH_HOME") or ROOT)
     path = home.joinpath(*parts)
     if not path.exists():
         raise MissingPart(
