@@ -463,6 +463,15 @@ def test_a_guard_cannot_draw_in_what_they_do_not_see(site: Site, guard: Any) -> 
     assert guard.get(page).status_code == 404 and "案件 1 号" not in guard.get("/incidents/inc-1").text
 
 
+def test_a_list_with_one_that_is_unknown_is_there_again_to_be_put_right(site: Site, guard: Any) -> None:
+    tell(site, "inc-2", 2)
+    page = opened(guard, incidents="inc-1")
+    answer = guard.post("/cases/add", data={"incidents": "inc-2\r\ninc-x <b>", "case": "1"})
+    assert answer.status_code == 404
+    assert "inc-2\r\ninc-x &lt;b&gt;</textarea>" in answer.text and "有 2 个编号找不到" in answer.text
+    assert "/incidents/inc-2" not in guard.get(page).text
+
+
 BAD = [
     ("GET", "/cases/0", {}), ("GET", "/cases/-1", {}), ("GET", "/cases/99999999999999999999", {}),
     ("GET", "/cases/x", {}), ("GET", "/cases/7", {}), ("GET", "/cases/7/packs", {}), ("GET", "/cases/1/packs/7", {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
@@ -59,17 +60,24 @@ def cases_page(view: Somebody, state: str = "", before: str = "", incident: str 
 def add(view: Guard, fields: Form) -> Response:
     """Put incidents (`incidents`: ids or addresses, with white space between) into a case, or into a new one.
 
-    The review desk and an incident's own page, which stay open meanwhile, are told in words.
+    The review desk and an incident's own page, which stay open meanwhile, are told in words. Of a list in which one is
+    unknown none is put in: it stands on the case's page again, to be put right.
     """
-    ids = list(dict.fromkeys(map(_id, f"{fields.get('incidents', '')} {fields.get('incident', '')}".split())))
-    incidents = [known(view, one) for one in ids]
+    listed = fields.get("incidents", "")
+    ids = list(dict.fromkeys(map(_id, f"{listed} {fields.get('incident', '')}".split())))
+    found = {one: view.store.incident(one, view.scope) for one in ids}
+    incidents = [incident for incident in found.values() if incident is not None]
     into, cases = fields.get("case", "new"), view.parts.cases
+    if unknown := [one for one, incident in found.items() if incident is None]:
+        if into == "new" or view.wants_fragment:
+            raise HTTPException(404)
+        return _shown(view, _case(view, _numbered(into)), listed=listed, unknown=unknown)
     try:
         if into == "new":
             title = _text(fields, "title") or _default_title(view, incidents)
             number = cases.make(title, incidents, user=view.user, at=view.now)
         else:
-            case = _case(view, int(into) if re.fullmatch("[0-9]{1,9}", into) else 0)
+            case = _case(view, _numbered(into))
             cases.add(case, incidents, user=view.user, at=view.now)
             number = case.number
     except (CaseClosed, CaseFull) as refused:
@@ -183,6 +191,11 @@ def _pack(view: View, case: Case, number: int) -> PackRecord:
     return pack
 
 
+def _numbered(text: str) -> int:
+    """A case's number; 0, which none has, from anything that is none."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
+
+
 def _id(text: str) -> str:
     """An incident's id, from itself or from the address of its page."""
     _, marker, rest = text.partition("/incidents/")
@@ -226,8 +239,10 @@ def _choice(view: View, wanted: StoredIncident, trouble: str = "") -> Response:
     )  # fmt: skip
 
 
-def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Response:
-    """The page; with what somebody meant to save, where another was faster."""
+def _shown(
+    view: View, case: Case, draft: dict[str, str] | None = None, *, listed: str = "", unknown: Sequence[str] = ()
+) -> Response:
+    """The page; with what somebody meant to save, where another was faster, or to put in, some of it unknown."""
     incidents = sorted(view.store.incidents(case.incidents), key=lambda one: (one.started_at, one.id))
     here = {incident.id for incident in incidents}
     # It is of the audit log: for who works on cases, or may read that.
@@ -235,9 +250,11 @@ def _shown(view: View, case: Case, draft: dict[str, str] | None = None) -> Respo
     trail = view.parts.audit.entries(subject=case.subject, limit=TRAIL) if may_read else []
     return view.page(
         "case.html",
-        409 if draft is not None else 200,
+        404 if unknown else 409 if draft is not None else 200,
         case=case,
         draft=draft,
+        listed=listed,
+        unknown=unknown,
         changed_by=next((entry.user for entry in trail if entry.action == "case_changed"), ""),
         incidents=incidents,
         gone=[one for one in case.incidents if one not in here],
