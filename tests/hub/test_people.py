@@ -28,6 +28,7 @@ from detector.hub.pages.people import device
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope
 from detector.hub.storage.schema import recovery_codes, sessions, tokens, users
 from detector.hub.storage.store import Store
+from detector.hub.texts import TEXTS
 from detector.values import DAY_S
 from tests.hub.conftest import CHEAP, NOON, Site, begun_first
 
@@ -626,6 +627,21 @@ def test_a_role_changes_at_the_next_click(site: Site) -> None:
     assert guard.get("/tuning").status_code == 200
     answer = site.client.post("/people/guard", data={"role": "viewer", "where": "everywhere"})
     assert answer.status_code == 303 and guard.get("/tuning").status_code == 403
+
+
+def test_who_overlooked_anothers_change_of_a_role_is_shown_that_and_undoes_nothing(site: Site) -> None:
+    site.somebody(Role.OWNER, None, "guard")
+    seen = re.search(r'name="seen" value="([^"]+)"', site.client.get("/people/guard").text)
+    assert seen is not None
+    form = {"where": "everywhere", "seen": seen[1]}
+    assert site.client.post("/people/guard", data={**form, "role": "viewer"}).status_code == 303
+    answer = site.client.post("/people/guard", data={**form, "role": "reviewer"})
+    assert answer.status_code == 400 and TEXTS["zh"]["people_changed"] in answer.text
+    assert (user := site.people.user("guard")) and user.role is Role.VIEWER
+    again = re.search(r'name="seen" value="([^"]+)"', answer.text)
+    assert again is not None
+    form = {"where": "everywhere", "seen": again[1], "role": "reviewer"}
+    assert site.client.post("/people/guard", data=form).status_code == 303
 
 
 def test_nobody_of_an_unknown_name_is_managed(site: Site) -> None:

@@ -56,6 +56,11 @@ class User:
     one_time_until: float | None
     second_step: bool = False
 
+    @property
+    def standing(self) -> str:
+        """Role and places as one text, by which a form tells whether they are what they were."""
+        return f"{self.role} {'*' if self.scope.names is None else ','.join(self.scope.names)}"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
@@ -160,11 +165,14 @@ class People:
             action = "password_changed" if one_time_until is None else "password_reset"
             self._audit.add(connection, at, by.user, action, name)
 
-    def change(self, by: Principal, name: str, at: float, *, role: Role, scope: Scope) -> None:
+    def change(self, by: Principal, name: str, at: float, *, role: Role, scope: Scope, seen: str | None = None) -> None:
         """Give a user another role and scope; their tokens that reach further are revoked.
 
+        With `seen`, only where these are what `by` had before their eyes (`User.standing`).
+
         Raises:
-            PeopleError: `by` may not change this user or give these, or nobody would be left to own the hub.
+            PeopleError: `by` may not change this user or give these, nobody would be left to own the hub, or somebody
+                else was quicker.
         """
         if name == by.user:
             raise PeopleError("people_not_oneself")
@@ -174,6 +182,8 @@ class People:
             before = _check_may_change(by, _find(connection, name))
             if (before.role, before.scope) == (role, scope):
                 return
+            if seen not in (None, before.standing):
+                raise PeopleError("people_changed")
             connection.execute(update(users).where(users.c.name == name).values(role=role, scope=scope.names))
             _check_owner_left(connection)
             self._audit.add(

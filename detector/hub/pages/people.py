@@ -64,10 +64,11 @@ def person_page(view: Manager, name: str) -> Response:
 
 @router.post("/people/{name}")
 def change_person(view: Manager, name: str, fields: Form) -> Response:
-    """Give a user another role or other places."""
+    """Give a user another role or other places; whoever overlooked another's change is shown that."""
     try:
         scope = _scope(fields, _places(view, _known(view, name).scope))
-        view.parts.people.change(view.acting, name, view.now, role=_role(fields), scope=scope)
+        seen = fields.get("seen")
+        view.parts.people.change(view.acting, name, view.now, role=_role(fields), scope=scope, seen=seen)
     except PeopleError as error:
         return _person(view, name, error)
     return _back_to(name)
