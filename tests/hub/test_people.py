@@ -644,6 +644,16 @@ def test_who_overlooked_anothers_change_of_a_role_is_shown_that_and_undoes_nothi
     assert site.client.post("/people/guard", data=form).status_code == 303
 
 
+def test_the_page_of_somebody_says_which_notices_go_on_though_they_are_let_in_no_more(site: Site) -> None:
+    admin = site.somebody(Role.ADMIN, None, "left")
+    assert "their-robot" not in site.client.get("/people/left").text
+    fields = {"service": "webhook", "name": "their-robot", "language": "zh", "url": "https://h.example/x"}
+    assert admin.post("/notices/targets", data=fields).status_code == 303
+    assert site.client.post("/people/left/access", data={"do": "disable"}).status_code == 303
+    assert "their-robot" in site.client.get("/people/left").text
+    assert "their-robot" not in site.client.get("/people/owner").text
+
+
 def test_nobody_of_an_unknown_name_is_managed(site: Site) -> None:
     for name in ("nobody", "%00", "a%2fb", "x" * 3000, "é", "%ff"):
         for path, fields in OTHERS.items():

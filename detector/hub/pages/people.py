@@ -187,8 +187,10 @@ def _people(
 
 def _person(view: View, name: str, error: PeopleError | None = None, *, made: dict[str, str] | None = None) -> Response:
     user = _known(view, name)
+    kept = view.parts.notices.targets.all(view.scope) if view.may(Right.CONFIGURE) else []
     return view.page(
-        "person.html", _status(error), person=user, places=_places(view, user.scope), titles=_titles(view),
+        "person.html", _status(error), person=user, targets=[one.name for one in kept if one.user == user.name],
+        places=_places(view, user.scope), titles=_titles(view),
         roles=roles_given_by(view.acting), may_change=may_change(view.acting, user) and user.name != view.user,
         tokens=view.parts.people.tokens(view.scope, user.name), wrong=error.reason if error else "", made=made,
         one_time_days=ONE_TIME_DAYS, **sessions_of(view, user.name),
