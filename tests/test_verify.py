@@ -237,6 +237,30 @@ def test_what_no_edge_signed_is_noted_and_not_held_against_the_pack() -> None:
     ]  # fmt: skip
 
 
+def without_picture(line: bytes, **changes: Any) -> bytes:
+    return wire.encode({**wire.decode(line), "snapshot": None, **changes}) + b"\n"
+
+
+CUT = f"{FOLDER}/envelopes-without-picture.jsonl"
+
+
+def test_a_signature_over_a_picture_that_was_deleted_since_is_noted() -> None:
+    cut = {CUT: without_picture(envelope("new")), "snapshot_01_jpg": None}
+    plain = wire.encode(wire.signed(make_envelope(2, phase="end"), EDGE_KEY)) + b"\n"
+    for rest, more in ((plain, set[str]()), (b"", {"record_cut"})):
+        clips = dict.fromkeys(("segment_000_mp4", "segment_000_json_gz"))
+        report = check(io.BytesIO(pack(files(envelopes_jsonl=rest, **cut, **clips))))
+        assert not report.broken
+        assert {f.what for f in report.findings if f.state == "note"} == {"key_unknown", "envelopes_cut", *more}
+
+
+@pytest.mark.parametrize(
+    "line", [b"not JSON\n", envelope(), without_picture(envelope(), site="suzhou"), b"[]\n", b'{"after": 7}\n']
+)
+def test_only_what_may_have_had_a_picture_stands_among_what_lost_it(line: bytes) -> None:
+    assert broken(pack(files(**{CUT: line}))) == {"envelope_broken"}
+
+
 def test_what_the_edge_signed_and_is_not_there_is_noted() -> None:
     report = check(io.BytesIO(pack(files(segment_000_mp4=None))))
     assert not report.broken

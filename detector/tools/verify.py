@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,14 +22,17 @@ from detector.wire import evidence
 from detector.wire.evidence import (
     CASE,
     EDGES,
+    ENVELOPES,
     HUB_KEY,
     LARGEST_TEXT,
     LAST,
     LOG,
     MANIFEST,
     SIGNATURE,
+    WITHOUT_PICTURE,
     NotAPack,
     picture_in,
+    verify_by_any,
 )
 
 HOLDS, NOTE, BROKEN = "holds", "note", "broken"
@@ -59,6 +62,7 @@ ZH = {
     "envelopes": "边缘设备 {edge}：{n} 条告警的签名成立",
     "envelopes_missing": "没有边缘设备签名的记录：{name}",
     "envelope_broken": "边缘设备的签名不成立：{name} 第 {n} 条",
+    "envelopes_cut": "边缘设备的签名无法再核对，因为它所签署的截图已由监控中心删除：{name}，{n} 条",
     "edge_unknown": "没有边缘设备 {edge} 的公钥，它的签名无法核对",
     "clips": "录像：{n} 个文件与边缘设备签署的哈希一致，一个字节也没有改动",
     "clip_differs": "录像不是边缘设备签署的那一份：{name}",
@@ -68,6 +72,7 @@ ZH = {
     "picture_differs": "截图不是边缘设备签署的那一张：{name}",
     "records": "事件数据：{n} 起与边缘设备签署的一致",
     "record_differs": "事件数据与边缘设备签署的不一致：{name}",
+    "record_cut": "事件数据出自签名已无法核对的告警，只有监控中心的签名为证：{name}",
     "log": "查看记录：{n} 条，每一条的哈希成立",
     "log_broken": "查看记录第 {n} 条的哈希不成立",
     "unreadable": "内容无法理解：{name}",
@@ -108,6 +113,8 @@ EN = {
     "envelopes": "edge {edge}: the signatures hold, alerts: {n}",
     "envelopes_missing": "an incident of which the edge signed nothing: {name}",
     "envelope_broken": "an edge's signature doesn't hold: {name}, number {n}",
+    "envelopes_cut": "an edge's signatures can't be checked any more, as they cover pictures that the hub deleted: "
+    "{name}, alerts: {n}",
     "edge_unknown": "no public key of the edge {edge}: its signatures can't be checked",
     "clips": "recordings: {n} files are as the edge signed them, to the byte",
     "clip_differs": "a recording isn't the one that the edge signed: {name}",
@@ -117,6 +124,8 @@ EN = {
     "picture_differs": "a picture isn't one that the edge signed: {name}",
     "records": "incidents: the data of {n} are as the edge signed them",
     "record_differs": "an incident's data aren't what the edge signed: {name}",
+    "record_cut": "an incident's data are of an alert whose signature can't be checked any more; only the hub "
+    "vouches for them: {name}",
     "log": "access log: {n} entries, the hash of each holds",
     "log_broken": "access log: the hash of entry {n} doesn't hold",
     "unreadable": "can't be made sense of: {name}",
@@ -380,14 +389,14 @@ class _Check:
                 signed = self._signed(folder, incident, edge, totals)
                 self._check_clips(folder, signed, totals)
                 self._check_pictures(folder, signed, totals)
-                self._check_record(folder, signed, totals)
+                self._check_record(folder, signed, self._cut(folder, incident, edge), totals)
             except _ODD:
                 self.findings.append(Finding(BROKEN, "unreadable", {"name": folder}))
         self.findings += totals.findings()
 
     def _signed(self, folder: str, incident: str, edge: tuple[str, str], totals: _Totals) -> list[dict[str, Any]]:
         """Envelopes of an incident whose signatures hold."""
-        name = f"{folder}/envelopes.jsonl"
+        name = f"{folder}/{ENVELOPES}"
         if name not in self._entries:
             self.findings.append(Finding(BROKEN, "envelopes_missing", {"name": folder}))
         if name not in self._good:
@@ -399,7 +408,7 @@ class _Check:
         for n, line in enumerate(self._content(name).splitlines(), 1):
             try:
                 fields = wire.decode(line)
-                _verify_by_any(fields, self._keys[edge])
+                verify_by_any(fields, self._keys[edge])
                 if (fields["site"], fields["edge"], fields["after"]["id"]) != (*edge, incident):
                     raise WireError("of another incident")
             except (WireError, *_ODD):
@@ -408,6 +417,25 @@ class _Check:
                 good.append(fields)
         totals.envelopes["/".join(edge)] += len(good)
         return good
+
+    def _cut(self, folder: str, incident: str, edge: tuple[str, str]) -> list[dict[str, Any]]:
+        """Envelopes whose signatures covered a picture that the hub deleted since: what they say is the hub's word."""
+        name = f"{folder}/{WITHOUT_PICTURE}"
+        if name not in self._good:
+            return []
+        found = []
+        for n, line in enumerate(self._content(name).splitlines(), 1):
+            try:
+                fields = wire.decode(line)
+                if (fields["site"], fields["edge"], fields["after"]["id"]) != (*edge, incident) or picture_in(fields):
+                    raise WireError("not what it is said to be")
+            except (WireError, *_ODD):
+                self.findings.append(Finding(BROKEN, "envelope_broken", {"name": name, "n": n}))
+            else:
+                found.append(fields)
+        if found:
+            self.findings.append(Finding(NOTE, "envelopes_cut", {"name": name, "n": len(found)}))
+        return found
 
     def _check_clips(self, folder: str, signed: list[dict[str, Any]], totals: _Totals) -> None:
         promised: dict[tuple[int, str], set[str]] = defaultdict(set)
@@ -438,13 +466,17 @@ class _Check:
                 else:
                     self.findings.append(Finding(BROKEN, "picture_differs", {"name": name}))
 
-    def _check_record(self, folder: str, signed: list[dict[str, Any]], totals: _Totals) -> None:
+    def _check_record(
+        self, folder: str, signed: list[dict[str, Any]], cut: list[dict[str, Any]], totals: _Totals
+    ) -> None:
         name = f"{folder}/incident.json"
         told = self._json(name)
         if told is None:
             return
         if any(told["record"] == fields["after"] for fields in signed):
             totals.records += 1
+        elif any(told["record"] == fields["after"] for fields in cut):
+            self.findings.append(Finding(NOTE, "record_cut", {"name": name}))
         else:
             self.findings.append(Finding(BROKEN, "record_differs", {"name": name}))
 
@@ -488,21 +520,6 @@ class _Totals:
         of_edges = sorted(self.envelopes.items())
         found = [Finding(HOLDS, "envelopes", {"edge": edge, "n": n}) for edge, n in of_edges if n]
         return found + [Finding(HOLDS, what, {"n": n}) for what, n in counts.items() if n]
-
-
-def _verify_by_any(fields: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """Check a signature by an edge: with the key that it names, or with each where it names none.
-
-    Raises:
-        WireError: None fits.
-    """
-    for key in keys:
-        if fields.get("key") in (None, key):
-            try:
-                return wire.verify(fields, key)
-            except WireError:
-                continue
-    raise WireError("the signature fits no key of the edge")
 
 
 def _printable(value: Any) -> Any:

@@ -17,7 +17,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -26,11 +26,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from detector.errors import WireError
+from detector.wire.signatures import verify
+
 KIND = "labelwatch evidence pack"
 SCHEMA = 1
 MANIFEST, SIGNATURE = "manifest.json", "SIGNATURE"
 LAST = (MANIFEST, SIGNATURE)
 CASE, EDGES, LOG, HUB_KEY = "case.json", "edges.json", "access-log.json", "hub.pem"
+ENVELOPES, WITHOUT_PICTURE = "envelopes.jsonl", "envelopes-without-picture.jsonl"  # in an incident's folder
 CHUNK = 2**20
 LARGEST_TEXT = 64 * CHUNK  # of any file that is read as a whole
 MOST_FILES = 100_000
@@ -347,6 +351,21 @@ def _whole(size: int, offset: int, extra: bytes, name: str) -> tuple[int, int]:
         if packed != size:
             raise NotAPack("compressed", name)
     return size, big[0] if big else offset
+
+
+def verify_by_any(fields: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Check a signature by an edge: with the key that it names, or with each where it names none.
+
+    Raises:
+        WireError: None fits.
+    """
+    for key in keys:
+        if fields.get("key") in (None, key):
+            try:
+                return verify(fields, key)
+            except WireError:
+                continue
+    raise WireError("the signature fits no key of the edge")
 
 
 def picture_in(envelope: dict[str, Any]) -> bytes | None:

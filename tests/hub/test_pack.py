@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import delete
 
 from detector import wire
 from detector.clock import KernelClock, iso
+from detector.config import RetentionConfig
 from detector.credentials.keys import load_key
 from detector.errors import StoreError, WireError
 from detector.hub.access.audit import Audit
@@ -31,9 +33,12 @@ from detector.hub.evidence import packs as packs_module
 from detector.hub.evidence.pack import Pack, safe
 from detector.hub.evidence.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.storage.rights import EVERYWHERE, Scope
+from detector.hub.storage.schema import retention as retention_table
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
+from detector.hub.upkeep.retention import Retention
 from detector.tools.verify import HOLDS, check, verify
+from detector.values import DAY_S
 from detector.wire.evidence import fingerprint, grouped
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_act, make_envelope, make_jpeg
@@ -91,6 +96,28 @@ def test_all_of_a_pack_holds_and_its_hash_is_on_record(office: Office, mp4: byte
     made = office.audit.entries(subject=case.subject)[0]
     assert (made.action, made.details) == ("pack_made", {"pack": pack.number, "sha256": pack.sha256})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("ends_with_picture", [False, True])
+def test_a_pack_of_footage_deleted_by_then_holds(office: Office, mp4: bytes, ends_with_picture: bool) -> None:
+    incident = office.incident(clips=[mp4], side=SIDE, picture=PICTURE)
+    if ends_with_picture:
+        office.tell("inc-1", "end", snapshot=PICTURE, score=0.99)
+    office.store.verdicts.add("inc-1", "li", "false", "", NOON)
+    retention = Retention(
+        office.store.database, office.folder / "clips", RetentionConfig(false_alarm=20, reserve_gb=0), office.audit
+    )  # fmt: skip
+    assert sum(retention.run(NOON + days * DAY_S) for days in (20, 28, 36)) == 1
+    path = office.pack(office.case(incident))
+    holds = ("files", "container", "signature", "envelopes", *([] if ends_with_picture else ["records"]), "log")
+    notes = ("key_unknown", "envelopes_cut", "clip_absent", *(["record_cut"] if ends_with_picture else []))
+    assert what(path) == {**dict.fromkeys(holds, "holds"), **dict.fromkeys(notes, "note")}
+    segments = json.loads(read(path)["incidents/001-inc-1/incident.json"])["segments"]
+    assert [segment["state"] for segment in segments] == ([] if ends_with_picture else ["deleted"])
+    # What else doesn't hold is told as ever.
+    with office.store.database.writing() as connection:
+        connection.execute(delete(retention_table))
+    assert what(office.pack(office.case(incident)))["envelope_broken"] == "broken"
 
 
 def test_any_flipped_byte_of_a_real_pack_is_found(desk: Office, mp4: bytes) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from detector import wire
 from detector.clock import iso
 from detector.hub.storage.rights import Role
-from detector.hub.storage.schema import gaps
+from detector.hub.storage.schema import gaps, retention
 from tests.hub.conftest import make_act
 
 NOON = 1_793_505_600.0
@@ -256,6 +256,18 @@ def test_an_incident_page_has_everything(site: Any, envelope: Any, mp4: bytes) -
     ):
         assert expected in words.replace("\u00a0", " "), expected
     assert page.text.count('class="act photo"') == 3 and "/clips/inc-1/0" in page.text
+
+
+def test_deleted_footage_is_not_told_to_be_on_its_way(site: Any, envelope: Any) -> None:
+    clip = {"segment": 0, "sha256": "0" * 64, "bytes": 1, "started_at": NOON, "duration_s": 4}
+    site.store.add_alerts([envelope(1, phase="end", clips=[clip])], NOON)
+    assert "片段传送中" in text_of(site.client.get("/"))
+    gone = {"announced_at": NOON, "deleted_at": NOON, "why": "age", "rule": "note", "bytes": 0}
+    with site.store.database.writing() as connection:
+        connection.execute(retention.insert(), {"incident": "inc-1", **gone})
+    assert "片段传送中" not in text_of(site.client.get("/"))
+    told = text_of(site.client.get("/incidents/inc-1"))
+    assert "已删除" in told and "还没送到" not in told and "片段还在从边缘设备传来" not in told
 
 
 def test_a_recording_that_differs_from_the_signed_record_is_pointed_out(site: Any, envelope: Any, mp4: bytes) -> None:

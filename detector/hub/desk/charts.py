@@ -234,15 +234,21 @@ def dots(judged: list[Judged]) -> list[Dot]:
     ]
 
 
-def evidence(incident: StoredIncident, clips: list[Clip]) -> list[dict[str, Any]]:
-    """Every segment promised or here, and whether what is here is what the signed record promised."""
+def evidence(incident: StoredIncident, clips: list[Clip], *, is_gone: bool) -> list[dict[str, Any]]:
+    """Every segment promised or here, and whether what is here is what the signed record promised.
+
+    Args:
+        incident: Whose.
+        clips: Those that are here.
+        is_gone: Whether its footage was deleted: what isn't here doesn't come any more.
+    """
     here = {clip.segment: clip for clip in clips}
     promised = {c["segment"]: c for c in incident.announced_clips if isinstance(c.get("segment"), int)}
     rows = []
     for segment in sorted(here.keys() | promised.keys()):
         clip, promise = here.get(segment), promised.get(segment)
         if clip is None:
-            state = "missing"
+            state = "deleted" if is_gone else "missing"
         elif promise is None:
             state = "unannounced"
         else:

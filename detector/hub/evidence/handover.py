@@ -109,7 +109,8 @@ class Recording:
     """A segment of an incident: its file in the pack, `None` where it isn't there, and what is known of it.
 
     `state` is `matches` (as the edge signed), `unannounced` (not signed), `differs` (not what it signed), `missing`
-    (signed, never came), `lost` (no longer on the hub's disk), `damaged` (changed on the hub's disk).
+    (signed, never came), `deleted` (as retention or a full disk asked for), `lost` (no longer on the hub's disk),
+    `damaged` (changed on the hub's disk).
     """
 
     incident: StoredIncident

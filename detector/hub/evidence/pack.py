@@ -9,6 +9,7 @@
     incidents/001-ID/
         incident.json            the newest state, verdicts, notes, who went there, what became of each segment
         envelopes.jsonl          all that the edge told of it, as signed
+        envelopes-without-picture.jsonl  of that, what was signed with a picture that was deleted since
         segment-000.mp4          the recording, untouched
         segment-000.json.gz      its side file
         snapshot-01.jpg          pictures that came with the envelopes, labels blurred by the edge
@@ -32,7 +33,7 @@ from sqlalchemy import func, select
 
 from detector import wire
 from detector.clock import iso, kernel_clock
-from detector.errors import LabelwatchError
+from detector.errors import LabelwatchError, WireError
 from detector.hub.access.audit import BEGINNING
 from detector.hub.desk.charts import evidence as segments_of
 from detector.hub.desk.responses import Responses, trips_to
@@ -48,7 +49,19 @@ from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
 from detector.version import VERSION
 from detector.wire import evidence
-from detector.wire.evidence import CASE, CHUNK, EDGES, HUB_KEY, LOG, PackWriter, as_json, picture_in
+from detector.wire.evidence import (
+    CASE,
+    CHUNK,
+    EDGES,
+    ENVELOPES,
+    HUB_KEY,
+    LOG,
+    WITHOUT_PICTURE,
+    PackWriter,
+    as_json,
+    picture_in,
+    verify_by_any,
+)
 
 SHEETS = {"zh": "说明.html", "en": "README.html"}
 Progress = Callable[[int, int], None]
@@ -237,13 +250,17 @@ class Pack:
         """Files of an incident, and what its segments are."""
         store = self._archive.store
         files, segments = [], []
-        for row in segments_of(incident, store.clips(incident.id)):
+        is_gone = bool(store.without_footage([incident.id]))
+        for row in segments_of(incident, store.clips(incident.id), is_gone=is_gone):
             found, told = self._segment(folder, incident.id, row)
             files += found
             segments.append(told)
         pictures = list(dict.fromkeys(jpeg for jpeg in map(picture_in, envelopes) if jpeg))
         files += [_File(f"{folder}/snapshot-{n:02}.jpg", jpeg) for n, jpeg in enumerate(pictures, 1)]
-        files.append(_File(f"{folder}/envelopes.jsonl", b"".join(wire.encode(one) + b"\n" for one in envelopes)))
+        kept, cut = self._by_picture(incident, envelopes) if is_gone else (envelopes, [])
+        files.append(_lines(f"{folder}/{ENVELOPES}", kept))
+        if cut:
+            files.append(_lines(f"{folder}/{WITHOUT_PICTURE}", cut))
         told = {
             "id": incident.id,
             "phase": incident.phase,
@@ -255,6 +272,22 @@ class Pack:
             "segments": segments,
         }
         return [*files, _File(f"{folder}/incident.json", as_json(told))], segments
+
+    def _by_picture(
+        self, incident: StoredIncident, envelopes: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Envelopes of an incident whose footage was deleted: those as signed, and those whose picture went."""
+        keys = [key.key for key in EdgeKeys(self._archive.store.database).of(incident.site, incident.edge)]
+        kept: list[dict[str, Any]] = []
+        cut: list[dict[str, Any]] = []
+        for one in envelopes:
+            try:
+                verify_by_any(one, keys)
+            except WireError:
+                (kept if picture_in(one) else cut).append(one)
+            else:
+                kept.append(one)
+        return kept, cut
 
     def _segment(self, folder: str, incident: str, row: dict[str, Any]) -> tuple[list[_File], dict[str, Any]]:
         """A segment's files, as far as they are here, and what is to be said of it."""
@@ -326,6 +359,11 @@ def write_pack(archive: Archive, case: Case, path: Path, *, made_by: str, made_a
         if not found:
             return
         damaged |= found  # once more, so that it says so itself
+
+
+def _lines(name: str, envelopes: Iterable[dict[str, Any]]) -> _File:
+    """A file of envelopes, one a line."""
+    return _File(name, b"".join(wire.encode(one) + b"\n" for one in envelopes))
 
 
 def _as_signed(incident: StoredIncident, envelopes: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -214,6 +214,7 @@ def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     return {
         "incidents": incidents,
         "with_clips": view.store.with_clips(ids),
+        "without_footage": view.store.without_footage(ids),
         "came_late": late,
         "confirmed": view.store.confirmed(ids),
         "seen_twice": view.store.seen_twice(ids),

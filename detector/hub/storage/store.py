@@ -32,7 +32,7 @@ from detector.hub.storage.edges import Edges
 from detector.hub.storage.intake import Intake
 from detector.hub.storage.lanes import alerts_in
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import alerts, also_in, changes, clips, incidents, refusals, snapshots
+from detector.hub.storage.schema import alerts, also_in, changes, clips, incidents, refusals, retention, snapshots
 from detector.hub.storage.segments import Segments
 from detector.hub.storage.stored import CLEARED, Clip, Digested, Refusal, StoredIncident, Totals
 from detector.hub.storage.verdicts import Verdicts
@@ -311,6 +311,11 @@ class Store:
         again = again.where(incidents.c.same_as.in_(ids), _found_again()).distinct()
         with self._reading() as connection:
             return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
+
+    def without_footage(self, ids: Sequence[str]) -> set[str]:
+        """Those of these incidents whose footage was deleted."""
+        query = select(retention.c.incident).where(retention.c.incident.in_(ids), retention.c.deleted_at.is_not(None))
+        return set(self.database.read(query).scalars())
 
 
 def read_incidents(connection: Connection, ids: Sequence[str]) -> list[StoredIncident]:
