@@ -515,6 +515,22 @@ def test_a_case_of_what_was_deleted_still_opens(site: Site, guard: Any) -> None:
     assert "gone-long-ago" in guard.get(page).text
 
 
+def test_a_pack_that_its_maker_would_not_see_is_not_made(site: Site) -> None:
+    for seq, camera in ((2, "cam3"), (3, "cam4")):
+        told = make_envelope(seq, incident=camera, camera=camera, spot="cage")
+        told["after"]["camera"] = camera
+        site.store.add_alerts([told], NOON)
+    near = site.somebody(Role.REVIEWER, ["shanghai/cam3"], "near")
+    page = opened(near, incidents="cam3")
+    refused = near.post(f"{page}/pack")
+    assert refused.status_code == 403 and "别的摄像头也拍到了" in refused.text
+    both = site.somebody(Role.REVIEWER, ["shanghai/cam3", "shanghai/cam4"], "both")
+    assert both.get(f"{page}/packs/1").status_code == 404
+    assert both.post(f"{page}/pack").status_code == 303
+    site.app.app.state.parts.packs.wait()
+    assert both.get(f"{page}/packs/1").status_code == 200 and near.get(f"{page}/packs/1").status_code == 404
+
+
 def test_a_pack_is_asked_for_watched_downloaded_and_deleted(site: Site, guard: Any, mp4: bytes) -> None:
     assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code == 201
     page = opened(guard, incidents="inc-1")

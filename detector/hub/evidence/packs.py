@@ -111,13 +111,16 @@ class Packs:
         """Base64 of the key's raw public half."""
         return public_key_text(self._archive.key)
 
+    def places(self, case: Case) -> set[tuple[str, str]]:
+        """Sites and cameras of all that a pack of a case holds: beside its incidents, what others told of them."""
+        inside = (double for incident in case.incidents for double in self._archive.store.doubles(incident))
+        return {*case.places, *((double.site, double.camera) for double in inside)}
+
     def ask(self, case: Case, *, user: str, at: float) -> int | None:
         """Begin to make the pack of a case; its number, or `None` while another of the case is being made."""
-        inside = (double for incident in case.incidents for double in self._archive.store.doubles(incident))
-        beside = {(double.site, double.camera) for double in inside}
         row = {
             "case": case.number, "made_by": user, "asked_at": at, "state": MAKING, "told_at": at, "done": 0,
-            "total": 0, "reason": "", "places": sorted({tuple(place) for place in case.places} | beside),
+            "total": 0, "reason": "", "places": sorted(self.places(case)),
         }  # fmt: skip
         with self._database.writing() as connection:
             one_at_a_time(connection)

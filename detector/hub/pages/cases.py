@@ -142,8 +142,13 @@ def hold(view: Guard, incident_id: str, fields: Form) -> Response:
 
 @router.post("/cases/{number}/pack")
 def make_pack(view: Exporter, number: Number) -> Response:
-    """Begin to make an evidence pack; while one is being made there is nothing to begin."""
+    """Begin to make an evidence pack; while one is being made there is nothing to begin.
+
+    What a camera beside told comes along, so it is for who sees that, too.
+    """
     case = _case(view, number)
+    if not all(view.scope.sees(*place) for place in view.parts.packs.places(case)):
+        return view.page("error.html", 403, kind="403_pack")
     if case.incidents:
         view.parts.packs.ask(case, user=view.user, at=view.now)
     return RedirectResponse(f"/cases/{number}#packs", 303)

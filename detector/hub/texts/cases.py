@@ -94,6 +94,8 @@ ZH: dict[str, str] = {
     "hold_by": "{user} 设为长期保留，录像不会被自动删除",
     "hold_end": "取消长期保留",
     "hold_reason": "原因，例如：警方要求",
+    "error_403_pack": "证据包里会有您看不到的摄像头",
+    "error_403_pack_text": "别的摄像头也拍到了这个案件里的事件，录像会一起放进证据包。请让能看到那些摄像头的人制作。",
     "error_403_held": "这一项是别人设为长期保留的",
     "error_403_held_text": "只有设的人和老板能取消或改写。",
     "error_409_closed": "案件不在处理中",
@@ -253,6 +255,9 @@ EN: dict[str, str] = {
     "hold_by": "Put on legal hold by {user}: its footage is never deleted by itself",
     "hold_end": "End the legal hold",
     "hold_reason": "Why, such as: the police asked",
+    "error_403_pack": "The pack would hold what you may not see",
+    "error_403_pack_text": "Other cameras saw events of this case, too, and their recordings come along. Ask somebody "
+    "who sees those cameras to make the pack.",
     "error_403_held": "Somebody else put this on legal hold",
     "error_403_held_text": "Only they, or an owner, can end or change that.",
     "error_409_closed": "The case isn't open",
