@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 START_S = 10.0  # mosquitto needs 0.1 s here, iotcore 0.25 s; a busy machine more
 LINGER_S = 20  # more than a worker or a hub takes to keep what it has in hand
-LARGEST_PACKET = 2 * 2**20
+LARGEST_PACKET = 4 * 2**20 + 2**16  # as much as the hub takes of one alert
 LOG = "broker.log"
 FIND = "find"
 

@@ -27,14 +27,15 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from detector import wire
-from detector.alerts.mqtt import MqttLink
+from detector.alerts.mqtt import PACKET_OVERHEAD, MqttLink
 from detector.alerts.outbox import Outbox
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.credentials.authority import key_pem
 from detector.credentials.certs import SHIPPED, make_certificates, revoke_edge, sign_edge
-from detector.mqtt.broker import free_port
+from detector.mqtt.broker import LARGEST_PACKET, free_port
 from detector.mqtt.connection import CertificateError, check_certificate
+from detector.wire import LARGEST_ALERT
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -428,6 +429,14 @@ def test_who_is_revoked_stays_out_from_sighup_or_the_next_start_on(tmp_path: Pat
         assert answer(broker.port, again) == "Success"
     finally:
         broker.kill()
+
+
+def test_brokers_take_all_that_the_hub_takes_of_one_alert() -> None:
+    shipped = (REPOSITORY / "configs" / "mosquitto" / "labelwatch.conf").read_text(encoding="utf-8")
+    told = re.search(r"^max_packet_size (\d+)$", shipped, re.MULTILINE)
+    assert told
+    assert int(told[1]) >= LARGEST_ALERT + PACKET_OVERHEAD
+    assert LARGEST_PACKET >= LARGEST_ALERT + PACKET_OVERHEAD
 
 
 def test_it_listens_where_it_says_and_nowhere_else(broker: Shipped) -> None:
