@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -628,6 +629,38 @@ def test_by_the_rules_of_the_shipped_broker_all_that_is_told_arrives_and_switche
     broker.kill()
     site.client.close()
     site.store.close()
+
+
+@pytest.mark.parametrize("onvif", [False, True])
+def test_what_is_told_no_more_is_taken_away(tmp_path: Path, mosquitto: Mosquitto, onvif: bool) -> None:
+    before = House(tmp_path, mosquitto.port)
+    before.start()
+    assert soon(lambda: any("/onvif/" in topic for topic in list(before.listener.kept)) and devices(before.listener))
+    other, of_home = "homeassistant/device/another/config", (f"{ROOT}/ha/", "homeassistant/device/labelwatch")
+    before.listener.say(other, b'{"dev": {"name": "another"}, "state": "x/ha/"}', retain=True)
+    before.link.stop(10.0)
+    before.site.client.close()
+    before.store.close()
+    kept = before.listener.kept
+    told = {"broker": {"port": mosquitto.port}, "home_assistant": {"switches": True}, "onvif": onvif}
+    for again in range(2):
+        (folder := tmp_path / str(again)).mkdir()
+        shutil.copy(tmp_path / links.TOLD, folder / links.TOLD)
+        site = Site(folder, public_url=PUBLIC, language="en", integrations=told)
+        link = site.parts.integrations
+        link.start()
+        assert soon(lambda: not any(topic.startswith(of_home) for topic in list(kept)))
+        assert soon(lambda: any(topic.startswith(f"{ROOT}/") for topic in list(kept)) is onvif)
+        assert other in kept
+        if onvif:
+            assert soon(lambda folder=folder: (folder / links.TOLD).read_text(encoding="utf-8") == "\n")
+        else:
+            assert soon(lambda: not any(thread.name == "integrations" for thread in threading.enumerate()))
+            assert not (folder / links.TOLD).exists()
+        link.stop(10.0)
+        site.client.close()
+        site.store.close()
+    before.listener.close()
 
 
 def test_with_nothing_enabled_there_is_no_thread_and_no_connection(site: Site) -> None:

@@ -3,6 +3,8 @@
 One thread owns the connection, as in `edges.ingest`, and after any failure begins anew with a fresh client. There is no
 queue: each time it looks, every ten seconds and when something was stored, it sends what differs from what this
 session has sent. So a broker that is away, slow or full costs nothing but what would have been told meanwhile.
+
+Brokers keep what they are told, and others go on to believe it: a hub that is set to tell no more takes it away once.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -27,6 +30,7 @@ from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.onvif import Onvif
 from detector.hub.integrations.switches import Switches
 from detector.hub.integrations.world import Observer, World
+from detector.machine.whole_files import write_whole
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 
 logger = logging.getLogger(__name__)
@@ -42,6 +46,9 @@ QUEUED = 20_000  # packets that paho holds for a slow broker: a camera has nine 
 LARGEST_PACKET = 2 * 2**20  # MQTT 5 brokers send us nothing larger; devices that we announce are smaller
 MOST_COMMANDS = 100  # that wait at once
 MOST_LEFTOVERS = 10_000
+TOLD = "integrations-told"  # in the hub's folder: a broker keeps something of ours
+HOME = "home_assistant"  # in that file: devices, too, that Home Assistant was told of
+MOST_TRIES = 20  # to take it away, after each start
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,9 @@ class Link:
         clock: Tells the time.
         home_assistant: Where it is told.
         onvif: Where ONVIF's form is told.
+        former: Where Home Assistant was told, and isn't any more.
         switches: Does what Home Assistant's switches ask for.
+        told: A file that is there as long as a broker keeps something of ours.
     """
 
     def __init__(
@@ -99,10 +108,12 @@ class Link:
         *,
         home_assistant: HomeAssistant | None,
         onvif: Onvif | None,
+        former: HomeAssistant | None,
         switches: Switches,
+        told: Path,
     ) -> None:
         self._broker, self._topic, self._observer, self._clock = broker, topic, observer, clock
-        self._home, self._switches = home_assistant, switches
+        self._home, self._former, self._switches, self._told = home_assistant, former, switches, told
         self._publishers: list[Publisher] = [one for one in (home_assistant, onvif) if one is not None]
         self._state = LinkState()
         self._background = Background("integrations", self._run)
@@ -122,8 +133,8 @@ class Link:
         return self._state
 
     def start(self) -> None:
-        """Begin to connect and tell; returns at once. Without a publisher there is nothing to do."""
-        if self.is_wanted:
+        """Begin to connect and tell, or to take away what was told; returns at once."""
+        if self.is_wanted or self._told.exists():
             self._background.start()
 
     def poke(self) -> None:
@@ -137,17 +148,21 @@ class Link:
     # All below runs in the link's thread
 
     def _run(self) -> None:
-        attempts, is_listening = Attempts(LONGEST_BACK_OFF_S), False
+        attempts, is_listening, tries = Attempts(LONGEST_BACK_OFF_S), False, 0
         while not self._background.stopping:
             try:
-                if not is_listening:
+                if not is_listening and self.is_wanted:
                     self._observer.listen(self._clock.now())
                     is_listening = True
                 self._session(attempts.version)
+                tries = MOST_TRIES
             except Exception as error:  # noqa: BLE001  (broker or database failed: the next session may do better)
                 attempts.failed(error, served=self._state.connected)
                 self._failed(error)
+                tries += 1
             self._state = replace(self._state, connected=False, since=None)
+            if not self.is_wanted and tries >= MOST_TRIES:
+                return
             self._background.pause(attempts.pause_s)
 
     def _failed(self, error: Exception) -> None:
@@ -176,25 +191,50 @@ class Link:
             self._left_at = time.monotonic()
             logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
             self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
-            self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
-            while not self._background.stopping:
+            self._note()
+            if self.is_wanted:
+                self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
+            while not self._background.stopping and not self._is_done:
                 run_once(client, POLL_S)
                 self._take_commands()
                 passed = time.monotonic() - self._looked_at
-                if passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S):
+                is_due = passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S)
+                if is_due and self.is_wanted:
                     self._poked.clear()
                     self._look(client)
                     # Nothing can have come meanwhile, however long a look at a busy database took.
                     self._left_at += time.monotonic() - self._looked_at
                 if not self._cleared and time.monotonic() - self._left_at > LEFTOVERS_S:
                     self._clear(client)
-            self._publish(client, f"{self._topic}/status", OFFLINE.encode(), retain=True)
+            last = b"" if self._is_done else OFFLINE.encode()
+            self._publish(client, f"{self._topic}/status", last, retain=True)
             for _ in range(10):  # what still waits may go
                 run_once(client, POLL_S)
                 if not client.want_write():
                     break
+            if self._is_done and not client.want_write():
+                self._told.unlink(missing_ok=True)
         finally:
             let_go(client)
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether there is nothing to tell, and all is taken away that was told."""
+        return self._cleared and not self.is_wanted
+
+    @property
+    def _announcing(self) -> HomeAssistant | None:
+        """Who knows Home Assistant's devices that a broker may keep."""
+        return self._home or self._former
+
+    def _note(self) -> None:
+        """Write down what a broker keeps of ours."""
+        kept = f"{HOME}\n" if self._announcing else "\n"
+        try:
+            if not self._told.exists() or self._told.read_text(encoding="utf-8") != kept:
+                write_whole(self._told, kept)
+        except OSError as error:  # a full disk keeps nobody from being told
+            logger.warning("%s can't be written: %s", self._told, error.strerror)
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
         client = client_for(self._broker, f"{self._topic}-integrations", version)
@@ -210,7 +250,7 @@ class Link:
     def _kept_filters(self) -> list[str]:
         """What we have brokers keep, and read to find what an earlier session left; no switch is among it."""
         of_home = [f"{self._topic}/ha/{one}" for one in ("state", "+/+/state", "+/+/available", "+/+/+/+")]
-        return [*of_home, f"{self._topic}/onvif/#", *([self._home.discovery] if self._home else [])]
+        return [*of_home, f"{self._topic}/onvif/#", *([one.discovery] if (one := self._announcing) else [])]
 
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
@@ -222,7 +262,10 @@ class Link:
         client.subscribe([(one, 1) for one in filters])
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
-        if any(reason.is_failure for reason in reasons):
+        failed = [reason.is_failure for reason in reasons]
+        if self._former and failed[-1]:  # the right to read of devices may have gone with Home Assistant
+            self._former, failed[-1] = None, False
+        if any(failed):
             raise LinkError("the broker does not let us subscribe to our own topics")
         self._ready = True
 
@@ -236,7 +279,7 @@ class Link:
         is_command = topic.endswith("/set")
         if message.retain and not is_command:  # kept by the broker since an earlier session
             is_own = topic.startswith(f"{self._topic}/")
-            is_device = self._home is not None and self._home.is_ours(topic, bytes(message.payload))
+            is_device = (one := self._announcing) is not None and one.is_ours(topic, bytes(message.payload))
             if (is_own or is_device) and message.payload and len(self._left) < MOST_LEFTOVERS:
                 self._left.add(topic)
                 self._left_at = time.monotonic()
@@ -268,6 +311,9 @@ class Link:
         for topic in self._left - self._sent.keys():
             self._publish(client, topic, b"", retain=True)
         self._left = set()
+        if self._former is not None:
+            self._former = None
+            self._note()
 
     def _publish(self, client: Client, topic: str, payload: bytes, *, retain: bool) -> bool:
         sent = client.publish(topic, payload, qos=1, retain=retain)
@@ -301,9 +347,14 @@ class Link:
 
 def link_of(config: HubConfig, observer: Observer, switches: Switches, links: PictureLinks, clock: Clock) -> Link:
     """The link that a configuration asks for; one that does nothing where nothing is enabled."""
-    wanted = config.integrations
+    wanted, told = config.integrations, config.data_dir / TOLD
+    home, is_on = HomeAssistant(config, links), wanted.home_assistant.enabled
+    try:
+        was_on = HOME in told.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        was_on = False
     return Link(
-        wanted.broker or config.broker, wanted.topic, observer, clock,
-        home_assistant=HomeAssistant(config, links) if wanted.home_assistant.enabled else None,
-        onvif=Onvif(config) if wanted.onvif else None, switches=switches,
+        wanted.broker or config.broker, wanted.topic, observer, clock, home_assistant=home if is_on else None,
+        onvif=Onvif(config) if wanted.onvif else None, former=home if was_on and not is_on else None,
+        switches=switches, told=told,
     )  # fmt: skip
