@@ -546,6 +546,20 @@ def test_what_another_camera_told_comes_along_and_the_pack_is_for_who_sees_both(
         assert bool(office.packs.of(case.number, Scope.of(places), NOON)) is seen
 
 
+def test_what_another_camera_tells_before_a_pack_is_made_is_not_for_who_sees_but_one(office: Office) -> None:
+    case = office.case(office.incident("here", spot="cage"))
+    with office.packs._one_at_a_time:  # another pack is being made
+        number = office.packs.ask(case, user="wang", at=office.clock.now())
+        across = make_envelope(90, incident="across", camera="cam4", spot="cage")
+        across["after"]["camera"] = "cam4"
+        office.store.add_alerts([across], NOON)
+    office.packs.wait()
+    assert number is not None
+    pack = office.packs.pack(case.number, number, EVERYWHERE, NOON)
+    assert pack and (path := office.packs.path(pack)) and "incidents/002-across/incident.json" in read(path)
+    assert office.packs.pack(case.number, number, Scope.of(["shanghai/cam3"]), NOON) is None
+
+
 def test_what_two_cameras_told_of_one_event_is_packed_and_counted_once_though_both_were_put_in(
     office: Office,
 ) -> None:

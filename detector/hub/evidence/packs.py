@@ -237,8 +237,9 @@ class Packs:
         part.chmod(0o600)
         sha256, size = sha256_of(part), part.stat().st_size
         part.replace(self._file(number))
+        places = sorted(self.places(case))  # once more: other cameras may have told of it since it was asked for
         with self._database.writing() as connection:
-            ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size}
+            ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size, "places": places}
             connection.execute(update(packs).where(packs.c.number == number).values(ready))
             self._audit.add(connection, self._clock.now(), user, "pack_made", case.subject, pack=number, sha256=sha256)
 
