@@ -887,6 +887,33 @@ def test_killed_it_ends_at_the_next_start_what_was_open(tmp_path: Path, long_run
     outbox.close()
 
 
+def test_killed_between_two_segments_it_signs_at_the_next_start_for_those_handed_over_before(tmp_path: Path) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    config = edge(tmp_path, camera, hub=HubLink(url="http://127.0.0.1:1"))
+    config.data_dir.mkdir()
+
+    def opened() -> Outbox:
+        return Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())
+
+    def segment(number: int) -> Segment:
+        return Segment(told.id, number, tmp_path / f"{number}.mp4", f"{number}" * 64, 1, START + 30 * number, 30.0)
+
+    told, first, second = incident("dock", START), *frames(2)
+    outbox = opened()
+    sink = AlertSink(config, camera, outbox, PacketRing(10))
+    sink.accept(IncidentUpdate(Phase.NEW, None, told), first)
+    sink._keep(segment(0))
+    sink.accept(IncidentUpdate(Phase.UPDATE, told, told), second)
+    sink._keep(segment(1))
+    outbox.close()  # killed: the parts of both are deleted by now
+    outbox = opened()
+    AlertSink(config, camera, outbox, PacketRing(10)).salvage()
+    *_, end = sent(outbox)
+    outbox.close()
+    assert end["phase"] == "end"
+    assert [(clip["segment"], clip["sha256"]) for clip in end["clips"]] == [(0, "0" * 64), (1, "1" * 64)]
+
+
 def test_what_was_open_at_a_camera_that_is_gone_is_ended_too(tmp_path: Path) -> None:
     config = edge(tmp_path, Camera(name="dock", source="a.mp4"))
     config.data_dir.mkdir()

@@ -113,6 +113,24 @@ class Outbox:
         return id_
 
     @mending
+    def note_clip(self, incident: str, told: Mapping[str, Any]) -> None:
+        """A segment of an incident is finished; what ends that in a later run tells of it as well (`left_open`).
+
+        Args:
+            incident: Which; one that isn't open, or no incident at all, is passed over.
+            told: As in `wire.envelope`.
+
+        Raises:
+            StoreError: The database can't be written.
+        """
+        with self._file.transaction():
+            for (known,) in self._file.query("SELECT fields FROM open WHERE incident = ?", (incident,)):
+                fields = wire.decode(known)
+                others = [one for one in fields["clips"] if one["segment"] != told["segment"]]
+                changed = wire.encode({**fields, "clips": [*others, told]})
+                self._file.execute("UPDATE open SET fields = ? WHERE incident = ?", (changed, incident))
+
+    @mending
     def counts(self) -> dict[str, Any]:
         """How things stand, for the health message.
 
@@ -137,7 +155,10 @@ class Outbox:
 
     @mending
     def left_open(self) -> list[dict[str, Any]]:
-        """Fields of the last envelope of each incident that an earlier run began and has not ended, no picture."""
+        """Fields of the last envelope of each incident that an earlier run began and has not ended.
+
+        Without a picture, and with the clips that were finished by then.
+        """
         with self._file.locked():
             rows = self._file.query("SELECT incident, fields FROM open ORDER BY rowid")
         return [wire.decode(fields) for incident, fields in rows if incident in (self._left_open or ())]
@@ -349,9 +370,11 @@ class Outbox:
         """Remember, within the caller's transaction, which incidents have no end yet."""
         if fields.get("phase") == Phase.END:
             self._file.execute("DELETE FROM open WHERE incident = ?", (incident,))
-        else:
-            known = wire.encode({**fields, "snapshot": None})
-            self._file.execute("INSERT OR REPLACE INTO open VALUES (?, ?)", (incident, known))
+            return
+        before = self._file.query("SELECT fields FROM open WHERE incident = ?", (incident,))
+        clips = wire.decode(before[0][0])["clips"] if before else []
+        known = wire.encode({**fields, "snapshot": None, "clips": clips})
+        self._file.execute("INSERT OR REPLACE INTO open VALUES (?, ?)", (incident, known))
 
     def _tell_dropped(self, now: float) -> None:
         """Make a row of the numbers that the hub doesn't know of yet, one at a time, where there are any."""

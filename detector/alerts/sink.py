@@ -158,7 +158,7 @@ class AlertSink:
             self.dropped += 1
 
     def _keep(self, segment: Segment) -> bool:
-        """Hand a finished segment over; tells whether the outbox, if it is to have it, has it by now."""
+        """Hand a finished segment over; tells whether the outbox has, and knows of, it by now."""
         self.clips += 1
         told = {
             "segment": segment.number,
@@ -172,11 +172,11 @@ class AlertSink:
         if side is not None:
             told["side_sha256"] = side.sha256
         self._segments.setdefault(segment.incident_id, []).append(told)
-        if self._config.hub.url is None:
-            return True  # nowhere to bring it: the clip stays here
-        self._owe(self._put(segment, segment))
-        if side is not None:
-            self._owe(self._put(segment, side, wire.SIDE))
+        self._owe(partial(self._outbox.note_clip, segment.incident_id, told))
+        if self._config.hub.url is not None:  # else there is nowhere to bring it: the clip stays here
+            self._owe(self._put(segment, segment))
+            if side is not None:
+                self._owe(self._put(segment, side, wire.SIDE))
         self._settle()
         return not self._owed
 

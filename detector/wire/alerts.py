@@ -128,8 +128,9 @@ def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None
 
     Args:
         fields: Of its last envelope, from `envelope`.
-        clips: As there; those that are known.
+        clips: As there; those that are known beside what the fields tell already.
     """
+    known = {told["segment"]: told for told in (*fields["clips"], *(clips or []))}
     after = {**fields["after"], "facts": {**fields["after"]["facts"], "ended_by": "restart"}}
     return {
         **fields,
@@ -138,7 +139,7 @@ def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None
         "before": {"severity": after["severity"], "acts": len(after["acts"])},
         "after": {**after, "sentence": sentences(after)},
         "snapshot": None,
-        "clips": clips or [],
+        "clips": [known[segment] for segment in sorted(known)],
     }
 
 

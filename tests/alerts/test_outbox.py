@@ -756,6 +756,7 @@ def corrupt(outbox: Outbox, path: Path) -> None:
 CLIP = Clip("i1", 0, "cam-1", Path("/clips/a.mp4"), "a" * 64, 10, 1.5, 2.5)
 CALLS: dict[str, Callable[[Outbox], object]] = {
     "put": lambda outbox: outbox.put(make_fields()),
+    "note_clip": lambda outbox: outbox.note_clip("i1", {"segment": 0}),
     "counts": lambda outbox: outbox.counts(),
     "left_open": lambda outbox: outbox.left_open(),
     "wait_drained": lambda outbox: outbox.wait_drained(0.0),
