@@ -38,7 +38,16 @@ def book(sink: ListingSink) -> SilenceBook:
 SEEN = Sight(scene(5.0), {}, first=True)
 
 
-@pytest.mark.parametrize(("sight", "shown"), [(SEEN, 5.0), (None, None)], ids=["looked at", "never looked at"])
+@pytest.mark.parametrize(
+    ("sight", "shown"),
+    [
+        pytest.param(SEEN, 5.0, id="looked at"),
+        pytest.param(Sight(scene(0.5), {}, first=True), 5.0, id="nothing moved since the last look"),
+        pytest.param(None, None, id="never looked at"),
+        pytest.param(Sight(scene(-70.0), {}, first=True), None, id="the first picture after a minute without any"),
+        pytest.param(Sight(scene(5.0, size=(32, 18)), {}, first=True), None, id="of another size"),
+    ],
+)
 def test_a_picture_is_shown_only_where_somebody_knows_where_labels_are(
     book: SilenceBook, sink: ListingSink, sight: Sight | None, shown: float | None
 ) -> None:

@@ -10,6 +10,9 @@ from detector.rules.silence import Silence
 from detector.rules.telling import due_again
 from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
 
+# Where nothing moves a look comes every five seconds, or with the next key frame, which at rest may be five more.
+LONGEST_APART_S = 10.0
+
 
 class SilenceBook:
     """The silence of one camera: told of when it begins, as it grows, and when it is over.
@@ -60,8 +63,7 @@ class SilenceBook:
     def _begin(self, now: float, frame: Frame | None, sight: Sight | None) -> None:
         private = sight.scene.private if sight is not None else ()
         self._open = begun(self._sink.site, _silence_of(self._camera, self._silence.heard_at, now, private))
-        # Where nothing was ever looked at, nobody knows where there are labels.
-        shown = frame if sight is not None else None
+        shown = frame if frame is not None and sight is not None and shows(frame, sight) else None
         self._sink.accept(IncidentUpdate(Phase.NEW, None, self._open), shown)
 
     def _tell_again(self, now: float) -> None:
@@ -72,6 +74,15 @@ class SilenceBook:
         if due_again(before.ended_at - before.started_at, now - before.started_at):
             self._open = _lasting(before, now)
             self._sink.accept(IncidentUpdate(Phase.UPDATE, before, self._open), None)
+
+
+def shows(frame: Frame, sight: Sight) -> bool:
+    """Whether labels lie in a picture where they were seen to lie.
+
+    A picture that came after a while without any, or that a pipeline failed at, was not looked at.
+    """
+    scene = sight.scene
+    return frame.size == scene.size and 0 <= frame.captured_at - scene.at <= LONGEST_APART_S
 
 
 def _silence_of(camera: str, heard_at: float, now: float, private: tuple[Box, ...]) -> Signal:
