@@ -107,14 +107,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 def said(delivery: Delivery) -> str:
     """Put an alert of its own incident; its id."""
-    fields = make_fields()
-    fields = {
-        **fields,
-        "site": "north",
-        "edge": "box-9",
-        "after": {**fields["after"], "site": "north", "edge": "box-9"},
-    }
-    return delivery.outbox.put(fields)
+    fields, name = make_fields(), {"site": delivery.topics.site, "edge": delivery.topics.edge}
+    return delivery.outbox.put({**fields, **name, "after": {**fields["after"], **name}})
 
 
 def test_a_box_joins_works_changes_its_key_and_is_shut_out(home: Home) -> None:
@@ -185,6 +179,24 @@ def test_a_box_that_lost_its_outbox_and_its_numbers_goes_on_and_nothing_is_lost_
     with home.hub.store.database.reading() as connection:
         stored = connection.exec_driver_sql("SELECT id, seq FROM alerts ORDER BY number").all()
     assert [tuple(row) for row in stored] == list(zip(told, (1, 2, 3, 1, 2, 3), strict=True))
+
+
+def test_what_a_box_saw_before_it_was_renamed_to_join_reaches_the_hub(home: Home) -> None:
+    with home.box() as box:  # it watches, and has joined nothing yet
+        told = [said(box) for _ in range(2)]
+    code = home.code("", "box-7")
+    with pytest.raises(NotJoined, match="change the configuration"):
+        home.join_here(code)
+    home.settings["edge"] = "box-7"
+    home.write()
+    home.settings["broker"] = home.join_here(code).broker.model_dump(mode="json", exclude_none=True)
+    home.write()
+    with home.box() as box:
+        told.append(said(box))
+        assert soon(lambda: box.outbox.counts()["backlog"] == 0)
+    with home.hub.store.database.reading() as connection:
+        stored = connection.exec_driver_sql("SELECT id, site, edge FROM alerts ORDER BY seq").all()
+    assert [tuple(row) for row in stored] == [(id_, "north", "box-7") for id_ in told]
 
 
 def answering(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:

@@ -308,7 +308,8 @@ class MqttLink(Tended):
             if len(row.payload) + PACKET_OVERHEAD > self._largest:
                 self._outbox.bury(row, f"{len(row.payload)} bytes are more than the broker takes ({self._largest})")
                 continue
-            self._unconfirmed[client.publish(self._topics.alerts, row.payload, qos=1).mid] = row
+            payload = wire.told_as(self._topics, row.payload, self._key)
+            self._unconfirmed[client.publish(self._topics.alerts, payload, qos=1).mid] = row
             if self._waiting_since is None:
                 self._waiting_since = self._clock.now()
 

@@ -24,6 +24,7 @@ from detector.wire.alerts import (
     dropped_fields,
     envelope,
     incident_record,
+    told_as,
 )
 from detector.wire.census import census_payload, decode_census
 from detector.wire.clips import SIDE, clip_claim, clip_headers, verify_clip
@@ -118,6 +119,7 @@ __all__ = [
     "rotate_payload",
     "signed",
     "to_edge",
+    "told_as",
     "topic_owner",
     "verify",
     "verify_clip",
