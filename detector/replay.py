@@ -218,7 +218,7 @@ def _tasks(work: Iterable[CameraWork]) -> Iterator[LookTask]:
 
 
 def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -> CameraWork:
-    """What there is to be done for a camera; its ledger is named by everything that shapes the result.
+    """What there is to be done for a camera; its ledger is named by the camera, and by all that shapes the result.
 
     An update that may judge otherwise begins it anew: a report of which one half is by other rules says nothing.
     """
@@ -228,8 +228,10 @@ def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -
     }
     shaping = [judge(), config.model_dump_json(), session.camera.model_dump_json()]
     shaping += [f"{task.name}|{piece.start_at}" for piece, task in zip(session.pieces, tasks.values(), strict=True)]
-    name = hashlib.sha256("\n".join(shaping).encode()).hexdigest()[:24]
-    return CameraWork(session, out / "sessions" / f"{name}.json", tasks)
+    camera, whole = (
+        hashlib.sha256(text.encode()).hexdigest()[:24] for text in (session.camera.name, "\n".join(shaping))
+    )
+    return CameraWork(session, out / "sessions" / f"{camera}.{whole}.json", tasks)
 
 
 def _finished(one: CameraWork) -> bool:

@@ -780,6 +780,20 @@ def test_a_disk_that_fills_is_one_clear_line_and_resume_goes_on(tmp_path: Path) 
     assert replay([footage], load_edge(config), out, resume=True)["incidents"] == {"tamper": 2}
 
 
+def test_resume_takes_over_no_camera_whose_clips_a_run_with_other_settings_has_replaced(tmp_path: Path) -> None:
+    footage, out = make_footage(tmp_path / "footage", cameras=("gate",)), tmp_path / "out"
+    config = load_edge(write_config(tmp_path))
+    brief = config.model_copy(update={"incidents": config.incidents.model_copy(update={"pre_roll_s": 0.0})})
+
+    def found(config: EdgeConfig) -> dict[str, str]:
+        replay([footage], config, out, resume=True, keep_looks=True)
+        return evidence(out)
+
+    first = found(config)
+    assert found(brief) != first
+    assert found(config) == first
+
+
 def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=2, fps=5)
 

@@ -16,7 +16,7 @@ from detector.census import Census
 from detector.clock import iso
 from detector.config import Camera, EdgeConfig
 from detector.machine.progress import Step
-from detector.recorded.ledgers import CameraResult, write_ledger
+from detector.recorded.ledgers import CameraResult, forget_others, write_ledger
 from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of
 from detector.recorded.recordings import FILE_DATE, VAGUE, Piece, Session
@@ -43,10 +43,11 @@ def judge_session(
         session: Which recordings.
         config: The edge's configuration.
         out: Folder of the results.
-        ledger: The file to write, whole or not at all.
+        ledger: The file to write, whole or not at all; named `CAMERA.….json`, where no other camera's begins so.
         looks_of: What was seen in a file; asked once for each, in order.
         progress: Told of incidents that began.
     """
+    forget_others(ledger)
     judge = _SessionJudge(session.camera, config, out)
     for piece in session.pieces:
         begun = judge.take(piece, looks_of(piece))

@@ -62,6 +62,18 @@ def write_ledger(path: Path, result: CameraResult) -> None:
     write_whole(path, json.dumps(asdict(result), ensure_ascii=False).encode(errors="replace"), lasting=False)
 
 
+def forget_others(path: Path) -> None:
+    """Delete what runs with other files or settings told of the camera of this ledger: its clips are written anew.
+
+    Raises:
+        OSError: It can't be deleted.
+    """
+    camera, _, _ = path.name.partition(".")
+    for other in path.parent.glob(f"{camera}.*.json"):
+        if other != path:
+            other.unlink()
+
+
 def read_ledger(path: Path) -> CameraResult | None:
     """What came of a camera; `None` where that isn't known yet."""
     try:
