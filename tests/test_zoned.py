@@ -256,6 +256,25 @@ def test_check_tells_that_zones_were_drawn_at_the_hub(file: Path, capsys: pytest
     assert "cam2" not in told.err and told.out.endswith("fine\n")
 
 
+def test_check_tells_what_drawn_zones_speak_of_in_vain_since_the_file_was_changed(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calendar = 'calendar: {shifts: [{name: NAME, begins: "20:00", ends: "06:00"}]}\n'
+    policy = {"exemptions": [{"reason": "stocktaking", "shifts": ["night"], "phones": "allowed"}]}
+    file.write_text(CONFIG + calendar.replace("NAME", "night"))
+    drawn = Zoned(load_edge(file))
+    drawn.accept(command(5, {"cam1": [zone("aisle", polygon=LEFT), zone("desk", policy=policy)]}))
+    assert drawn.refused is None
+
+    def told() -> str:
+        assert cli.main(["check", str(file)]) == 0
+        return capsys.readouterr().err
+
+    assert "of its zones drawn" not in told()
+    file.write_text(CONFIG + calendar.replace("NAME", "late"))
+    assert "cam1: of its zones drawn at the hub, desk: no shift is called night: it never holds then" in told()
+
+
 @pytest.mark.parametrize(
     ("language", "words"), [("zh", "区域是在监控中心的页面上画的"), ("en", "its zones were drawn at the hub")]
 )

@@ -132,7 +132,7 @@ def run_zones(options: argparse.Namespace) -> int:
 def run_check(options: argparse.Namespace) -> int:
     """`labelwatch check`."""
     from detector.config import EdgeConfig, HubConfig, check_file
-    from detector.edge.in_force import in_force
+    from detector.edge.in_force import drawn_in_vain, in_force
 
     if options.schema:
         print(json.dumps({"edge": EdgeConfig.model_json_schema(), "hub": HubConfig.model_json_schema()}, indent=1))
@@ -145,7 +145,8 @@ def run_check(options: argparse.Namespace) -> int:
         from detector.contradictions import contradictions
         from detector.shifts import Shifts
 
-        problems += contradictions(config, options.config, Shifts(config.calendar, config.timezone).day(at))
+        day = Shifts(config.calendar, config.timezone).day(at)
+        problems += contradictions(config, options.config, day)
         if unused := config.unused_certificate:
             reason = f"this box has joined a hub, and {unused} isn't shown to the broker"
             hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"
@@ -160,7 +161,7 @@ def run_check(options: argparse.Namespace) -> int:
         print(*_ending(options.config, config), sep="", end="", file=sys.stderr)
     held = in_force(config) if config else None
     explained = _explained(held, at, options.language) if held and options.explain else None
-    for notice in held.notices if held else ():
+    for notice in (*held.notices, *drawn_in_vain(held, day)) if held else ():
         print(notice, file=sys.stderr)
     if options.json:
         fields = [{"file": p.file, "key": p.key, "reason": p.reason, "hint": p.hint} for p in problems]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
 from detector.clock import iso
 from detector.config import EdgeConfig
-from detector.edge.zoned import Zoned
+from detector.contradictions import contradictions
+from detector.edge.zoned import FILE, Zoned
 from detector.tuned import Tuned
 from detector.wire import Said
 
@@ -41,6 +46,22 @@ def in_force(config: EdgeConfig) -> InForce:
         for kind, score in scores.items()
     ]
     return InForce(tuned.applied_to(zoned.config), zoned.drawn, tuple(notices))
+
+
+def drawn_in_vain(held: InForce, on: date) -> Iterator[str]:
+    """What of zones drawn at the hub can never have its effect, a line each: the file may have changed since.
+
+    Args:
+        held: What is in force.
+        on: As of `contradictions`.
+    """
+    for camera in held.config.cameras:
+        if camera.name in held.drawn:
+            alone = held.config.model_copy(update={"cameras": [camera]})
+            for problem in contradictions(alone, Path(FILE), on):
+                if found := re.match(r"cameras\[0\]\.zones\[(\d+)\]", problem.key):
+                    zone = camera.zones[int(found[1])].name
+                    yield f"{camera.name}: of its zones drawn at the hub, {zone}: {problem.reason} ({problem.hint})"
 
 
 def _by(version: int, said: Said) -> str:
