@@ -17,7 +17,7 @@ from detector.inference.axes import sharpened
 from detector.inference.decode import Layout, decode, suppress
 from detector.inference.letterbox import Letterbox
 from detector.inference.turns import Turns, first
-from detector.inference.zoom import people_to_zoom, within, zoom_square
+from detector.inference.zoom import missed_of, within, zoom_square
 from detector.media.pictures import Bgr, Picture
 from detector.values import (
     ACT_BROWSE,
@@ -61,7 +61,7 @@ class SceneDetector:
         self._own = threading.local()
 
     def detect(self, frame: Frame, people: Iterable[Box] = (), turns: Turns | None = None) -> Detections:
-        """Objects of a frame in its pixels; `people` known from before are looked at closely as well, by `turns`."""
+        """Objects of a frame in its pixels: see `looker.Detector`."""
         take = None if turns is None else partial(turns.take, at=frame.captured_at)
         return self.look(frame.picture, as_array(list(people)), self._thresholds, take or first)
 
@@ -76,26 +76,28 @@ class SceneDetector:
 
         Args:
             picture: Which; it is converted as far as needed and no further.
-            people: `(N, 4)` boxes to look at closely beside those found.
+            people: `(N, 4)` boxes to look at closely beside those found, as far as there is room.
             thresholds: Least score by label.
-            take: Chooses, of the boxes of so many, whom to look at closely: indices of at most so many.
+            take: Chooses, of the boxes of so many who are seen, whom to look at closely: indices of at most so many.
         """
         if min(picture.size) < 2:
             return Detections.empty()
         whole = self._run(picture, self._settings.frame_side, self._network.input_size, thresholds)
         acts = np.full_like(whole.traits[:, ACT_TRAITS], np.nan)
         devices = []
-        asked = people_to_zoom(whole.of(PERSON).boxes, people)
-        chosen = take(asked, self._settings.zooms)
-        for box in asked[chosen]:
+        seen, missed = whole.of(PERSON).boxes, missed_of(whole.of(PERSON).boxes, people)
+        chosen = take(seen, self._settings.zooms)
+        # Of who isn't seen no close look tells the act: where they were has to wait for those who are.
+        where_missed = missed[first(missed, self._settings.zooms - len(chosen))]
+        for box in np.concatenate([seen[chosen], where_missed]):
             close = self._zoom(picture, as_box(box), thresholds)
             devices.append(close[(close.class_ids == PHONE) | (close.class_ids == SCANNER)])
             # Exactly equal: the box to zoom at is a copy of the detection's, unless it is of somebody missed.
             acts[(whole.class_ids == PERSON) & (whole.boxes == box).all(1)] = acts_of(box, close.of(PERSON))
         # What the hands do shows from near alone: from afar nothing is said of it.
         whole.traits[:, ACT_TRAITS] = acts
-        if self._settings.zooms and len(chosen) < len(asked):
-            left = np.delete(asked, chosen, axis=0)
+        if self._settings.zooms and len(chosen) < len(seen):
+            left = np.delete(seen, chosen, axis=0)
             is_left = (whole.boxes[:, None] == left).all(2).any(1)
             whole = replace(whole, passed_over=(whole.class_ids == PERSON) & is_left)
         return sharpened(merged(whole, Detections.joined(devices)), picture.luma())

@@ -29,9 +29,9 @@ class Detector(Protocol):
     def detect(self, frame: Frame, people: Iterable[Box] = (), turns: Turns | None = None) -> Detections:
         """Objects of a frame.
 
-        `people` are boxes of people known from the frames before; they are looked at closely even where the whole
-        frame at low resolution would miss them. `turns` says who is, where they are more than can be: the tallest when
-        left out.
+        `people` are boxes of people known from the frames before; where the whole frame at low resolution misses them
+        they are looked at closely, as far as those whom it sees leave room. `turns` says whom of these, where they are
+        more than can be: the tallest when left out.
         """
 
 

@@ -33,13 +33,12 @@ def cut_square(image: NDArray[np.uint8], x: float, y: float, side: float) -> tup
     return image[top:bottom, left:right], left, top
 
 
-def people_to_zoom(seen: FloatArray, known: FloatArray) -> FloatArray:
-    """Boxes `(K, 4)` worth a closer look: people seen now, then those known but missed now.
+def missed_of(seen: FloatArray, known: FloatArray) -> FloatArray:
+    """Boxes `(K, 4)` of those known who are missed now.
 
     Args:
         seen: `(N, 4)` people detected in this frame.
         known: `(M, 4)` people known from the frames before.
     """
-    if len(known) and len(seen):
-        known = known[closeness(known, seen).max(1) < SAME_PERSON]
-    return np.concatenate([seen, known])
+    is_missed = closeness(known, seen).max(1, initial=0.0) < SAME_PERSON
+    return np.asarray(known[is_missed], np.float32)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from detector.config import Analysis
 from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector, merged
-from detector.inference.zoom import cut_square, people_to_zoom, zoom_square
+from detector.inference.turns import Turns
+from detector.inference.zoom import cut_square, missed_of, zoom_square
 from detector.values import ACT_PHOTO, ACT_TRAITS, LABELS, PERSON, Box, Detections
 from tests.builders import detections, frame
 from tests.inference.tiny_models import Row, raw_output
@@ -121,6 +122,16 @@ def test_people_known_from_before_are_looked_at_though_missed_now() -> None:
     assert names(found) == ["phone"]
 
 
+def test_nobody_who_is_seen_waits_for_somebody_missed() -> None:
+    people: list[Row] = [("person", 100.0 * n, 150, 40, 100, 0.9, FAR) for n in (1, 2)]
+    network = ScriptedNetwork(people, [("person", 160, 177, 107, 286, 0.6, NEAR)])
+    detector, turns = SceneDetector(network, THRESHOLDS, SETTINGS), Turns()
+    missed = [(900.0 + 100 * n, 100.0, 980.0 + 100 * n, 500.0) for n in range(3)]
+    for at in range(4):
+        found = detector.detect(frame(at, (1280, 640)), missed, turns).of(PERSON)
+        assert found.passed_over is None and not np.isnan(found.traits[:, ACT_PHOTO]).any()
+
+
 def test_a_person_seen_and_known_is_looked_at_once() -> None:
     network = ScriptedNetwork([("person", 220, 150, 40, 100, 0.9, {})], [])
     SceneDetector(network, THRESHOLDS, SETTINGS).detect(frame(0, (1280, 640)), [(402, 200, 480, 398)])
@@ -167,12 +178,12 @@ def test_a_cut_square_is_the_part_inside_the_picture(square: tuple[float, float,
     assert (crop[0, 0] == image[top, left]).all()
 
 
-def test_who_is_seen_and_who_was_seen_before_is_worth_a_closer_look_once() -> None:
+def test_who_was_seen_before_is_missed_unless_somebody_is_seen_there() -> None:
     seen = np.array([(0, 0, 10, 50), (100, 0, 110, 90)], np.float32)
     tracked = np.array([(200, 0, 210, 70), (101, 0, 111, 88)], np.float32)
-    assert people_to_zoom(seen, tracked).tolist() == [*seen.tolist(), [200, 0, 210, 70]]
-    assert len(people_to_zoom(seen[:0], tracked[:0])) == 0
-    assert len(people_to_zoom(seen[:0], tracked)) == 2
+    assert missed_of(seen, tracked).tolist() == [[200, 0, 210, 70]]
+    assert len(missed_of(seen, tracked[:0])) == len(missed_of(seen[:0], tracked[:0])) == 0
+    assert len(missed_of(seen[:0], tracked)) == 2
 
 
 PHONE = ("phone", (100, 100, 120, 140), 0.6)

@@ -40,6 +40,13 @@ def test_who_was_seen_since_nearby_is_not_missed_where_they_were() -> None:
     assert where([seen(HERE), seen(walked, score=0.3), seen()]) == set()  # there, but nobody to come back to
 
 
+def test_who_walks_on_between_two_looks_is_missed_nowhere() -> None:
+    steps: list[Box] = [(100 + 120 * n, 100, 160 + 120 * n, 280) for n in range(6)]
+    beside: Box = (180, 130, 240, 290)
+    assert where([seen(step) for step in steps]) == {steps[-1]}
+    assert where([seen(HERE, beside), seen(HERE)]) == {HERE, beside}, "who is where they were has not come from there"
+
+
 def test_somebody_unsure_is_not_missed() -> None:
     assert where([seen(HERE, score=0.39), seen()]) == set()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,6 +44,17 @@ def test_whoever_comes_is_looked_at_first_and_whoever_walks_keeps_their_turn() -
     assert turns.take(people(90, 80, 70), 2, 0.0).tolist() == [0, 1]
     assert turns.take(people(90, 80, 70, 50, x=8), 2, 0.2).tolist() == [2, 3]
     assert turns.take(people(90, 80, 70, 50, x=16), 2, 0.4).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("apart_s", [0.2, 0.5, 0.8])
+def test_who_stands_keeps_their_turn_while_others_walk_by_however_far_looks_are_apart(apart_s: float) -> None:
+    turns, standing = Turns(), [(0, 800, 70, 1000), (150, 800, 220, 1000)]
+    looked = []
+    for n in range(20):
+        far = 180 * apart_s * n  # pixels: a brisk walk of people 200 tall
+        walking = [(400 * k + far, 250 * k, 400 * k + 70 + far, 250 * k + 200) for k in range(3)]
+        looked.append(set(turns.take(np.array([*standing, *walking], np.float32), 3, apart_s * n).tolist()))
+    assert all({0, 1} <= one | two for one, two in pairwise(looked))
 
 
 @pytest.mark.parametrize(("away_s", "chosen"), [(KEEP_S - 0.1, 1), (KEEP_S + 0.1, 0)])
