@@ -32,6 +32,8 @@ from detector.media.sides import SUFFIX, read_side
 logger = logging.getLogger(__name__)
 
 
+RETRY_S = 60.0  # between two tries to finish what a full disk has left
+
 _PART_NAME = re.compile(r"(?P<incident>.+)\.(?P<number>\d+)\.(?P<started_ms>\d+)\.part")
 
 
@@ -96,6 +98,8 @@ class ClipRecorder:
         self._longest_s = longest_s
         self._on_segment = on_segment
         self._takes: dict[str, _Take] = {}
+        self._unfinished: list[tuple[Path, str, int, float, Sequence[int]]] = []
+        self._retry_at = 0.0
 
     def salvage(self) -> int:
         """Make segments of what an earlier run left unfinished; returns how many. Call it before anything else."""
@@ -135,6 +139,7 @@ class ClipRecorder:
                 self._write(incident_id, take)
                 if now >= take.last_signal_at + self._post_roll_s:
                     self._close(incident_id, take)
+        self._finish_what_was_left(now)
         self._hold_looks()
 
     def finish(self, incident_id: str | None = None) -> None:
@@ -210,9 +215,20 @@ class ClipRecorder:
         try:
             return self._published(part, incident_id, number, started_at, tracks)
         except OSError as error:
-            # The disk may have room at the next start.
             logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
+            if tracks is not None:  # the disk may have room in a minute; else the next start sees to it
+                self._unfinished.append((part, incident_id, number, started_at, tracks))
             return False
+
+    def _finish_what_was_left(self, now: float) -> None:
+        if not self._unfinished:
+            self._retry_at = now + RETRY_S
+        elif now >= self._retry_at:
+            self._retry_at = now + RETRY_S
+            left, self._unfinished = self._unfinished, []
+            for part, incident_id, number, started_at, tracks in left:
+                if part.exists():
+                    self._publish(part, incident_id, number, started_at, tracks)
 
     def _published(
         self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None

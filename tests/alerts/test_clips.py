@@ -372,6 +372,26 @@ def test_a_clip_that_could_not_be_finished_is_finished_at_the_next_start(
     check(b.segments[0])
 
 
+def test_a_clip_that_could_not_be_finished_is_finished_once_there_is_room(
+    bench: Callable[..., Bench], minute: list[Stored], room: Callable[[int], None]
+) -> None:
+    b = bench(post_roll_s=100.0)
+    b.play(minute[:200], {20.0: "i1"})
+    room(4_000)
+    b.recorder.finish("i1")  # its end is told without this clip
+    for passed_s in (60.0, 120.0):
+        b.recorder.tick(START + 41 + passed_s)
+    assert b.segments == []
+    room(resource.RLIM_INFINITY)
+    b.recorder.tick(START + 42 + 120)
+    assert b.segments == []
+    b.recorder.tick(START + 42 + 180)
+    (segment,) = b.segments
+    check(segment)
+    b.recorder.tick(START + 42 + 240)
+    assert len(b.segments) == 1 and not list(b.recorder._folder.glob("*.part"))
+
+
 def test_what_kill_9_left_is_salvaged(bench: Callable[..., Bench], tmp_path: Path) -> None:
     script = """
         import sys, time
