@@ -24,6 +24,9 @@ CONFIRM_S = 0.3  # how long somebody is watched before they count
 LEAST_SCORE = 0.4  # of a detection that may begin a track
 DOUBTED_S = 0.7  # how long somebody not yet confirmed may be missed by looks
 AHEAD_S = 1.0  # how far ahead a box is extrapolated: who is unseen for longer may have stopped
+# Where looks are further apart than usual, as on a busy box, nobody knows yet how fast somebody new walks: at most so
+# many standing heights a second, 2 m/s, and no box beyond this likeness of heights is theirs.
+USUAL_S, STRIDE, ALIKE = 0.22, 1.2, 0.7
 
 # Stitching. Lengths are in standing heights, so that they mean the same near and far. Somebody reappears around the
 # expected place, with a deviation of `NEAR` that grows by `DRIFT` a second, and by a share `STRAY` of their speed.
@@ -64,6 +67,19 @@ class _Track:
     def at(self, time: float) -> FloatArray:
         """Box expected at a time."""
         return np.asarray(self.box + self.velocity * min(time - self.last_seen_at, AHEAD_S), np.float32)
+
+    def see(self, people: Detections, k: int, expected: FloatArray, at: float, size: tuple[int, int] | None) -> None:
+        """Take in who was seen at frame time `at`, in a frame of `size`, where this one was expected about there."""
+        box, elapsed = people.boxes[k], max(at - self.last_seen_at, 1e-3)
+        error = box - expected
+        self.box = (expected + ALPHA * error).astype(np.float32)
+        self.velocity = (self.velocity + BETA * error / elapsed).astype(np.float32)
+        self.height = max(float(box[3] - box[1]), self.height * float(np.exp(-elapsed / FORGET_S)), 1.0)
+        self.score = float(people.scores[k])
+        self.acts = act_scores(people.traits[k])
+        self.passed_over = is_passed_over(people, k)
+        self.last_seen_at = at
+        self.out = size is not None and leaves(self.box, self.velocity / self.height, size)
 
 
 class PeopleTracker:
@@ -111,6 +127,7 @@ class PeopleTracker:
         left = self._matched(people[sure], self._tracks, at, size)
         free = [track for track in self._tracks if track.last_seen_at < at]
         self._matched(people[~sure], free, at, size)
+        left = self._gone_on(people[sure], left, before, at, size)
         for k in left:
             self._begin(people[sure], k, at)
         self._confirm()
@@ -132,19 +149,33 @@ class PeopleTracker:
         expected = as_array([as_box(track.at(at)) for track in tracks])
         rows, columns = best_pairs(closeness(expected, people.boxes), SAME_PERSON)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            track, box = tracks[row], people.boxes[column]
-            elapsed = max(at - track.last_seen_at, 1e-3)
-            error = box - expected[row]
-            track.box = (expected[row] + ALPHA * error).astype(np.float32)
-            track.velocity = (track.velocity + BETA * error / elapsed).astype(np.float32)
-            track.height = max(float(box[3] - box[1]), track.height * float(np.exp(-elapsed / FORGET_S)), 1.0)
-            track.score = float(people.scores[column])
-            track.acts = act_scores(people.traits[column])
-            track.passed_over = is_passed_over(people, column)
-            track.last_seen_at = at
-            track.out = size is not None and leaves(track.box, track.velocity / track.height, size)
+            tracks[row].see(people, column, expected[row], at, size)
         taken = set(columns.tolist())
         return [k for k in range(len(people)) if k not in taken]
+
+    def _gone_on(
+        self, people: Detections, left: list[int], before: float, at: float, size: tuple[int, int] | None
+    ) -> list[int]:
+        """Take up who was new at the look `before` and has walked too far since for the boxes to be near.
+
+        Only where nobody else could be meant; from then on it is known how fast they walk. Returns who is left.
+        """
+        new = [t for t in self._tracks if t.last_seen_at == t.began_at == before]
+        if not (new and left and USUAL_S < at - before <= AHEAD_S):
+            return left
+        boxes, began = people.boxes[left], np.stack([t.began for t in new])
+        (x, y), (x_then, y_then) = ((b[:, :2] + b[:, 2:]).T / 2 for b in (boxes, began))
+        tall, tall_then = (b[:, 3] - b[:, 1] for b in (boxes, began))
+        apart = np.hypot(x_then[:, None] - x, y_then[:, None] - y)
+        low, high = (limit(tall_then[:, None], tall) for limit in (np.minimum, np.maximum))
+        may_be = (apart <= STRIDE * (at - before) * high) & (low >= ALIKE * high)
+        alone = may_be & (may_be.sum(0) == 1) & (may_be.sum(1) == 1)[:, None]
+        for row, column in zip(*np.nonzero(alone), strict=True):
+            track, k = new[row], left[column]
+            track.velocity = ((people.boxes[k] - track.box) / (at - before)).astype(np.float32)
+            track.see(people, k, track.at(at), at, size)
+        taken = set(np.flatnonzero(alone.any(0)).tolist())
+        return [k for n, k in enumerate(left) if n not in taken]
 
     def _confirm(self) -> None:
         """Tracks watched for long enough count from now on: as somebody who was lost, or as somebody new."""

@@ -151,12 +151,23 @@ def test_an_unsure_detection_keeps_a_track_but_starts_none() -> None:
     assert len(answers[-1][1]) == 1
 
 
-@pytest.mark.parametrize(("fps", "heights_a_second"), [(2, 0.45), (5, 1.2), (10, 2.4)])
-def test_a_walker_is_one_person_up_to_a_quarter_of_a_height_between_pictures(
+@pytest.mark.parametrize(("fps", "heights_a_second"), [(1.5, 1.1), (2, 1.1), (3, 1.1), (4, 1.1), (5, 1.2), (10, 2.4)])
+def test_a_walker_is_one_person_at_two_metres_a_second_or_a_quarter_of_a_height_between_pictures(
     fps: float, heights_a_second: float
 ) -> None:
-    answers = followed(lambda t: [walker(100 + 200 * heights_a_second * t)], times(0, 2, fps))
+    answers = followed(lambda t: [walker(100 + 200 * heights_a_second * t)], times(0, 4, fps))
     assert {p.id for _, people, _ in answers for p in people} == {1}
+    assert all(people for t, people, _ in answers if t >= 0.7)
+
+
+@pytest.mark.parametrize("fps", [1.5, 2, 3])
+def test_who_may_be_either_of_two_is_taken_for_neither_however_few_looks_there_are(fps: float) -> None:
+    apart = 200 * 0.9 / fps  # pixels: somebody new could have come from either side
+    seen = {0.0: [walker(300), walker(300 + 2 * apart)], 1 / fps: [walker(300 + apart)]}
+    answers = followed(seen.__getitem__, seen)
+    assert all(not people for _, people, _ in answers)
+    alone = followed(lambda t: seen[t][:1], seen)
+    assert [p.id for p in alone[-1][1]] == [1]
 
 
 def standing(x: float, y: float = 500.0, height: float = 200.0) -> tuple[Box, float]:
