@@ -278,7 +278,7 @@ def _drained(delivery: Delivery, clock: Clock, stop: threading.Event, notifier: 
     """Wait until the hub has everything, as long as there is a broker that could bring it there."""
     outbox, link = delivery.outbox, delivery.link
     began = linked_at = clock.now()
-    while not outbox.wait_drained(0.5):
+    while not outbox.wait_drained(0.5, clips=delivery.uploads is not None):
         now = clock.now()
         notifier.alive()
         linked_at = now if link.connected else linked_at

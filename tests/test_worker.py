@@ -1035,6 +1035,19 @@ def test_a_clip_stays_with_its_part_until_the_outbox_has_it(
     assert outbox.counts()["clips"] == 1
 
 
+def test_clips_of_a_box_that_knows_no_hub_yet_wait_for_one_and_nobody_waits_for_them(
+    tmp_path: Path, outbox: Outbox
+) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    path = tmp_path / "i1.0.mp4"
+    AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))._keep(
+        Segment("i1", 0, path, "0" * 64, 1, 1.0, 1.0)
+    )
+    due = outbox.clips.next_due()
+    assert due is not None and due.path == path
+    assert outbox.wait_drained(0.0, clips=False) and not outbox.wait_drained(0.0)
+
+
 def test_a_health_report_names_model_and_configuration_by_their_hashes(tmp_path: Path) -> None:
     one = edge(tmp_path, Camera(name="dock", source="dock.mp4"))
     same, other = one.model_copy(deep=True), one.model_copy(update={"edge": "box-2"})

@@ -173,10 +173,10 @@ class AlertSink:
             told["side_sha256"] = side.sha256
         self._segments.setdefault(segment.incident_id, []).append(told)
         self._owe(partial(self._outbox.note_clip, segment.incident_id, told))
-        if self._config.hub.url is not None:  # else there is nowhere to bring it: the clip stays here
-            self._owe(self._put(segment, segment))
-            if side is not None:
-                self._owe(self._put(segment, side, wire.SIDE))
+        # Where no hub's address is known yet they wait until one is: a box may watch before it joins.
+        self._owe(self._put(segment, segment))
+        if side is not None:
+            self._owe(self._put(segment, side, wire.SIDE))
         self._settle()
         return not self._owed
 

@@ -34,7 +34,9 @@ class Broker(Settings):
 class HubLink(Settings):
     """Where clips go."""
 
-    url: str | None = Field(None, description="address of the hub, e.g. http://10.0.0.2:8080; none: clips stay here")
+    url: str | None = Field(
+        None, description="address of the hub, e.g. http://10.0.0.2:8080; none yet: clips wait here"
+    )
     ca_file: Path | None = Field(None, description="certificate that vouches for the hub: its lan/ca.crt with --lan")
 
     @field_validator("url")
