@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +21,7 @@ from detector.machine.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
-State = TypeVar("State")
+State = TypeVar("State", bound=Mapping[str, Any])
 
 
 class Commanded(ABC, Generic[State]):
@@ -50,6 +51,10 @@ class Commanded(ABC, Generic[State]):
         self._file = file
         self._what = what
         self._state = state
+
+    def cameras_said(self) -> frozenset[str]:
+        """Names of the cameras that the state in force speaks of; some may be in the configuration no more."""
+        return frozenset(self._state)
 
     def health(self) -> dict[str, Any]:
         """For the health message: the version in force, and which was refused last and why, if the newest was."""

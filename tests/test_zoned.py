@@ -256,6 +256,17 @@ def test_check_tells_that_zones_were_drawn_at_the_hub(file: Path, capsys: pytest
     assert "cam2" not in told.err and told.out.endswith("fine\n")
 
 
+def test_check_tells_of_a_camera_that_was_renamed_what_was_set_at_the_hub_for_it(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Tuned(load_edge(file)).accept(command(2, {"cam2": {"lingering": 0.9}}))
+    file.write_text(CONFIG.replace("cam1", "gate").replace("cam2", "dock"))
+    assert cli.main(["check", str(file)]) == 0
+    told = capsys.readouterr().err
+    assert "cam1: zones drawn at the hub for it hold nowhere" in told
+    assert "cam2: scores set at the hub for it hold nowhere" in told
+
+
 def test_check_tells_what_drawn_zones_speak_of_in_vain_since_the_file_was_changed(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,12 @@ def in_force(config: EdgeConfig) -> InForce:
         for name, scores in sorted(tuned.set_at_hub.items())
         for kind, score in scores.items()
     ]
+    here = {camera.name for camera in config.cameras}
+    notices += [
+        f"{name}: {what} at the hub for it hold nowhere, since this file has no camera of that name: was it renamed?"
+        for said, what in ((zoned, "zones drawn"), (tuned, "scores set"))
+        for name in sorted(said.cameras_said() - here)
+    ]
     return InForce(tuned.applied_to(zoned.config), zoned.drawn, tuple(notices))
 
 
