@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from detector.cli import main
 from detector.clock import SystemClock, iso
 from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
+from detector.hub.desk.charts import evidence as promised
 from detector.hub.notices.rules import Rule
 from detector.hub.notices.services import check
 from detector.hub.replay_intake import STRANGERS
@@ -206,6 +208,23 @@ def test_a_replay_is_in_the_feed_once_while_live_goes_on_and_no_phone_rings(
     assert sorted(path.name for path in (out / "clips").iterdir()) == sorted(
         path.name for path in (results / "clips").iterdir()
     ), "what was replayed stays as it is"
+
+
+def test_a_clip_that_the_hub_has_is_as_signed_though_a_replay_by_other_rules_has_cut_another(
+    office: Office, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configured(tmp_path / "box", office.hub.url, office.broker.port)
+    (record,) = [one for one in read_results(out) if one["clip"]]
+    published(out, file, capsys)
+    with (out / record["clip"]).open("ab") as clip:
+        clip.write(b"\0\0\0\x08free")  # a second longer, say
+    later = iso(datetime.fromisoformat(record["ended_at"]).timestamp() + 1.0)
+    lines = [one | {"ended_at": later} if one["id"] == record["id"] else one for one in read_results(out)]
+    (out / "incidents.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    assert published(out, file, capsys)["sent"] == 1
+    (told,) = [one for one in office.shown() if one.record["replay"]["id"] == record["id"]]
+    assert told.record["ended_at"] == later
+    assert [row["state"] for row in promised(told, office.store.clips(told.id))] == ["matches"]
 
 
 def test_slow_strangers_keep_no_replay_from_being_published(

@@ -12,10 +12,10 @@ from detector.errors import WireError
 from detector.hub.storage.budget import ALERT, DOUBLE, Budget, rank
 from detector.hub.storage.edges import boxes_in_service
 from detector.hub.storage.replays import double_of, is_replay, shift_of
-from detector.hub.storage.schema import incidents
+from detector.hub.storage.schema import clips, incidents
 from detector.hub.storage.spots import beside
 
-_LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as")
+_LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as", "announced_clips")
 
 State = Mapping[str, Any]  # a row of `incidents`, to be or as it stands
 
@@ -66,6 +66,8 @@ class Lanes:
         if is_replay(state["record"]):
             replayed_at = before["replayed_at"] if before and before["replayed_at"] else self._received_at
             same_as = before["same_as"] if before else None
+            if before is not None:
+                state = {**state, "announced_clips": self._promises(state, before)}
             if before is None or (same_as and rank(state["severity"]) > rank(before["severity"])):
                 same_as = double_of(self._connection, state, self._together)
         shift = before["shift"] if before else shift_of(of_live) if replayed_at else of_live
@@ -83,6 +85,22 @@ class Lanes:
         told = DOUBLE if same_as else lane
         spent[box] += told == ALERT and (before is None or before["told"] != ALERT)
         return {**state, "shift": shift, "told": told, "replayed_at": replayed_at, "same_as": same_as}
+
+    def _promises(self, state: State, before: State) -> list[dict[str, Any]]:
+        """What a replay that tells anew promises of its clips: of those that are here already what it did then.
+
+        It has cut others since, which nobody asks it for; what is here is not to look like a forgery.
+        """
+        c = clips.c
+        here = self._connection.execute(select(c.segment, c.sha256).where(c.incident == state["id"]))
+        kept = {(row.segment, row.sha256) for row in here}
+        then = {clip.get("segment"): clip for clip in before["announced_clips"]}
+        return [
+            earlier
+            if (earlier := then.get(clip.get("segment"))) and (earlier["segment"], earlier.get("sha256")) in kept
+            else clip
+            for clip in state["announced_clips"]
+        ]
 
     def _spent_of(self, shift: str, of_live: str) -> Counter[tuple[str, str]]:
         """How many alerts each box has told of a shift by now."""
