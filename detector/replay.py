@@ -1,6 +1,6 @@
 """Batch: recordings through the same stages as live; recordings enter, a folder of incidents leaves.
 
-OUT/incidents.jsonl  one line an incident, its final state
+OUT/incidents.jsonl  one line an incident, its final state; there once all is judged
 OUT/summary.json     what was covered, what could not be read and why, and what it cost; of tens of thousands of files
                      only those with something to tell, and all in recordings.jsonl, gaps.jsonl, overlaps.jsonl
 OUT/report.html      the same for a person; incidents.csv, exposed.csv and people.csv for a spreadsheet,
@@ -118,6 +118,8 @@ def replay(
             if not keep_looks and _finished(one):
                 looks.clear(one.tasks.values())
 
+        if waiting:  # clips are written anew: nobody is to publish them with what an earlier run says of them
+            (out / "incidents.jsonl").unlink(missing_ok=True)
         if crew is None and jobs == 1:
             failed = _alone(waiting, config, out, looks, progress, judged)
         else:

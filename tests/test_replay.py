@@ -36,6 +36,7 @@ from detector.recorded.crews import set_aside
 from detector.recorded.judges import JUDGED
 from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import look_at, task_of
+from detector.recorded.publishing import read_results
 from detector.recorded.recorder_names import Named, read_name
 from detector.recorded.recordings import FILE_DATE, Session, camera_of, sessions
 from detector.replay import replay
@@ -792,6 +793,25 @@ def test_resume_takes_over_no_camera_whose_clips_a_run_with_other_settings_has_r
     first = found(config)
     assert found(brief) != first
     assert found(config) == first
+
+
+def test_nothing_of_an_earlier_run_is_left_to_be_published_with_clips_of_one_that_was_stopped(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    clip, out = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=2, fps=5), tmp_path / "out"
+    replay([clip], glancing, out)
+    replay([clip], glancing, out, resume=True)
+    assert read_results(out) == []
+
+    def stop(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay([clip], glancing, out, progress=stop)
+    with pytest.raises(LabelwatchError, match="nothing to be published yet"):
+        read_results(out)
+    replay([clip], glancing, out, resume=True)
+    assert read_results(out) == []
 
 
 def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: Path) -> None:
