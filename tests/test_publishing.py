@@ -24,6 +24,7 @@ from detector import wire
 from detector.alerts.identity import load_identity
 from detector.alerts.mqtt import MqttLink
 from detector.alerts.outbox import Outbox
+from detector.alerts.uploads import Carrier, NotNowError
 from detector.cli import main
 from detector.clock import SystemClock, iso
 from detector.config import Broker, HubConfig
@@ -224,6 +225,27 @@ def test_a_clip_that_the_hub_has_is_as_signed_though_a_replay_by_other_rules_has
     assert published(out, file, capsys)["sent"] == 1
     (told,) = [one for one in office.shown() if one.record["replay"]["id"] == record["id"]]
     assert told.record["ended_at"] == later
+    assert [row["state"] for row in promised(told, office.store.clips(told.id))] == ["matches"]
+
+
+def test_a_clip_cut_anew_before_it_was_brought_is_promised_anew(
+    office: Office, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = configured(tmp_path / "box", office.hub.url, office.broker.port)
+    (record,) = [one for one in read_results(out) if one["clip"]]
+
+    def away(*_: object) -> None:
+        raise NotNowError("the hub is away")
+
+    with monkeypatch.context() as while_away:
+        while_away.setattr("detector.recorded.publishing.TRIES", 1)
+        while_away.setattr(Carrier, "bring", away)
+        assert published(out, file, capsys, code=1)["left"] == 1
+    with (out / record["clip"]).open("ab") as clip:
+        clip.write(b"\0\0\0\x08free")  # a replay of other settings, or by another version
+    for _ in range(2):
+        assert published(out, file, capsys)["left"] == 0
+    (told,) = [one for one in office.shown() if one.record["replay"]["id"] == record["id"]]
     assert [row["state"] for row in promised(told, office.store.clips(told.id))] == ["matches"]
 
 

@@ -219,7 +219,14 @@ class _Publishing:
             ),
             "clips": [],
         }  # fmt: skip
-        return {**told, "id": envelope_id(told)}
+        return {**told, "id": self._id(envelope_id(told), record)}
+
+    def _id(self, id_: str, record: Mapping[str, Any]) -> str:
+        """Of an envelope: another one where the hub still wants a clip that was cut anew since it was promised."""
+        line, clip = self._ledger.of(record["id"], id_), self._announced(record)
+        if line is None or clip is None or line["clip"] != WANTED or line.get("sha256") in (None, clip["sha256"]):
+            return id_
+        return hashlib.sha256(f"{id_}|{clip['sha256']}".encode()).hexdigest()[:32]
 
     def _batches(self, unsent: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, tuple[str, bytes]]]:
         """Some envelopes at a time: id and signed line of each, by the incident's id."""
@@ -286,11 +293,11 @@ class _Publishing:
             raise NotPublished(f"{self._hub}: {error}") from error
 
     def _line(self, name: str, told: Answer) -> dict[str, Any]:
-        has_clip = self._announced(self._records[name]) is not None
+        clip = self._announced(self._records[name])
         return {
             "incident": name, "envelope": told.id, "hub": self._trust.hub_key, "outcome": told.outcome,
             "shown": told.shown, "why": told.why, "at": iso(self._clock.now()),
-            "clip": WANTED if told.wants_clip and has_clip else None,
+            "clip": WANTED if told.wants_clip and clip else None, "sha256": clip and clip["sha256"],
         }  # fmt: skip
 
     def _count(self, name: str, told: Answer) -> None:
