@@ -16,8 +16,9 @@ from detector.geometry import SAME_PERSON, as_array, as_box, closeness
 from detector.tracking.matching import best_pairs
 from detector.values import ACT_TRAITS, ActScores, Box, Detections, FloatArray, Person
 
-# How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984).
-ALPHA, BETA = 0.7, 0.3
+# How much of a new measurement a track believes, for box and for velocity (alpha-beta filter, Kalata 1984), where looks
+# are a fifth of a second apart; further apart they are believed as several such together.
+ALPHA, BETA, LOOK_S = 0.7, 0.3, 0.2
 # An unseen person's box is followed so long, and the person remembered so long, to be taken up again.
 KEEP_S, STITCH_S = 3.0, 9.0
 CONFIRM_S = 0.3  # how long somebody is watched before they count
@@ -68,12 +69,17 @@ class _Track:
         """Box expected at a time."""
         return np.asarray(self.box + self.velocity * min(time - self.last_seen_at, AHEAD_S), np.float32)
 
-    def see(self, people: Detections, k: int, expected: FloatArray, at: float, size: tuple[int, int] | None) -> None:
-        """Take in who was seen at frame time `at`, in a frame of `size`, where this one was expected about there."""
+    def see(
+        self, people: Detections, k: int, expected: FloatArray, at: float, size: tuple[int, int] | None, looks: float
+    ) -> None:
+        """Take in who was seen at frame time `at`, in a frame of `size`, where this one was expected about there.
+
+        `looks` is how many usual ones would have been made since the look before, 1 at least.
+        """
         box, elapsed = people.boxes[k], max(at - self.last_seen_at, 1e-3)
         error = box - expected
-        self.box = (expected + ALPHA * error).astype(np.float32)
-        self.velocity = (self.velocity + BETA * error / elapsed).astype(np.float32)
+        self.box = (expected + (1 - (1 - ALPHA) ** looks) * error).astype(np.float32)
+        self.velocity = (self.velocity + (1 - (1 - BETA) ** looks) * error / elapsed).astype(np.float32)
         self.height = max(float(box[3] - box[1]), self.height * float(np.exp(-elapsed / FORGET_S)), 1.0)
         self.score = float(people.scores[k])
         self.acts = act_scores(people.traits[k])
@@ -90,6 +96,7 @@ class PeopleTracker:
         self._lost: list[_Track] = []
         self._next_id = 1
         self._at = float("-inf")
+        self._looks = 1.0
 
     @property
     def newcomers(self) -> tuple[Person, ...]:
@@ -117,6 +124,7 @@ class PeopleTracker:
             People seen in this frame, confirmed ones only, and ids of confirmed tracks that ended now.
         """
         before, self._at = self._at, at
+        self._looks = (at - before) / LOOK_S if at - before > USUAL_S else 1.0
         self._lost += [t for t in self._tracks if t.confirmed and at - t.last_seen_at > KEEP_S]
         # Nobody was missed since the look before: looks may be a second apart.
         kept_s = (KEEP_S if t.confirmed or t.last_seen_at == before else DOUBTED_S for t in self._tracks)
@@ -149,7 +157,7 @@ class PeopleTracker:
         expected = as_array([as_box(track.at(at)) for track in tracks])
         rows, columns = best_pairs(closeness(expected, people.boxes), SAME_PERSON)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            tracks[row].see(people, column, expected[row], at, size)
+            tracks[row].see(people, column, expected[row], at, size, self._looks)
         taken = set(columns.tolist())
         return [k for k in range(len(people)) if k not in taken]
 
@@ -173,7 +181,7 @@ class PeopleTracker:
         for row, column in zip(*np.nonzero(alone), strict=True):
             track, k = new[row], left[column]
             track.velocity = ((people.boxes[k] - track.box) / (at - before)).astype(np.float32)
-            track.see(people, k, track.at(at), at, size)
+            track.see(people, k, track.at(at), at, size, self._looks)
         taken = set(np.flatnonzero(alone.any(0)).tolist())
         return [k for n, k in enumerate(left) if n not in taken]
 

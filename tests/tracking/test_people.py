@@ -160,6 +160,17 @@ def test_a_walker_is_one_person_at_two_metres_a_second_or_a_quarter_of_a_height_
     assert all(people for t, people, _ in answers if t >= 0.7)
 
 
+@pytest.mark.parametrize("fps", [2, 3, 5])
+def test_whoever_stops_is_known_to_be_where_they_are_however_few_looks_there_are(fps: float) -> None:
+    def x(t: float) -> float:
+        return 100 + 90 * min(t, 3.0)
+
+    answers = followed(lambda t: [walker(x(t))], times(0, 6, fps))
+    assert {p.id for _, people, _ in answers for p in people} == {1}
+    off = [abs((p.box[0] + p.box[2]) / 2 - x(t)) for t, people, _ in answers if t > 3 for p in people]
+    assert len(off) == 3 * fps and max(off) <= 8  # pixels, of somebody 200 tall
+
+
 @pytest.mark.parametrize("fps", [1.5, 2, 3])
 def test_who_may_be_either_of_two_is_taken_for_neither_however_few_looks_there_are(fps: float) -> None:
     apart = 200 * 0.9 / fps  # pixels: somebody new could have come from either side
