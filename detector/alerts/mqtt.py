@@ -302,14 +302,13 @@ class MqttLink(Tended):
         self._outbox.new_alert.clear()
         limit = min(self._window, self._at_once) - len(self._unconfirmed)
         room = MOST_UNDER_WAY - sum(len(row.payload) for row in self._unconfirmed.values())
-        for row in self._outbox.take_due(limit, room) if room > 0 else ():
+        for row in self._outbox.take_due(limit, room, self._topics) if room > 0 else ():
             if self._over():  # the disk took so long that another has taken over, whose count this isn't to upset
                 return
             if len(row.payload) + PACKET_OVERHEAD > self._largest:
                 self._outbox.bury(row, f"{len(row.payload)} bytes are more than the broker takes ({self._largest})")
                 continue
-            payload = wire.told_as(self._topics, row.payload, self._key)
-            self._unconfirmed[client.publish(self._topics.alerts, payload, qos=1).mid] = row
+            self._unconfirmed[client.publish(self._topics.alerts, row.payload, qos=1).mid] = row
             if self._waiting_since is None:
                 self._waiting_since = self._clock.now()
 

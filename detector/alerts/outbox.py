@@ -178,13 +178,16 @@ class Outbox:
     # ---- for the sender of envelopes
 
     @mending
-    def take_due(self, limit: int = WINDOW, most_bytes: float = math.inf) -> list[Row]:
+    def take_due(
+        self, limit: int = WINDOW, most_bytes: float = math.inf, topics: wire.Topics | None = None
+    ) -> list[Row]:
         """Envelopes to send now, of so many bytes but for the last; they count as sent from now on.
 
         Those put since the link came back, or just before, come first; a share is kept for the backlog, which comes
         the gravest first and the oldest of these. Not more than `WINDOW` are in flight. One that was sent is due again
         after 5 s, then after twice that, up to 60 s. One that the hub keeps leaving out while it confirms later ones
-        is buried: it won't be taken. What a key of an earlier run signed goes signed by the one in use.
+        is buried: it won't be taken. What a key of an earlier run signed, or was told under another name than `topics`
+        have, goes signed by the key in use, under this name.
         """
         now = self._clock.now()
         with self._file.locked():
@@ -196,7 +199,7 @@ class Outbox:
                 raise
             except StoreError as error:  # a full disk, say: what lies here can be sent all the same
                 logger.debug("no word on dropped alerts can be written: %s", error)
-            return [self._vouched_for(row) for row in self._alerts.take_due(limit, now, most_bytes)]
+            return [self._vouched_for(row, topics) for row in self._alerts.take_due(limit, now, most_bytes)]
 
     @mending
     def resend_all(self) -> None:
@@ -321,19 +324,20 @@ class Outbox:
         self._file.execute("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return len(payload)
 
-    def _vouched_for(self, row: Row) -> Row:
-        """A row as the key in use signs it, where the one that did was left behind by a run of before.
+    def _vouched_for(self, row: Row, topics: wire.Topics | None) -> Row:
+        """A row as the hub believes it, where it was told by a key, or under a name, that a run of before left behind.
 
-        A box that was shut out and joined again, with a new key, still owes its hub what it saw meanwhile: of the old
-        key nothing is believed any more. What was signed before a change within this run stays (`rotation`).
+        A box that was shut out and joined again, with a new key, still owes its hub what it saw meanwhile; so does one
+        that has joined under another name. What was signed before a change within this run stays (`rotation`).
         """
-        if any(key in row.payload for key in self._keys_of_run):
+        name = {} if topics is None else {"site": topics.site, "edge": topics.edge}
+        is_named_so = all(f'"{field}":"{value}"'.encode() in row.payload for field, value in name.items())
+        if is_named_so and any(key in row.payload for key in self._keys_of_run):
             return row
         try:
-            fields = {**wire.decode(row.payload), "key": self._key_text}
+            return replace(row, payload=wire.told_as(name, row.payload, self._key))
         except WireError:
             return row
-        return replace(row, payload=wire.encode(wire.signed(fields, self._key)))
 
     def _payload(self, id_: str, seq: int, now: float, fields: Mapping[str, Any]) -> bytes:
         whole = {

@@ -18,7 +18,7 @@ from detector.sentences import sentences
 from detector.values import Act, Incident, IncidentUpdate, Phase
 from detector.wire.payloads import SCHEMA, FieldTypes, decode, encode, require, told_score
 from detector.wire.signatures import public_key_text, signed
-from detector.wire.topics import Topics, check_owner
+from detector.wire.topics import check_owner
 
 ALERT_FIELDS: FieldTypes = {
     "id": str, "seq": int, "epoch": str, "site": str, "edge": str, "camera": str, "phase": str, "after": dict,
@@ -157,24 +157,20 @@ def dropped_fields(site: str, edge: str, ranges: Sequence[tuple[int, int, str]])
     return {"schema": SCHEMA, "site": site, "edge": edge, "dropped": [list(one) for one in ranges]}
 
 
-def told_as(topics: Topics, payload: bytes, key: Ed25519PrivateKey) -> bytes:
-    """What an edge has to tell, an alert or word of dropped ones, in the name that it has by now.
+def told_as(name: Mapping[str, str], payload: bytes, key: Ed25519PrivateKey) -> bytes:
+    """What an edge has to tell, an alert or word of dropped ones, signed anew in the name and by the key it has by now.
 
-    What waits since it had another would be believed by nobody: it is signed anew. All else stays as it is, also what
-    is no message at all.
+    All else stays as it is.
 
     Args:
-        topics: Of the edge.
-        payload: As the outbox has it.
+        name: Of the edge: its `site` and `edge`, as far as they have changed.
+        payload: As it was told.
         key: The edge's.
+
+    Raises:
+        WireError: It is no message.
     """
-    name = {"site": topics.site, "edge": topics.edge}
-    if all(f'"{field}":"{value}"'.encode() in payload for field, value in name.items()):
-        return payload
-    try:
-        fields = decode(payload)
-    except WireError:
-        return payload
+    fields = decode(payload)
     after = {"after": {**fields["after"], **name}} if "after" in fields else {}
     return encode(signed({**fields, **name, **after, "key": public_key_text(key)}, key))
 
