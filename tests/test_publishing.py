@@ -225,7 +225,7 @@ def test_a_clip_that_the_hub_has_is_as_signed_though_a_replay_by_other_rules_has
     assert published(out, file, capsys)["sent"] == 1
     (told,) = [one for one in office.shown() if one.record["replay"]["id"] == record["id"]]
     assert told.record["ended_at"] == later
-    assert [row["state"] for row in promised(told, office.store.clips(told.id))] == ["matches"]
+    assert [row["state"] for row in promised(told, office.store.clips(told.id), is_gone=False)] == ["matches"]
 
 
 def test_a_clip_cut_anew_before_it_was_brought_is_promised_anew(
@@ -246,7 +246,7 @@ def test_a_clip_cut_anew_before_it_was_brought_is_promised_anew(
     for _ in range(2):
         assert published(out, file, capsys)["left"] == 0
     (told,) = [one for one in office.shown() if one.record["replay"]["id"] == record["id"]]
-    assert [row["state"] for row in promised(told, office.store.clips(told.id))] == ["matches"]
+    assert [row["state"] for row in promised(told, office.store.clips(told.id), is_gone=False)] == ["matches"]
 
 
 def test_slow_strangers_keep_no_replay_from_being_published(
