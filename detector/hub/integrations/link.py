@@ -175,6 +175,7 @@ class Link:
     def _begin_session(self) -> None:
         self._sent: dict[str, bytes] = {}
         self._left: set[str] = set()
+        self._unconfirmed: set[int] = set()
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
         self._ready = self._cleared = False
         self._handshake = Handshake(self._broker)
@@ -206,13 +207,13 @@ class Link:
                     self._left_at += time.monotonic() - self._looked_at
                 if not self._cleared and time.monotonic() - self._left_at > LEFTOVERS_S:
                     self._clear(client)
-            last = b"" if self._is_done else OFFLINE.encode()
-            self._publish(client, f"{self._topic}/status", last, retain=True)
+            is_done = self._is_done
+            self._publish(client, f"{self._topic}/status", b"" if is_done else OFFLINE.encode(), retain=True)
             for _ in range(10):  # what still waits may go
                 run_once(client, POLL_S)
-                if not client.want_write():
+                if not (self._unconfirmed if is_done else client.want_write()):
                     break
-            if self._is_done and not client.want_write():
+            if self._is_done:
                 self._told.unlink(missing_ok=True)
         finally:
             let_go(client)
@@ -220,7 +221,7 @@ class Link:
     @property
     def _is_done(self) -> bool:
         """Whether there is nothing to tell, and all is taken away that was told."""
-        return self._cleared and not self.is_wanted
+        return self._cleared and not self.is_wanted and not self._unconfirmed
 
     @property
     def _announcing(self) -> HomeAssistant | None:
@@ -269,7 +270,8 @@ class Link:
             raise LinkError("the broker does not let us subscribe to our own topics")
         self._ready = True
 
-    def _on_publish(self, _client: Client, _userdata: Any, _mid: int, reason: ReasonCode, _properties: Any) -> None:
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        self._unconfirmed.discard(mid)
         if reason.is_failure:  # brokers of 3.1.1 drop in silence what they forbid
             self._state = replace(self._state, dropped=self._state.dropped + 1)
             self._failed(LinkError(f"the broker did not take a message: {reason}"))
@@ -278,11 +280,11 @@ class Link:
         topic = message.topic
         is_command = topic.endswith("/set")
         if message.retain and not is_command:  # kept by the broker since an earlier session
+            self._left_at = time.monotonic()  # whosever it is: more may come behind it
             is_own = topic.startswith(f"{self._topic}/")
             is_device = (one := self._announcing) is not None and one.is_ours(topic, bytes(message.payload))
             if (is_own or is_device) and message.payload and len(self._left) < MOST_LEFTOVERS:
                 self._left.add(topic)
-                self._left_at = time.monotonic()
         if is_command or (self._home and topic == self._home.birth_topic):
             self._inbox.append(message)
 
@@ -320,6 +322,7 @@ class Link:
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._state = replace(self._state, dropped=self._state.dropped + 1)
             return False
+        self._unconfirmed.add(sent.mid)
         now = self._clock.now()
         self._state = replace(self._state, published=self._state.published + 1, published_at=now)
         return True
