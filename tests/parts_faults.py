@@ -1,7 +1,8 @@
 """A life lived in a child process in which the Nth write fails, or at whose Nth write the process dies.
 
 What can be had for real is: a limit on the size of files cuts writes short, refuses them, or kills who writes beyond
-it. Only for the rest stands a shim, before the calls that make things last: SQLite's, `fsync`, `rename`, `unlink`.
+it. Only for the rest stands a shim, before the calls that make things last: SQLite's, `fsync`, `rename`, `unlink`. It
+passes over those at which a fault would show what it shows at another one (`_is_one_more`).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def _limit(how: str, limit: int, _note: Note) -> None:
 
 def _arm(how: str, n: int, note: Note) -> None:
     """Put the shim before every call that makes things last; at the Nth of them it does `how`."""
-    calls = count(1)
+    calls, settings = count(1), False
 
     def step(call: Callable[..., Any], name: str, *args: Any, sql: bool = False, **more: Any) -> Any:
         if next(calls) != n:
@@ -136,12 +137,19 @@ def _arm(how: str, n: int, note: Note) -> None:
     for name in SHIMMED:
         setattr(os, name, functools.partial(step, getattr(os, name), name))
 
+    def state(cursor: sqlite3.Cursor, call: Callable[..., Any], sql: str, *args: Any) -> Any:
+        nonlocal settings  # of those that follow each other the first stands for all
+        before, settings = settings, sql.startswith("PRAGMA ") and "=" in sql
+        if (before and settings) or not _is_one_more(how, sql, cursor.connection.in_transaction):
+            return call(sql, *args)
+        return step(call, sql, sql, *args, sql=True)
+
     class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, *args: Any) -> Any:
-            return step(super().execute, sql, sql, *args, sql=True)
+            return state(self, super().execute, sql, *args)
 
         def executemany(self, sql: str, *args: Any) -> Any:
-            return step(super().executemany, sql, sql, *args, sql=True)
+            return state(self, super().executemany, sql, *args)
 
         def executescript(self, sql: str) -> Any:
             return step(super().executescript, sql, sql, sql=True)
@@ -165,6 +173,17 @@ def _arm(how: str, n: int, note: Note) -> None:
     connect = sqlite3.connect
     for module in (sqlite3, sqlite3.dbapi2):
         module.connect = functools.partial(connect, factory=Connection)  # type: ignore[assignment]
+
+
+def _is_one_more(how: str, sql: str, in_transaction: bool) -> bool:
+    """Whether a fault at this statement may leave something else than one at the next.
+
+    Who dies leaves neither what they read nor what they hadn't committed. `BEGIN` alone takes no lock, reads nothing.
+    """
+    word = sql.split(maxsplit=1)[0]
+    if how == DIES:
+        return word == "COMMIT" or (word not in ("BEGIN", "SELECT") and not in_transaction)
+    return sql != "BEGIN"
 
 
 def _sqlite_error(how: str) -> sqlite3.OperationalError:
