@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from math import inf, nan
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,11 +214,11 @@ def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
 
 def test_a_second_camera_sees_the_same_people_anew_and_changes_nothing_of_the_first() -> None:
     one, two = (World(5, Looks(read_looks(), **SETTINGS), TALL[2], cameras=cameras) for cameras in (1, 2))
-    plan = sweep(Random(1), one.hall, "scattered", photos=14)
+    plan = sweep(Random(1), one.hall, "scattered", photos=11)
     assert one.hall == two.hall
     visitors = [Visitor(plan, world.now) for world in (one, two)]
     for world, visitor in zip((one, two), visitors, strict=True):
-        world.run([visitor], visitor.ends + 200)
+        world.run([visitor], visitor.ends + 20)
         world.finish()
     first = {i.id: i for i in two.told.incidents.values() if i.camera == "sim"}
     assert first == one.told.incidents
@@ -254,23 +255,27 @@ def test_intervals_of_counts_are_those_of_the_tables(count: int, low: float, hig
 
 
 def test_half_of_the_near_sweeps_of_fixed_seeds_are_found() -> None:
-    """Three of these four; one may turn on how a processor rounds."""
-    found = [one_sweep((700 + k, TALL[2 + k % 2], STYLES[k % 2], SETTINGS))["found"] for k in range(2, 6)]
+    """All three are; one may turn on how a processor rounds."""
+    found = [one_sweep((700 + k, TALL[2 + k % 2], STYLES[k % 2], SETTINGS))["found"] for k in range(2, 5)]
     assert sum(found) >= 2
 
 
-def test_ordinary_work_of_fixed_seeds_is_no_sweep_and_raises_no_alarm() -> None:
-    part = month_part((41, TALL[1], 0.08, SETTINGS))
+@pytest.fixture(scope="module")
+def part() -> dict[str, Any]:
+    """Some minutes of ordinary work of a fixed seed."""
+    return month_part((41, TALL[1], 0.08, SETTINGS))
+
+
+def test_ordinary_work_of_fixed_seeds_is_no_sweep_and_raises_no_alarm(part: dict[str, Any]) -> None:
     assert part["false"] == 0
     assert not [name for name in part["others"] if not name.endswith("info")]
 
 
-def test_false_sweeps_are_told_of_the_hours_in_which_somebody_is_there() -> None:
+def test_false_sweeps_are_told_of_the_hours_in_which_somebody_is_there(part: dict[str, Any]) -> None:
     """Else a camera-month of 60 hours with somebody in the picture would hold the pauses between them."""
     assert in_view_s([(0.0, 10.0), (4.0, 8.0), (9.0, 20.0), (50.0, 55.0)]) == 25.0
-    visits = list(working_day(Random(8), World(7, Looks(read_looks()), TALL[1]).hall, 0.0, 0.05))
+    visits = list(working_day(Random(42), World(41, Looks(read_looks()), TALL[1]).hall, 0.0, 0.08))
     there = sum(any(v.at(t / 10) for v in visits) for t in range(round(10 * max(v.ends for v in visits)))) / 10
-    part = month_part((7, TALL[1], 0.05, SETTINGS))
     assert part["hours"] * 3600 == pytest.approx(there, abs=1)
     assert there < max(v.ends for v in visits) - 5
 
@@ -287,15 +292,16 @@ def test_so_many_stay_at_a_time_one_after_the_other(together: int) -> None:
 
 def test_what_rules_remember_does_not_grow_with_the_days() -> None:
     world = World(5, Looks(read_looks(), **SETTINGS), TALL[1])
-    sizes = []
-    for day in range(2):
+    stages, sizes = world.views[0].pipeline._stages, []
+    for day in range(3):
         visitors = list(working_day(Random(day), world.hall, world.now, 0.02))
-        world.run(visitors, max(v.ends for v in visitors) + 700)
-        world.now += 20.0
-        sizes.append(
-            remembered(world.views[0].pipeline._stages.rules) + remembered(world.views[0].pipeline._stages.tracker)
-        )
-    assert sizes[1] < 1.5 * sizes[0] + 100
+        world.run(visitors, max(v.ends for v in visitors) + 20)
+        for _ in range(35):  # nobody for longer than any rule thinks of who was there; a look now and then shows it
+            world.run([], world.now + 0.5)
+            world.now += 19.0
+        sizes.append(remembered([stages.rules, stages.tracker]))
+    assert world.views[0].pipeline._stages is stages
+    assert sizes[2] < sizes[0] + 10
     assert {i.kind for i in world.told.incidents.values()} <= {IncidentKind.LINGERING}
 
 
