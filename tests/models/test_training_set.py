@@ -395,7 +395,7 @@ def test_looks_keep_boxes_on_what_they_mark(tmp_path: Path) -> None:
 def test_crowds_of_rendered_people_leave_real_ones_their_share(tmp_path: Path, rendered: int) -> None:
     real = a_picture(tmp_path, Thing("person", (250, 50, 390, 350)), source="own")
     crowd = [a_picture(tmp_path, Thing("person", (250, 50, 390, 350), act="photo"))] * rendered
-    assert Looks([real, *crowd], seed=5).batch(400, close=True).real.mean() == pytest.approx(REAL_SHARE, abs=0.08)
+    assert Looks([real, *crowd], seed=5).batch(100, close=True).real.mean() == pytest.approx(REAL_SHARE, abs=0.12)
     assert Looks([real], seed=5).batch(8, close=True).real.all()
     assert not Looks(crowd, seed=5).batch(8, close=True).real.any()
 
