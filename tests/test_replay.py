@@ -105,7 +105,7 @@ def test_a_sweep_across_two_files_is_one_incident_with_its_photos_and_evidence(
 ) -> None:
     folder = tmp_path / "footage"
     first = cut_recording(SWEEP, 0.0, 8.0, folder / "1.mp4")  # it ends in the midst of the photos
-    second = cut_recording(SWEEP, first.duration_s, 60.0, folder / "2.mp4")
+    second = cut_recording(SWEEP, first.duration_s, 13.0, folder / "2.mp4")
     for n, start_s in ((1, 0.0), (2, second.start_s)):
         stamp = (datetime.fromisoformat(START) + timedelta(seconds=start_s)).astimezone(ZoneInfo("Asia/Shanghai"))
         (folder / f"{n}.mp4").rename(folder / f"NVR_ch1_{stamp:%Y%m%d%H%M%S}_20261101172620.mp4")
@@ -194,16 +194,6 @@ def test_recordings_are_judged_by_what_people_at_the_hub_have_set_for_this_box(
     assert replayed(clip, config_file, tmp_path / "out") == [], "no patch is told of a packing desk"
     told = capsys.readouterr().err
     assert "gate: its zones were drawn at the hub" in told and "gate: tamper scored below 1 raises no incident" in told
-
-
-def test_two_processes_give_what_one_gives_and_resume_repeats_nothing(
-    footage: Path, in_one_process: list[dict[str, Any]], config_file: Path, tmp_path: Path
-) -> None:
-    assert replayed(footage, config_file, tmp_path / "two", "--jobs", "2") == in_one_process
-    ledgers = sorted((tmp_path / "two" / "sessions").iterdir())
-    written = [ledger.stat().st_mtime_ns for ledger in ledgers]
-    assert replayed(footage, config_file, tmp_path / "two", "--resume") == in_one_process
-    assert [ledger.stat().st_mtime_ns for ledger in ledgers] == written
 
 
 def test_resume_judges_anew_what_was_judged_by_other_weights(
