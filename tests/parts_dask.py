@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from distributed import Client
-
 from detector.machine.progress import Step
 from detector.recorded.look_files import FileLooks, Read, packed
 from detector.recorded.looking import LookTask
@@ -86,6 +84,8 @@ class DaskCluster:
 
     def await_workers(self, count: int) -> None:
         """Until so many are there."""
+        from distributed import Client  # here, for each process of the suite would load it
+
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=60.0)
 

@@ -20,7 +20,7 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink
 from detector.assembly import build_pipeline
 from detector.clock import iso, unix
-from detector.config import Camera, EdgeConfig
+from detector.config import Analysis, Camera, EdgeConfig
 from detector.edge.camera_worker import CameraWorker
 from detector.media.packets import PacketRing
 from detector.replay import replay
@@ -33,14 +33,14 @@ SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
 PATCH = REPOSITORY / "tests" / "clips" / "patch_18_up.mp4"
 
 
-def edge(folder: Path) -> EdgeConfig:
+def edge(folder: Path, fps: float = 5) -> EdgeConfig:
     camera = Camera(name="gate", source="rtsp://127.0.0.1/gate", recordings=["*"])
-    return EdgeConfig(site="s", edge="e", data_dir=folder, cameras=[camera])
+    return EdgeConfig(site="s", edge="e", data_dir=folder, cameras=[camera], analysis=Analysis(fps=fps))
 
 
-def watched(video: Path, folder: Path) -> list[dict[str, Any]]:
+def watched(video: Path, config: EdgeConfig) -> list[dict[str, Any]]:
     """What a worker's camera tells its hub in the end, when it is shown a video as if it happened now."""
-    config, clock, stop, ring = edge(folder), SteppedClock(START), threading.Event(), PacketRing(60)
+    folder, clock, stop, ring = config.data_dir, SteppedClock(START), threading.Event(), PacketRing(60)
     camera = config.cameras[0]
     outbox = Outbox(folder / "outbox.db", load_identity(folder), clock=clock)
     worker = CameraWorker(
@@ -63,10 +63,11 @@ def watched(video: Path, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def replayed(videos: list[Path], folder: Path, jobs: int = 1) -> list[dict[str, Any]]:
+def replayed(videos: list[Path], config: EdgeConfig, jobs: int = 1) -> list[dict[str, Any]]:
     """What a replay of recordings finds that follow each other."""
-    replay(videos, edge(folder), folder / "out", start=START, jobs=jobs)
-    found = map(json.loads, (folder / "out" / "incidents.jsonl").read_text(encoding="utf-8").splitlines())
+    out = config.data_dir / "out"
+    replay(videos, config, out, start=START, jobs=jobs)
+    found = map(json.loads, (out / "incidents.jsonl").read_text(encoding="utf-8").splitlines())
     return [
         the_same_of(one, lambda act, one=one: unix(one["started_at"]) - one["start_offset_s"] + act["start_offset_s"])
         for one in found
@@ -107,25 +108,27 @@ def as_filmed(
 def test_of_parcels_turned_label_up_with_frames_missing(tmp_path: Path) -> None:
     lost = frozenset(n for n in range(100) if random.Random(n).random() < 0.2)
     video = as_filmed(PATCH, tmp_path / "lossy.mp4", until_s=60.0, lost=lost)
-    (live,) = watched(video, tmp_path)
+    (live,) = watched(video, edge(tmp_path))
     assert live["kind"] == "orientation_pattern"
-    assert replayed([video], tmp_path) == [live]
+    assert replayed([video], edge(tmp_path)) == [live]
 
 
 def test_of_a_sweep_that_runs_over_files_which_begin_between_two_steps_of_looking(tmp_path: Path) -> None:
-    video = as_filmed(SWEEP, tmp_path / "whole.mp4", until_s=10.0, fps=10, b_frames=0)
-    borders = [0.0, 2.1, 6.3, 20.0]
+    photos = cut_recording(SWEEP, 2.0, 10.0, tmp_path / "cut" / "photos.mp4").path
+    video = as_filmed(photos, tmp_path / "whole.mp4", until_s=8.0, fps=10, b_frames=0)
+    borders = [0.0, 2.1, 4.8, 20.0]
     files = [
         cut_recording(video, begin + 0.01, end - 0.05, tmp_path / "cut" / f"{n}.mp4")
         for n, (begin, end) in enumerate(pairwise(borders))
     ]
     assert [file.start_s for file in files] == pytest.approx(borders[:-1])
-    (live,) = watched(video, tmp_path)
+    config = edge(tmp_path, fps=3)  # enough for photos that are near
+    (live,) = watched(video, config)
     assert live["kind"] == "label_photography"
-    assert replayed([file.path for file in files], tmp_path, jobs=2) == [live]
+    assert replayed([file.path for file in files], config, jobs=2) == [live]
 
 
 def test_of_parcels_turned_label_up(tmp_path: Path) -> None:
-    (live,) = watched(PATCH, tmp_path)
+    (live,) = watched(PATCH, edge(tmp_path))
     assert live["kind"] == "orientation_pattern"
-    assert replayed([PATCH], tmp_path) == [live]
+    assert replayed([PATCH], edge(tmp_path)) == [live]
