@@ -348,7 +348,7 @@ records = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(records, st.sampled_from(LANGUAGES))
 def test_whatever_is_known_makes_a_sentence(told: dict[str, Any], language: str) -> None:
     said = sentence(told, language)

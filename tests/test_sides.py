@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.errors import WireError
@@ -128,6 +128,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from([*HEAD, "looks"]), JSON), st.dictionaries(st.sampled_from(list(LOOK)), JSON))
 def test_whatever_stands_in_it_one_error_says_so(head: dict[str, Any], look: dict[str, Any]) -> None:
     for fields in ({**HEAD, "looks": [{**LOOK, **look}]}, {**HEAD, "looks": [LOOK], **head}):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import wire
@@ -174,6 +174,7 @@ def test_commands_come_out_as_they_went_in(version: int, state: wire.ThresholdSt
     assert wire.decode_thresholds(wire.command_payload(version, state, user=user, at=0.0))[:2] == (version, state)
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=99) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(str).map(str.encode))
 def test_rubbish_is_refused_and_never_crashes(payload: bytes) -> None:
     with pytest.raises(WireError):

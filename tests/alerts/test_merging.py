@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.alerts.incidents import IncidentBook
@@ -45,6 +45,7 @@ told = st.fixed_dictionaries(
 ).map(whole)
 
 
+@settings(max_examples=40)
 @given(st.lists(told, min_size=1, max_size=5))
 def test_every_fact_that_one_finding_states_is_told_by_all_together(several: list[Facts]) -> None:
     together = united(several)

@@ -57,7 +57,7 @@ boxes = st.tuples(st.integers(0, 300), st.integers(0, 200), st.integers(20, 90),
 people = st.lists(boxes, max_size=3, unique=True).map(lambda found: seen(*found))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(people, max_size=12), st.lists(people, min_size=13, max_size=16))
 def test_nothing_older_plays_a_part(before: list[Detections], recent: list[Detections]) -> None:
     assert where([*before, *recent]) == where(recent)

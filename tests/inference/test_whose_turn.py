@@ -65,7 +65,7 @@ def test_who_is_out_of_sight_keeps_their_turn_for_seconds(away_s: float, chosen:
     assert turns.take(people(90, 80), 1, away_s).tolist() == [chosen]
 
 
-@given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 30))
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 4))
 def test_nobody_waits_longer_than_a_round(count: int, most: int, rounds: int) -> None:
     turns, here = Turns(), people(*range(40, 40 + count))
     round_of = -(-count // most)

@@ -30,7 +30,7 @@ def zones(draw: st.DrawFn) -> Zone:
     return Zone(name="z", kind="storage", polygon=corners if is_zone else WHOLE_FRAME.polygon)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(zones(), st.lists(st.tuples(shares, shares), min_size=1, max_size=20))
 def test_every_place_lies_in_the_whole_and_in_up_to_four_windows_of_each_size(
     zone: Zone, places: list[tuple[float, float]]
