@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -516,7 +517,8 @@ def test_two_hubs_on_one_data_folder_are_told_apart(tmp_path: Path) -> None:
 def test_a_killed_hub_leaves_no_lock(tmp_path: Path) -> None:
     code = "from detector.hub.storage.lock import DataLock; from pathlib import Path; "
     code += f"DataLock(Path({str(tmp_path)!r})); "
-    subprocess.run([sys.executable, "-c", code + "import os; os.kill(os.getpid(), 9)"], cwd=REPOSITORY, check=False)
+    code += "import os; os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == -signal.SIGKILL
     DataLock(tmp_path).release()
 
 

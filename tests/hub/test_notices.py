@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hmac
 import html
@@ -36,7 +37,7 @@ from detector.hub.desk.responses import Responses
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.notices import raising, sender
 from detector.hub.notices import services as notice_services
-from detector.hub.notices.pauses import Pauses
+from detector.hub.notices.pauses import PAUSED, Pauses
 from detector.hub.notices.queue import Notice, Notices
 from detector.hub.notices.raising import ALARMS_ALONE, GATHER_ALARMS_S
 from detector.hub.notices.rules import KINDS, Rule, within
@@ -1974,9 +1975,25 @@ def test_with_another_key_a_sealed_address_is_asked_for_anew(desk: Desk, tmp_pat
 
 
 def test_every_state_and_reason_has_words() -> None:
-    from detector.hub.texts import ZH
-
-    states = ("waiting", "sending", "held", "sent", "failed", "summed", "risen", "dropped")
-    assert all(f"notice_state_{state}" in ZH for state in states)
+    states, reasons = set[str](), set[str]()
+    named = {"PAUSED": PAUSED, "MANY": raising.MANY}
+    for file in Path(raising.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for told, name in ((states, "state"), (reasons, "reason")):
+                given = [node.value] if isinstance(node, ast.keyword) and node.arg == name else []
+                if isinstance(node, ast.Dict):
+                    keyed = zip(node.keys, node.values, strict=True)
+                    given = [value for key, value in keyed if isinstance(key, ast.Constant) and key.value == name]
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                    given = [node.value]
+                for each in (part for value in given for part in ast.walk(value)):
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                        told.add(each.value)
+                    elif isinstance(each, ast.Name) and each.id in named:
+                        told.add(named[each.id])
+    reasons -= {"", "risen"}  # whose state says it all
+    assert {"waiting", "sending", "held", "sent", "failed", "summed", "risen", "dropped"} <= states
+    assert {"again", "cleared", "late", "limit", "many", "paused", "quiet", "target_removed"} <= reasons
+    words = {f"notice_state_{state}" for state in states} | {f"notice_reason_{reason}" for reason in reasons}
+    assert all(words <= texts.keys() for texts in TEXTS.values())
     assert {severity.value for severity in Severity} | {notice_services.OVER} == set(notice_services.SEVERITIES)
-    assert Notice.__slots__
