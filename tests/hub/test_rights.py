@@ -193,6 +193,7 @@ class Town:
         kinds = {**{str(role): (role, EVERYWHERE) for role in Role}, "elsewhere": (OWNER, ELSEWHERE)}
         kinds["guard-of-cam3"] = (REVIEWER, Scope.of(["shanghai/cam3"]))
         self.tokens = {}
+        self._sessions: dict[str, str] = {}
         for name, (role, scope) in kinds.items():
             if name != OWNER:
                 site.people.add(CONSOLE, name, hashed, NOON, role=role, scope=scope)
@@ -201,19 +202,26 @@ class Town:
             self.tokens[name] = site.gate.make_token(by, token, NOON, role=role, scope=scope, days=1)
 
     def ask(self, route: str, name: str = "", *, token: str = "") -> Any:
-        """The answer to somebody who has just logged in, to a token, or to nobody."""
+        """The answer to somebody who is logged in, to a token, or to nobody."""
         method, path = route.split(" ")
         path = re.sub(r"{(\w+)[^}]*}", lambda found: NAMED.get(found[1], "unknown"), path)
         visitor = self.site.visitor()
         if name:
-            password = self.site.login["password"] if name == OWNER else "correct horse battery"
-            opened = self.site.gate.log_in(name, password, "10.0.0.1", NOON)
-            assert opened is not None
-            visitor.cookies.set("labelwatch", opened)
+            visitor.cookies.set("labelwatch", self._session(name))
         if token:
             del visitor.headers["Sec-Fetch-Site"]
             visitor.headers["Authorization"] = f"Bearer {self.tokens[token]}"
+        if method == "POST":  # which may end it
+            self._sessions.pop(name, None)
         return visitor.request(method, path, data=FORMS.get(route), json=DOCUMENTS.get(route))
+
+    def _session(self, name: str) -> str:
+        if name not in self._sessions:
+            password = self.site.login["password"] if name == OWNER else "correct horse battery"
+            opened = self.site.gate.log_in(name, password, "10.0.0.1", NOON)
+            assert opened is not None
+            self._sessions[name] = opened
+        return self._sessions[name]
 
 
 @pytest.fixture(scope="module")
