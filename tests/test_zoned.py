@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import cli, wire
@@ -192,6 +192,7 @@ ZONES = st.fixed_dictionaries({"name": NAMES, "kind": st.sampled_from(["storage"
 STATES = st.dictionaries(NAMES, st.lists(ZONES, max_size=4), max_size=3)
 
 
+@settings(max_examples=50)
 @given(st.integers(1, wire.LATEST_VERSION), STATES)
 def test_a_command_comes_out_as_it_went_in(version: int, state: dict[str, Any]) -> None:
     got = wire.decode_zones(command(version, state))

@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import scripts
 from scenes.body import Pose
@@ -175,6 +175,7 @@ def test_what_covers_half_of_the_top_halves_its_visibility():
     assert parcel["bbox"][0] == 160
 
 
+@settings(max_examples=40)
 @given(st.floats(-175, 175))
 def test_label_angle_is_counter_clockwise_as_the_viewer_sees_it(angle):
     register = Register()
@@ -517,6 +518,7 @@ def test_a_phone_stays_in_the_hand_that_has_it():
     assert blended(key_at(0, 0, 0, grip=grip), key_at(0, 0, 0), 0.7).grip is grip
 
 
+@settings(max_examples=40)
 @given(st.floats(0.8, 6.0), st.floats(0.7, 1.4))
 def test_a_walk_arrives_and_never_turns_back(length, speed):
     start, end = key_at(0, 0, 90), key_at(length, 0, 90)

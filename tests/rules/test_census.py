@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.census import ZoneCensus
@@ -99,6 +99,7 @@ def test_nothing_else_than_storage_is_counted_and_what_lies_nowhere_harms_nobody
     assert (nowhere.up, nowhere.unknown, nowhere.slots) == (0, 0, ())
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 400), st.floats(0, 1))
 def test_a_band_holds_the_usual_rate_and_narrows_with_more_parcels(parcels: int, usual: float) -> None:
     watch = ZoneWatch(STORAGE.model_copy(update={"label_up_rate": usual}), OrientationRule())
