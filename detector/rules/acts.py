@@ -36,6 +36,7 @@ from detector.values import Act, ActKind, Scene
 MISSED = 0.1  # b: an act may be missed, or ended though it goes on, so often
 MOVED_ON = 0.35  # standing heights from where an act began: it is another act
 RESUMED_S = 2.5  # the same parcel again within this, from the same place: the same act, lost from sight for a moment
+TURNS = 2.0  # so many turns without evidence end an act as well, where whoever is in view waits that long for them
 UNCLEAR_S = 3.0  # a device in the hand for so long without any kind winning is told as unclear
 TOLD_KINDS = tuple(ActKind(name) for name in KINDS if name != "none")
 PLACE_OF = {kind: k for k, kind in enumerate(TOLD_KINDS)}
@@ -106,13 +107,23 @@ class Undecided(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is remembered of one person: runs that aren't acts yet by kind, the act going on, and the one before."""
+    """What is remembered of one person: runs that aren't acts yet by kind, the act going on, and the one before.
+
+    And for how long they have waited, in view, for their turn to be looked at closely, by when they last were in view.
+    """
 
     bearing: Bearing | None = None
     runs: Mapping[ActKind, Run] = {}
     act: Run | None = None
     past: Run | None = None
     undecided: Undecided | None = None
+    waited_s: float = 0.0
+    in_view_at: float = 0.0
+
+    def passed_over(self, at: float, longest_s: float) -> Memory:
+        """After a frame in which it wasn't the person's turn to be looked at closely."""
+        waited_s = self.waited_s + min(at - self.in_view_at, longest_s)
+        return self._replace(waited_s=waited_s, in_view_at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,10 @@ class SequentialTest:
             settings.least_s, settings.gap_s,
         )  # fmt: skip
 
+    def is_broken_off(self, last_at: float, look: PersonLook) -> bool:
+        """Whether for too long nothing has spoken for it when a person is looked at."""
+        return look.at - last_at > max(self.gap_s, TURNS * look.waited_s)
+
 
 class PersonLook(NamedTuple):
     """One look as the test takes it.
@@ -148,6 +163,7 @@ class PersonLook(NamedTuple):
         evidence: What it saw.
         bearing: Of the person.
         nearest: Tells the parcel nearest the person's hands, if one is within reach.
+        waited_s: How long the person, in view, waited for a turn to be looked at closely.
     """
 
     at: float
@@ -156,6 +172,7 @@ class PersonLook(NamedTuple):
     evidence: Evidence
     bearing: Bearing
     nearest: Callable[[], int | None] = lambda: None
+    waited_s: float = 0.0
 
     @property
     def speaks_for(self) -> ActKind | None:
@@ -187,6 +204,9 @@ class ActRecogniser:
         """
         told: list[Act] = []
         # Whom nobody looked at closely is not seen to do nothing.
+        for person in scene.people:
+            if person.passed_over:
+                self._memory[person.id] = self._memory[person.id].passed_over(scene.at, self._test.longest_s)
         scene = replace(scene, people=tuple(person for person in scene.people if not person.passed_over))
         before = [self._memory[person.id] for person in scene.people]
         bearings = [
@@ -199,7 +219,9 @@ class ActRecogniser:
             since = 0.0 if memory.bearing is None else scene.at - memory.bearing.at
             seconds = min(max(since, 0.0), self._test.longest_s)
             nearest = partial(within_reach, person.box, bearing.height, scene.parcels)
-            after, acts = step(memory, PersonLook(scene.at, seconds, likelihoods, look, bearing, nearest), self._test)
+            waited_s = memory.passed_over(scene.at, self._test.longest_s).waited_s if memory.waited_s else 0.0
+            seen = PersonLook(scene.at, seconds, likelihoods, look, bearing, nearest, waited_s)
+            after, acts = step(memory, seen, self._test)
             self._memory[person.id] = after
             told += [act.act(person.id) for act in acts]
         for track, memory in self._memory.drop(scene.ended):
@@ -258,7 +280,7 @@ def step(memory: Memory, look: PersonLook, test: SequentialTest) -> tuple[Memory
         act = resumed(placed(runs.pop(best.kind), look), past)
         told.append(act)
     undecided, ended = waited(memory.undecided, act, look, test)
-    return Memory(look.bearing, runs, act, past, undecided), [*ended, *told]
+    return Memory(look.bearing, runs, act, past, undecided, in_view_at=look.at), [*ended, *told]
 
 
 def margin(likelihoods: Sequence[float], kind: ActKind) -> float:
@@ -274,7 +296,7 @@ def margin(likelihoods: Sequence[float], kind: ActKind) -> float:
 
 def added_up(run: Run | None, kind: ActKind, look: PersonLook, test: SequentialTest) -> Run | None:
     """The run of a kind, not an act yet, after one more look; `None` while nothing speaks for it."""
-    if run is not None and (look.at - run.last_at > test.gap_s or gone(run, look.bearing)):
+    if run is not None and (test.is_broken_off(run.last_at, look) or gone(run, look.bearing)):
         run = None
     if run is None:
         if look.seconds <= 0 or look.speaks_for is not kind:
@@ -314,7 +336,7 @@ def begun_at(run: Run, parcel: int, look: PersonLook) -> Run:
 
 def gone_on(act: Run, look: PersonLook, test: SequentialTest) -> tuple[Run, bool, Run | None]:
     """An act after one more look, whether it is over, and what follows it of the same kind."""
-    if look.at - act.last_at > test.gap_s or gone(act, look.bearing):
+    if test.is_broken_off(act.last_at, look) or gone(act, look.bearing):
         return act, True, added_up(None, act.kind, look, test)
     act = with_look(act, look, test)
     if act.against >= test.no:
@@ -383,7 +405,7 @@ def waited(
     """What is known of a device that no kind has won, after one more look, and what to tell of it now."""
     known = undecided is not None and undecided.confirmed
     ended: list[Run | Undecided] = [undecided] if undecided is not None and known else []
-    if act is not None or (undecided is not None and look.at - undecided.last_at > test.gap_s):
+    if act is not None or (undecided is not None and test.is_broken_off(undecided.last_at, look)):
         return None, ended
     if not look.evidence.device:
         return undecided, []

@@ -247,6 +247,19 @@ def test_whom_nobody_looked_at_closely_is_not_seen_to_do_nothing() -> None:
     assert all(act.score < found.score for act in photos(looked_at).values())
 
 
+@pytest.mark.parametrize("every", [pytest.param(n, id=f"one look in {n}") for n in (3, 7, 10)])
+def test_photos_are_told_in_a_hall_so_full_that_turns_are_far_apart(every: int) -> None:
+    def passed_over(seen: Scene) -> Scene:
+        return replace(seen, people=tuple(replace(person, passed_over=True) for person in seen.people))
+
+    scenes, turn_s = list(photographed([Photo(2, 6, 1)], times(0, 10, 5))), every / 5 + 0.01
+    for first in range(every):
+        taken = [seen if n % every == first else passed_over(seen) for n, seen in enumerate(scenes)]
+        (act,) = photos(taken).values()
+        assert act.parcels == (1,)
+        assert (act.started_at, act.ended_at) == (pytest.approx(2, abs=turn_s), pytest.approx(6, abs=turn_s))
+
+
 def test_somebody_hidden_for_a_moment_goes_on_with_the_same_photo() -> None:
     shown = [t for t in times(0, 8, 5) if not 3 < t < 4.8]
     (act,) = photos([*photographed([Photo(1, 7, 1)], shown), scene(12, ended=[1])]).values()
