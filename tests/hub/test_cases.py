@@ -523,7 +523,7 @@ def test_a_pack_that_its_maker_would_not_see_is_not_made(site: Site) -> None:
     near = site.somebody(Role.REVIEWER, ["shanghai/cam3"], "near")
     page = opened(near, incidents="cam3")
     refused = near.post(f"{page}/pack")
-    assert refused.status_code == 403 and "别的摄像头也拍到了" in refused.text
+    assert refused.status_code == 403 and "别的摄像机也拍到了" in refused.text
     both = site.somebody(Role.REVIEWER, ["shanghai/cam3", "shanghai/cam4"], "both")
     assert both.get(f"{page}/packs/1").status_code == 404
     assert both.post(f"{page}/pack").status_code == 303
