@@ -127,20 +127,9 @@ def area_in_frame(pixels, size) -> float:
 
     Not the pixels of `hull_mask`, which takes in all that the outline touches: half as many again for what is 6 wide.
     """
-    hull = cv2.convexHull(np.asarray(pixels, np.float32)).reshape(-1, 2).astype(float)
-    for axis, border, sign in ((0, 0, 1), (0, size[0], -1), (1, 0, 1), (1, size[1], -1)):
-        inside = sign * (hull[:, axis] - border)
-        kept = []
-        for k, here in enumerate(hull):
-            before, from_, to = hull[k - 1], inside[k - 1], inside[k]
-            if (from_ < 0) != (to < 0):
-                kept.append(before + (here - before) * from_ / (from_ - to))
-            if to >= 0:
-                kept.append(here)
-        if not kept:
-            return 0.0
-        hull = np.array(kept)
-    return float(cv2.contourArea(hull.astype(np.float32)))
+    hull = cv2.convexHull(np.asarray(pixels, np.float32))
+    frame = np.float32([(0, 0), (size[0], 0), size, (0, size[1])])
+    return float(cv2.intersectConvexConvex(hull, frame)[0]) if len(hull) > 2 else 0.0
 
 
 def extents(index) -> dict[int, np.ndarray]:
