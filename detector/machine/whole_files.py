@@ -28,7 +28,7 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
         draft.unlink(missing_ok=True)  # of a writer that died: its mode may be another
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(draft, flags, mode), "wb") as file:
-            give_to_owner(file.fileno(), path.parent)
+            give(file.fileno(), path.parent.stat())
             file.write(content.encode() if isinstance(content, str) else content)
             if lasting:
                 file.flush()
@@ -54,7 +54,7 @@ def make_whole(path: Path, content: bytes) -> bool:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            give_to_owner(file.fileno(), path.parent)
+            give(file.fileno(), path.parent.stat())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -65,14 +65,6 @@ def make_whole(path: Path, content: bytes) -> bool:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
-
-
-def give_to_owner(file: int, folder: Path) -> None:
-    """Have a file that root made, by its descriptor, belong to whoever owns its folder, where the disk knows owners."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        with suppress(OSError):
-            os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
@@ -87,11 +79,14 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
         give(folder, folder.parent.stat())
 
 
-def give(path: Path, owner: os.stat_result) -> None:
-    """Have what root made belong to whoever owns something else, where the disk knows owners."""
+def give(file: Path | int, owner: os.stat_result) -> None:
+    """Have a file that root made, by path or descriptor, belong to whoever owns something else, if the disk can."""
     if os.geteuid() == 0:
         with suppress(OSError):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+            if isinstance(file, int):
+                os.fchown(file, owner.st_uid, owner.st_gid)
+            else:
+                os.lchown(file, owner.st_uid, owner.st_gid)
 
 
 def sha256_of(path: Path) -> str:
