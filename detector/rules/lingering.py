@@ -191,7 +191,7 @@ class LingeringRule:
         self._stays: dict[int, Stay] = {}
         self._changes = ParcelChanges()
         self._findings: dict[str, _Finding] = {}
-        self._asked: dict[tuple[str, int], tuple[float, Permission]] = {}
+        self._asked: dict[tuple[int, int], tuple[float, Permission]] = {}
         self._at = float("-inf")
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
@@ -237,10 +237,11 @@ class LingeringRule:
 
     def _permission(self, zone: Zone, people: int, at: float) -> Permission:
         """As the policies say; asked once a minute, since they speak of hours and minutes."""
-        asked = self._asked.get((zone.name, people))
+        asking = id(zone), people  # several zones may bear one name: the mouths of a blind corner
+        asked = self._asked.get(asking)
         if asked is None or asked[0] != at // 60:
             asked = (at // 60, self._policies.at(zone, at, people))
-            self._asked[zone.name, people] = asked
+            self._asked[asking] = asked
         return asked[1]
 
     def _told(self, scene: Scene) -> Iterable[Signal]:

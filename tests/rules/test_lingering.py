@@ -377,6 +377,17 @@ def test_the_policy_says_who_may_be_here_out_of_hours(policy: Policy, people: in
     assert (told(rule([zone], calendar=DAY), scenes) == []) is fine
 
 
+def test_of_two_mouths_of_one_name_each_has_its_own_policy() -> None:
+    mouths = [
+        Zone(name="corner", kind="blind_edge", polygon=LEFT, policy=Policy(staying="allowed")),
+        Zone(name="corner", kind="blind_edge", polygon=RIGHT),
+    ]
+    start = at_clock(3)
+    places = {1: moved(STANDING, (-400, 0)), 2: STANDING}  # in the left half, where one may be, and in the right
+    scenes = [scene(start + t, [person(n, box, start + t) for n, box in places.items()]) for t in times(0, 90, 5)]
+    assert {track for signal in told(rule(mouths, calendar=DAY), scenes) for track in signal.tracks} == {2}
+
+
 def test_a_packing_bench_is_watched_out_of_hours() -> None:
     zone = Zone(name="z", kind="packing", polygon=WHOLE_FRAME.polygon)
     assert told(rule([zone], calendar=DAY), staying(at_clock(3), 70))
