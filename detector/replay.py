@@ -33,6 +33,7 @@ from detector.config import EdgeConfig
 from detector.errors import LabelwatchError
 from detector.machine.progress import Step
 from detector.machine.whole_files import write_whole
+from detector.recorded.asked import Asked
 from detector.recorded.crews import Alone, Crew
 from detector.recorded.judges import JUDGED, CameraWork, Judges, in_turn, judge_here
 from detector.recorded.ledgers import CameraResult, read_ledger
@@ -62,6 +63,7 @@ def replay(
     start: float | None = None,
     pattern: Pattern | None = None,
     zone: str | None = None,
+    asked: Asked | None = None,
     jobs: int = 1,
     crew: Crew | None = None,
     resume: bool = False,
@@ -80,6 +82,7 @@ def replay(
         start: When each camera's first file begins, Unix seconds; file names tell when left out.
         pattern: How the recorder names its files, where that isn't known by itself.
         zone: Time zone of the recorder's clock; the configuration's when left out.
+        asked: Which of them to look at; all when left out.
         jobs: Processes that look at files on this machine.
         crew: Who looks at the files instead.
         resume: Take over the cameras that an earlier run in `out` finished, where files and configuration are the same,
@@ -96,6 +99,7 @@ def replay(
 
     Raises:
         SourceUnavailable: A path is no video file and no folder with any.
+        ConfigError: No recording is asked for.
         LabelwatchError: Another run writes to `out`.
         OSError: `out` can't be written; what is done by then stays for `resume`.
     """
@@ -106,7 +110,8 @@ def replay(
     with _own(out):
         archive = gather(paths, out, say)
         cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone, say=say)
-        say(f"loading the model, for {len(archive.files)} files, cameras: {len(cameras)}")
+        cameras, left_out = asked.of(cameras, say) if asked else (cameras, 0)
+        say(f"loading the model, for {len(archive.files) - left_out} files, cameras: {len(cameras)}")
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")
         waiting = [one for one in work if not (resume and _finished(one))]
@@ -139,6 +144,8 @@ def replay(
             wall_s=round(time.monotonic() - began, 2),
             model=model_of(config.analysis),
             known={camera.name for camera in config.cameras},
+            asked=asked,
+            left_out=left_out,
         )
         write_summary(out, summary)
         census = {result.camera: result.census for result in results.values() if result.census}

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,25 @@ def teaching(text: str) -> tuple[str, ...]:
         why = "what is unclear to people teaches nothing" if "unclear" in wrong else f"no such verdict: {wrong[0]!r}"
         raise argparse.ArgumentTypeError(f"{why} (of {', '.join(TEACHING)}, with commas between)")
     return verdicts
+
+
+def day(text: str) -> date:
+    """A day of the calendar."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a day such as 2026-11-01, not {text}") from None
+
+
+def hours(text: str) -> tuple[time, time]:
+    """HH:MM-HH:MM, which may pass midnight."""
+    form = r"(?:[01]\d|2[0-3]):[0-5]\d"
+    if not re.fullmatch(f"{form}-{form}", text):
+        raise argparse.ArgumentTypeError(f"must be two times of day such as 22:00-06:00, not {text}")
+    begin, end = map(time.fromisoformat, text.split("-"))
+    if begin == end:
+        raise argparse.ArgumentTypeError(f"begins when it ends, and leaves nothing: {text}")
+    return begin, end
 
 
 def meaning(text: str) -> tuple[str, str]:

@@ -14,7 +14,9 @@ from detector.cli.arguments import (
     FINE,
     MOST_TOLD,
     Verb,
+    day,
     file_or_folder,
+    hours,
     positive,
     time_of,
     timezone,
@@ -54,6 +56,15 @@ def add_verbs(verb: Verb) -> None:
         metavar="ZONE",
         help="of --start and the recorder's clock; the configuration's when left out",
     )
+    replay.add_argument(
+        "--camera", action="append", default=[], metavar="NAME", help="look at this camera's only; may be given again"
+    )
+    replay.add_argument("--from", type=day, dest="first", metavar="DAY", help="look at this day and later ones only")
+    replay.add_argument("--to", type=day, dest="last", metavar="DAY", help="and at this one and earlier ones only")
+    replay.add_argument(
+        "--hours", type=hours, metavar="HH:MM-HH:MM",
+        help="look at files of these times of day only; those that pass midnight are of the day on which they begin",
+    )  # fmt: skip
     replay.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that look at files (1)")
     replay.add_argument("--resume", action="store_true", help="go on with what an earlier run in --out began")
     replay.add_argument(
@@ -102,6 +113,7 @@ def run_replay(options: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo
 
     from detector.config import load_edge
+    from detector.recorded.asked import Asked
     from detector.recorded.recorder_names import Pattern
     from detector.replay import replay
     from detector.report.remarks import remarks
@@ -115,15 +127,18 @@ def run_replay(options: argparse.Namespace) -> int:
         if not options.publish:
             raise ConfigError([Problem("replay", "PATH", "is missing: there is nothing to be replayed")])
         return _publish(options, config, {})
-    start = time_of("--start", options.start, ZoneInfo(options.timezone or config.timezone))
+    zone = options.timezone or config.timezone
+    start = time_of("--start", options.start, ZoneInfo(zone))
     pattern = Pattern(options.pattern) if options.pattern else None
+    asked = Asked(zone, tuple(options.camera), options.first, options.last, options.hours)
     crew = _cluster(options)
     try:
         with replay_progress() as (expect, progress, say):
             summary = replay(
                 options.paths, config, options.out,
-                start=start, pattern=pattern, zone=options.timezone, jobs=options.jobs, resume=options.resume,
-                crew=crew, keep_looks=options.keep_looks, fast_scan=options.fast_scan,
+                start=start, pattern=pattern, zone=options.timezone, asked=asked,
+                jobs=options.jobs, resume=options.resume, crew=crew,
+                keep_looks=options.keep_looks, fast_scan=options.fast_scan,
                 expect=expect, progress=progress, say=say,
             )  # fmt: skip
     except KeyboardInterrupt:

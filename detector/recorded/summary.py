@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector.machine.whole_files import write_whole
+from detector.recorded.asked import Asked
 from detector.recorded.ledgers import CameraResult
 from detector.recorded.recordings import as_text
 
@@ -29,11 +30,15 @@ def summary_of(
     wall_s: float,
     model: dict[str, str],
     known: Collection[str],
+    asked: Asked | None = None,
+    left_out: int = 0,
 ) -> dict[str, Any]:
     """What `summary.json` tells; `now_s` of video are of cameras that this run judged, in `wall_s`.
 
-    `known` are the names of the configuration's cameras; others are made of names of files.
+    `known` are the names of the configuration's cameras; others are made of names of files. `asked` is what was asked
+    for where that is less than all, and `left_out` how many files are not of that.
     """
+    gaps = (asked or Asked("Etc/UTC")).gaps
     files = [file for result in results for file in result.files]
     borders = [border for result in results for border in result.borders]
     unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
@@ -52,7 +57,7 @@ def summary_of(
         "frames_passed_over": sum(result.frames_passed_over for result in results),
         "wall_s": wall_s,
         "cpu_s": round(sum(result.cpu_s for result in results), 2),
-        "gaps": [border for border in borders if border["what"] == "gap"],
+        "gaps": [gap for result in results for gap in gaps(result.files, result.borders)],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": dict(Counter(incident["kind"] for incident in incidents)),
         "severities": dict(Counter(incident["severity"] for incident in incidents)),
@@ -73,6 +78,7 @@ def summary_of(
         "passed_over": [{"file": as_text(one.path), "why": as_text(one.why)} for one in archive.passed],
         "duplicates": [{"file": as_text(path), "same_as": as_text(twin)} for path, twin in twins],
         "model": model,
+        **({"asked": asked.told(left_out)} if asked else {}),
     }
 
 

@@ -95,6 +95,7 @@ def write_report(
         watched=watched,
         seen=_seen(summary),
         parcels=parcel_days(census, days),
+        asked=_asked(summary, titles),
         **_unseen(summary, incidents, config),
         zone=config.timezone,
         title=lambda camera: titles.get(camera, camera),
@@ -105,6 +106,17 @@ def write_report(
     path = out / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _asked(summary: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """Which cameras, days and times of day were asked for; empty where all were."""
+    asked = summary.get("asked")
+    if not asked:
+        return ""
+    cameras = ", ".join(titles.get(camera, camera) for camera in asked["cameras"])
+    first, last, hours = asked["from"] or "", asked["to"] or "", asked["hours"] or ""
+    days = first if first == last else f"{first} – {last}".strip()
+    return " · ".join(filter(None, (cameras, days, hours.replace("-", "–"))))
 
 
 def _listed(
@@ -136,6 +148,7 @@ def _unseen(summary: Mapping[str, Any], incidents: Sequence[Record], config: Edg
         for how in (FILE_DATE, VAGUE)
     )
     names = {camera["camera"] for camera in summary["cameras"]}
+    asked_cameras = summary.get("asked", {}).get("cameras")  # and that each has recordings was seen to
     return {
         "reaches": reached,
         "unreadable": [item for item in summary["unreadable"] if item["file"] not in aside],
@@ -143,7 +156,7 @@ def _unseen(summary: Mapping[str, Any], incidents: Sequence[Record], config: Edg
         "dated": dated,
         "after": after,
         "strange": [camera["title"] for camera in summary["cameras"] if camera["size"] and not camera["configured"]],
-        "absent": [camera.title or camera.name for camera in config.cameras if camera.name not in names],
+        "absent": [] if asked_cameras else [c.title or c.name for c in config.cameras if c.name not in names],
         "missed": bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
         "glanced_h": glanced_h,
     }

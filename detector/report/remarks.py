@@ -31,6 +31,7 @@ def remarks(summary: Summary, config: EdgeConfig, config_path: Path, out: Path, 
         out: Where its results lie.
         most: Sentences of each sort.
     """
+    yield from _left_out(summary)
     yield from _too_far(summary, config, most)
     yield from _not_read(summary, out, most)
     yield from _copies(summary)
@@ -40,6 +41,11 @@ def remarks(summary: Summary, config: EdgeConfig, config_path: Path, out: Path, 
     yield from _put_back_or_forward(summary)
     yield from _dated_by_file(summary)
     yield from _vague(summary, most)
+
+
+def _left_out(summary: Summary) -> Iterator[str]:
+    if n := summary.get("asked", {}).get("files_left_out"):
+        yield f"{'one file is' if n == 1 else f'{n} files are'} not of what was asked for, and not looked at"
 
 
 def _too_far(summary: Summary, config: EdgeConfig, most: int) -> Iterator[str]:
