@@ -14,6 +14,8 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from detector.census import ZoneCensus
 from detector.hub.desk.census_chart import QUARTER_S, WIDTH, DayChart, day_chart, shown_span
 from detector.hub.desk.charts import evidence, marks, timeline
+from detector.hub.desk.look_back import DAYS as BACK_DAYS
+from detector.hub.desk.look_back import look_back
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.responses import FOUND, FRESH_S, STEPS, THERE, Trip, trips
 from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
@@ -343,10 +345,19 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side
         zone_map=_zone_map(view, on_film),
         stills=[(number, _taken_at(on_film, sent_at)) for number, sent_at in view.parts.reviews.stills(on_film.id)],
         trail=_trail(view, incident),
+        back=_look_back(view, incident),
+        back_days=BACK_DAYS,
         newer=view.store.newer(incident.cursor, wanted=lane),
         older=older[0] if older else None,
         last_change=last_change,
     )
+
+
+def _look_back(view: View, incident: StoredIncident) -> str | None:
+    """How to find out since when it has gone on; `None` where nobody does anything to a label."""
+    if incident.kind not in (IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.ORIENTATION_PATTERN):
+        return None
+    return look_back(incident.camera, view.local(incident.started_at), view.local(incident.ended_at))
 
 
 def _zone_map(view: View, incident: StoredIncident) -> ZoneMap | None:
