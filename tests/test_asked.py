@@ -123,6 +123,23 @@ def test_where_nobody_knows_when_or_for_how_long_a_file_is_looked_at() -> None:
     assert kept(asked(hours=NOON), following)[1] == 0
 
 
+def test_files_that_follow_one_that_is_left_out_begin_where_it_would_have_ended() -> None:
+    of, hour = camera("gate"), 3600.0
+    first = Piece(Path("0.mp4"), of, at("1 10:00"), "option", at("1 10:00"), hour)
+    later = [Piece(Path(f"{n}.mp4"), of, None, "file before", at("1 10:00") + n * hour, hour) for n in (1, 2, 3)]
+    (chosen,), left_out = asked(hours=(time(12, 30), time(13, 30))).of([Session(of, (first, *later))])
+    assert left_out == 2
+    assert [(piece.path.stem, piece.start_at) for piece in chosen.pieces] == [("2", at("1 12:00")), ("3", None)]
+
+
+def test_what_comes_before_a_file_is_kept_where_only_that_tells_when_it_begins() -> None:
+    of = camera("gate")
+    first = Piece(Path("0.mp4"), of, at("1 10:00"), "option", at("1 10:00"), None)
+    second = Piece(Path("1.mp4"), of, None, "file before")
+    (chosen,), left_out = asked(last=date(2026, 10, 1)).of([Session(of, (first, second))])
+    assert ([piece.path.stem for piece in chosen.pieces], left_out) == (["0", "1"], 0)
+
+
 @pytest.mark.parametrize(
     ("of", "said"),
     [

@@ -92,14 +92,13 @@ class Asked:
         self._check_cameras(every)
         kept, done, number = [], 0, sum(len(session.pieces) for session in every)
         for session in every:
-            pieces = []
+            wanted = []
             for piece in session.pieces if self._wants_camera(session) else ():
                 say(f"choosing files: {done} of {number}")
                 done += 1
-                if self._wants(piece):
-                    pieces.append(piece)
-            if pieces:
-                kept.append(replace(session, pieces=tuple(pieces)))
+                wanted.append(self._wants(piece))
+            if pieces := _kept(session.pieces, wanted):
+                kept.append(replace(session, pieces=pieces))
         if not kept:
             raise ConfigError([Problem("replay", self._limits(), "no recording is of that time", self._there(every))])
         return kept, number - sum(len(session.pieces) for session in kept)
@@ -171,6 +170,21 @@ class Asked:
             "hours": "-".join(f"{at:%H:%M}" for at in self.hours) if self.hours else None,
             "files_left_out": left_out,
         }
+
+
+def _kept(pieces: Sequence[Piece], wanted: Sequence[bool]) -> tuple[Piece, ...]:
+    """The files wanted, which may follow others that aren't: then when they begin is what was expected of those.
+
+    What is before a file of which that isn't known is kept, too: it is known once that was read.
+    """
+    keep = list(wanted)
+    for n in range(len(keep) - 1, 0, -1):
+        keep[n - 1] = keep[n - 1] or (keep[n] and _begins(pieces[n]) is None)
+    return tuple(
+        piece if piece.start_at is not None or (n and keep[n - 1]) else replace(piece, start_at=piece.expected_at)
+        for n, piece in enumerate(pieces[: len(keep)])
+        if keep[n]
+    )
 
 
 def _begins(piece: Piece) -> float | None:
