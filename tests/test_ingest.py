@@ -20,10 +20,11 @@ from detector.config import Broker
 from detector.errors import WireError
 from detector.hub.edges import ingest as ingest_module
 from detector.hub.edges.heard import Heard
-from detector.hub.edges.ingest import LEAST, Ingest
+from detector.hub.edges.ingest import LEAST, Ingest, _Believed
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.database import Database
 from detector.mqtt.broker import EmbeddedBroker
+from detector.values import NOTHING
 from tests.alerts.conftest import make_fields
 from tests.builders import SteppedClock
 from tests.hub.conftest import sqlite_url
@@ -60,7 +61,12 @@ class MemoryStore:
             self.failed += 1
             raise ConnectionError("the database went away")
 
-    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+    def add_alerts(
+        self,
+        fields_list: Sequence[Mapping[str, Any]],
+        received_at: float,
+        bringers: Mapping[str, tuple[str, str]] = NOTHING,
+    ) -> list[str]:
         self._write()
         if self.poison & {fields["id"] for fields in fields_list}:
             raise OverflowError("a number too large")
@@ -602,16 +608,22 @@ def test_what_one_edge_has_wrong_is_told_in_few_words_and_costs_no_other_its_com
     keys: EdgeKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Strict(MemoryStore):
-        def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+        def add_alerts(
+            self,
+            fields_list: Sequence[Mapping[str, Any]],
+            received_at: float,
+            bringers: Mapping[str, tuple[str, str]] = NOTHING,
+        ) -> list[str]:
             if any(fields["id"].startswith("wrong") for fields in fields_list):
                 raise WireError("too much")
-            return super().add_alerts(fields_list, received_at)
+            return super().add_alerts(fields_list, received_at, bringers)
 
     strict = Strict()
     of_two = [alert(f"right {n}", site="north", edge="box-2") for n in range(5)]
     ingest = Ingest(strict, Broker(port=1), SteppedClock(), lambda _ids: None, keys=keys, key=HUB)
-    new, stored = ingest._keep([alert("wrong 1"), *of_two, alert("wrong 2"), alert("right")], 0.0)
-    assert new == [fields["id"] for fields in stored] == ["right", *(fields["id"] for fields in of_two)]
+    came = [alert("wrong 1"), *of_two, alert("wrong 2"), alert("right")]
+    new, stored = ingest._keep([_Believed(fields, (fields["site"], fields["edge"])) for fields in came], 0.0)
+    assert new == [fields["id"] for fields, _ in stored] == ["right", *(fields["id"] for fields in of_two)]
     assert strict.batches == [1, 5]
     assert [reason for _, reason in strict.refusals] == [f"wrong {n} can't be stored: too much" for n in (1, 2)]
     assert not caplog.records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import ssl
@@ -20,6 +21,7 @@ import pytest
 import yaml
 
 from detector import wire
+from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import load_identity
 from detector.alerts.trust import pinned_hub_key
 from detector.cli import main
@@ -31,6 +33,7 @@ from detector.edge.joining import Joined, NotJoined, join, try_broker
 from detector.errors import ConfigError, LabelwatchError
 from detector.hub.edges.keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
 from detector.hub.lan import certificate
+from detector.wire.evidence import verify_by_any
 from tests.alerts.conftest import make_fields
 from tests.alerts.test_production_broker import Shipped
 from tests.hub.conftest import make_hub
@@ -197,6 +200,48 @@ def test_what_a_box_saw_before_it_was_renamed_to_join_reaches_the_hub(home: Home
     with home.hub.store.database.reading() as connection:
         stored = connection.exec_driver_sql("SELECT id, site, edge FROM alerts ORDER BY seq").all()
     assert [tuple(row) for row in stored] == [(id_, "north", "box-7") for id_ in told]
+
+
+def test_what_was_open_when_a_box_that_had_joined_was_renamed_ends_under_the_name_that_the_hub_has_it_by(
+    home: Home,
+) -> None:
+    def settle() -> None:
+        joined = home.join_here(home.code("north", home.settings["edge"]))
+        home.settings["broker"] = joined.broker.model_dump(mode="json", exclude_none=True)
+        home.settings["hub"] = {"url": home.url}
+        home.write()
+
+    settle()
+    with home.box() as box:
+        said(box)
+        assert soon(lambda: box.outbox.counts()["backlog"] == 0)
+    home.settings["edge"] = "box-7"
+    home.write()
+    with pytest.raises(NotJoined, match=r"renamed.*Shut the other name out"):
+        home.join_here(home.code("north", "box-7"))
+    assert home.browser.post("/edges/north/box-9/revoke").status_code == 303
+    settle()
+    film = home.config.parent / "data" / "clips" / "dock" / "i1.0.mp4"
+    film.parent.mkdir(parents=True, exist_ok=True)
+    content = b"\0\0\0\x18ftypisom" + bytes(500)
+    film.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    with home.box() as box:
+        box.outbox.clips.put(Clip("i1", 0, "dock", film, sha256, len(content), 1793525173.25, 2.0))
+        (left,) = box.outbox.left_open()
+        box.outbox.put(wire.cut_off(left, [{"segment": 0, "sha256": sha256, "bytes": len(content)}]))
+        news = make_fields("i2")
+        box.outbox.put({**news, "edge": "box-7", "after": {**news["after"], "edge": "box-7"}})
+        assert soon(lambda: box.outbox.wait_drained(0.1))
+    store = home.hub.store
+    assert {(one.id, one.edge, one.phase) for one in store.incidents(["i1", "i2"])} == {
+        ("i1", "box-9", "end"), ("i2", "box-7", "new"),
+    }  # fmt: skip
+    assert [(clip.edge, clip.sha256) for clip in store.clips("i1")] == [("box-9", sha256)]
+    keys = [key.key for key in home.keys.of("north", "box-9")]
+    for envelope in store.envelopes("i1"):
+        verify_by_any(envelope, keys)
+    assert [edge.missing for edge in store.edges.all()] == [0, 0]
 
 
 def answering(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:

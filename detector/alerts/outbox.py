@@ -187,7 +187,8 @@ class Outbox:
         the gravest first and the oldest of these. Not more than `WINDOW` are in flight. One that was sent is due again
         after 5 s, then after twice that, up to 60 s. One that the hub keeps leaving out while it confirms later ones
         is buried: it won't be taken. What a key of an earlier run signed, or was told under another name than `topics`
-        have, goes signed by the key in use, under this name.
+        have, goes signed by the key in use, under this name; under that one where the hub has the incident so, or this
+        one did not do.
         """
         now = self._clock.now()
         with self._file.locked():
@@ -328,12 +329,20 @@ class Outbox:
         """A row as the hub believes it, where it was told by a key, or under a name, that a run of before left behind.
 
         A box that was shut out and joined again, with a new key, still owes its hub what it saw meanwhile; so does one
-        that has joined under another name. What was signed before a change within this run stays (`rotation`).
+        that has joined under another name. An incident that the hub has under the other stays so, and the key that the
+        box has kept tells whose it is; but the hub may be another one, or its word that it has it may be lost: tried
+        again, each goes under the other name. What was signed before a change within this run stays (`rotation`).
         """
         name = {} if topics is None else {"site": topics.site, "edge": topics.edge}
         is_named_so = all(f'"{field}":"{value}"'.encode() in row.payload for field, value in name.items())
-        if is_named_so and any(key in row.payload for key in self._keys_of_run):
+        is_signed_so = any(key in row.payload for key in self._keys_of_run)
+        if is_named_so and is_signed_so:
             return row
+        known = "SELECT 1 FROM stories JOIN alerts USING (incident) WHERE seq = ? AND told = 1"
+        if not is_named_so and bool(self._file.query(known, (row.seq,))) == (row.attempts % 2 == 0):
+            if is_signed_so:
+                return row
+            name = {}
         try:
             return replace(row, payload=wire.told_as(name, row.payload, self._key))
         except WireError:

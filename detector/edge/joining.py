@@ -52,7 +52,8 @@ WHY = {
     "code_expired": "the code has expired: make another on the hub's page",
     "code_used": "the code was used already, by another box: make another on the hub's page",
     "code_locked": "the code was tried wrongly too often and is closed: make another on the hub's page",
-    "key_elsewhere": "this box's key is in use under another name: was its data folder copied? join with --new-key",
+    "key_elsewhere": "this box's key is in use under another name. Was this box renamed? Shut the other name out on "
+    "the hub's page, then join again: what it still owes comes, too. Was its data folder copied? Join with --new-key",
     "key_ended": "this box was shut out, or its key replaced: join with --new-key, which makes another",
     "name_taken": "another box has this name: shut that out on the hub's page first, or choose another `edge`",
     "too_many_tries": "too many tries from this address: wait a minute",

@@ -24,6 +24,7 @@ from detector.wire.alerts import (
     dropped_fields,
     envelope,
     incident_record,
+    read_alert,
     told_as,
 )
 from detector.wire.census import census_payload, decode_census
@@ -116,6 +117,7 @@ __all__ = [
     "new_key_payload",
     "picture_payload",
     "public_key_text",
+    "read_alert",
     "rotate_payload",
     "signed",
     "to_edge",

@@ -183,16 +183,25 @@ def decode_alert(topic: str, payload: bytes) -> dict[str, Any]:
     Raises:
         WireError: With what is wrong.
     """
+    fields = read_alert(payload)
+    check_owner(topic, fields)
+    return fields
+
+
+def read_alert(payload: bytes) -> dict[str, Any]:
+    """Likewise, whoever brings it: a box may bring what it told under the name that it had before.
+
+    Raises:
+        WireError: With what is wrong.
+    """
     if len(payload) > LARGEST_ALERT:
         raise WireError(f"alert: {len(payload)} bytes are more than an edge has to tell")
     fields = decode(payload)
     if "dropped" in fields and "after" not in fields:
         _require_ranges(fields)
-        check_owner(topic, fields)
         return fields
     require(fields, ALERT_FIELDS, "alert")
     require(fields["after"], INCIDENT_FIELDS, "incident")
-    check_owner(topic, fields)
     return fields
 
 

@@ -73,6 +73,24 @@ def test_what_an_earlier_run_signed_by_another_key_goes_signed_by_the_one_in_use
     assert found == {**told, "key": wire.public_key_text(key), "signature": found["signature"]}
 
 
+def test_of_what_the_hub_may_have_under_the_name_before_each_name_is_tried(
+    open_outbox: Open, clock: SteppedClock
+) -> None:
+    def names() -> list[tuple[str, str]]:
+        told = map(wire.decode, (row.payload for row in open_.take_due(topics=wire.Topics("north", "box-7"))))
+        return sorted((fields["after"]["id"], fields["edge"]) for fields in told)
+
+    open_ = open_outbox()
+    open_.acknowledge([open_.put(make_fields("known"))])
+    for incident in ("known", "new"):
+        open_.put(make_fields(incident))
+    assert names() == [("known", "box-1"), ("new", "box-7")]
+    clock.sleep(5.0)
+    assert names() == [("known", "box-7"), ("new", "box-1")]
+    clock.sleep(10.0)
+    assert names() == [("known", "box-1"), ("new", "box-7")]
+
+
 def test_facts_that_json_rewrites_still_verify(outbox: Outbox, fields: Fields, key: Ed25519PrivateKey) -> None:
     outbox.put(fields(facts={10: "ten", 2: (1, 2), "x": 0.1 + 0.2}))
     wire.verify(wire.decode(outbox.take_due()[0].payload), wire.public_key_text(key))

@@ -225,6 +225,31 @@ def test_whose_word_is_believed(door: Door) -> None:
     assert {knock.reason for knock in door.keys.knocks.all()} == {"other", "revoked"}
 
 
+def test_what_a_box_told_under_a_name_that_is_shut_out_it_brings_by_the_key_it_has_kept_and_no_other_box_does(
+    door: Door,
+) -> None:
+    def bring(edge: str, signer: Ed25519PrivateKey) -> None:
+        fields = {"site": "suzhou", "edge": "box2", "key": wire.public_key_text(signer)}
+        door.keys.believe(wire.signed(fields, signer), signed_at=NOON, at=NOON, bringer=("suzhou", edge))
+
+    door.keys.trust("suzhou", "box2", PUBLIC, NOON, "owner")
+    door.keys.trust("suzhou", "box3", wire.public_key_text(OTHER), NOON, "owner")
+    bring("box2", KEY)
+    for edge, signer in (("box3", KEY), ("box3", OTHER), ("box4", KEY)):
+        with pytest.raises(WireError, match="not those of the topic"):
+            bring(edge, signer)
+    door.keys.trust("suzhou", "box4", PUBLIC, NOON, "owner")
+    with pytest.raises(WireError, match="not those of the topic"):  # a copy of a box that is still at work
+        bring("box4", KEY)
+    door.enrolment.revoke("suzhou", "box2", "owner", NOON)
+    bring("box4", KEY)
+    with pytest.raises(WireError, match="not those of the topic"):
+        bring("box3", OTHER)
+    door.enrolment.revoke("suzhou", "box4", "owner", NOON)
+    with pytest.raises(WireError, match="not those of the topic"):
+        bring("box4", KEY)
+
+
 def test_what_came_in_together_is_checked_by_one_reading_and_the_next_by_another(small_door: Door) -> None:
     keys = EdgeKeys(small_door.store.database, first_sight=True)
 

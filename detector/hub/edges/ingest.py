@@ -27,7 +27,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -66,6 +66,16 @@ OTHERS = ("…", "and others")
 # Bytes that an edge may say at once, and in each second after that, in alerts and once more in all else; no message
 # counts as less than `LEAST`, for each has its cost. A month of alerts that waited for the hub is a few minutes' worth.
 AT_ONCE, A_SECOND, LEAST = 32 * 2**20, 4 * 2**20, 32 * 2**10
+
+
+Box = tuple[str, str]  # site and edge
+
+
+class _Believed(NamedTuple):
+    """An envelope, or word of dropped ones, and the box that brought it: that had the name in it before, if another."""
+
+    fields: Mapping[str, Any]
+    bringer: Box
 
 
 class Watch(Protocol):
@@ -138,7 +148,7 @@ class Ingest:
         self._key = key
         self._heard = heard or Heard()
         self._is_short = is_short
-        self._brought: dict[tuple[str, str], tuple[float, int]] = {}  # since when, and how many bytes
+        self._brought: dict[Box, tuple[float, int]] = {}  # since when, and how many bytes
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._background = Background("ingest", self._run)
         self._ready = threading.Event()
@@ -146,7 +156,7 @@ class Ingest:
         self._inbox: list[MQTTMessage] = []
         self._allowed = TokenBucket(AT_ONCE, 1.0 / A_SECOND)
         self._speaking: set[str] = set()  # edges that said anything
-        self._early: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._early: defaultdict[Box, list[str]] = defaultdict(list)
         self._refused: Counter[tuple[str, str]] = Counter()
         self._recorded_at: dict[tuple[str, str], float] = {}
         self._complained_at = float("-inf")
@@ -274,9 +284,9 @@ class Ingest:
         with self._keys.together():
             believed = [alert for message in others if (alert := self._read(message, received_at)) is not None]
         new, stored = self._keep(believed, received_at)
-        ids: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for fields in stored:
-            ids[fields["site"], fields["edge"]].append(fields["id"])
+        ids: dict[Box, list[str]] = defaultdict(list)
+        for fields, bringer in stored:
+            ids[bringer].append(fields["id"])
         for (site, edge), of_edge in ids.items():
             self._say(client, wire.Topics(site, edge).ack, wire.ack_payload(of_edge))
         for (site, edge), early in self._early.items():
@@ -328,7 +338,7 @@ class Ingest:
             for topic, reason in refused:
                 self._refuse(topic, reason, at)
 
-    def _read(self, message: MQTTMessage, at: float) -> Mapping[str, Any] | None:
+    def _read(self, message: MQTTMessage, at: float) -> _Believed | None:
         """Deal with a message; an alert that may be believed is returned, for they are stored together."""
         topic = "(not UTF-8)"
         try:
@@ -341,7 +351,7 @@ class Ingest:
         self._refuse(topic, reason, at)  # where the store was at fault, this fails too and ends the session
         return None
 
-    def _deal(self, message: MQTTMessage, at: float) -> Mapping[str, Any] | None:
+    def _deal(self, message: MQTTMessage, at: float) -> _Believed | None:
         """Likewise.
 
         Raises:
@@ -352,7 +362,7 @@ class Ingest:
         if not (is_name(site) and is_name(edge)):
             raise WireError("site or edge is no name that a configuration may give")
         if topic.endswith("/alerts"):
-            return self._believed(topic, bytes(message.payload), at)
+            return self._believed((site, edge), bytes(message.payload), at)
         if (other := self._others.get(topic.rpartition("/")[2])) is not None:
             other(topic, bytes(message.payload), at)
             return None
@@ -368,29 +378,30 @@ class Ingest:
         self._heard.note(fields)
         return None
 
-    def _believed(self, topic: str, payload: bytes, at: float) -> Mapping[str, Any]:
+    def _believed(self, bringer: Box, payload: bytes, at: float) -> _Believed:
         """The envelope, when it carries the signature of its edge.
 
         Raises:
             WireError: It is malformed, or of another edge, or forged.
         """
-        fields = wire.decode_alert(topic, payload)
+        fields = wire.read_alert(payload)
         sent_at = float(fields["sent_at_unix"])
-        self._keys.believe(fields, signed_at=sent_at, at=at)
+        self._keys.believe(fields, signed_at=sent_at, at=at, bringer=bringer)
         if not sent_at <= at + AHEAD_S:
             # A clock that is known to be wrong costs no alert its minute: there is an alarm about that.
-            ahead_s = self._watch.ahead_s(fields["site"], fields["edge"]) if self._watch else 0.0
+            ahead_s = self._watch.ahead_s(*bringer) if self._watch else 0.0
             if not sent_at <= at + AHEAD_S + ahead_s:
-                self._postpone(fields, "from the future: it waits at its edge")
-        if not self._has_room((fields["site"], fields["edge"]), len(payload), at):
-            self._postpone(fields, "the hub's disk is nearly full, and this edge brought much today: it waits there")
-        return fields
+                self._postpone(bringer, fields, "from the future: it waits at its edge")
+        if not self._has_room(bringer, len(payload), at):
+            why = "the hub's disk is nearly full, and this edge brought much today: it waits there"
+            self._postpone(bringer, fields, why)
+        return _Believed(fields, bringer)
 
-    def _postpone(self, fields: Mapping[str, Any], why: str) -> NoReturn:
-        self._early[fields["site"], fields["edge"]].append(fields["id"])
+    def _postpone(self, bringer: Box, fields: Mapping[str, Any], why: str) -> NoReturn:
+        self._early[bringer].append(fields["id"])
         raise WireError(why)
 
-    def _has_room(self, edge: tuple[str, str], size: int, at: float) -> bool:
+    def _has_room(self, edge: Box, size: int, at: float) -> bool:
         """Whether so many bytes of an edge may be kept: one that is mad, or a thief's, leaves room for the others."""
         since, brought = self._brought.get(edge, (at, 0))
         if not 0.0 <= at - since < DAY_S:
@@ -411,7 +422,7 @@ class Ingest:
             self._watch.status(site, edge, state, at)
         self._store.edges.set_status(site, edge, state, at)
 
-    def _keep(self, alerts: list[Mapping[str, Any]], at: float) -> tuple[list[str], list[Mapping[str, Any]]]:
+    def _keep(self, alerts: list[_Believed], at: float) -> tuple[list[str], list[_Believed]]:
         """Store alerts; ids that were new, and the alerts that are stored now.
 
         Where the batch fails, those of each edge are tried by themselves, and where that fails one by one, so that one
@@ -421,22 +432,23 @@ class Ingest:
         if not alerts:
             return [], []
         try:
-            return self._store.add_alerts(alerts, at), alerts
+            bringers = {fields["id"]: bringer for fields, bringer in alerts}
+            return self._store.add_alerts([fields for fields, _ in alerts], at, bringers), alerts
         except Exception as error:  # noqa: BLE001  (if the store is at fault, putting it on record fails too)
             refused = error
         if len(alerts) == 1:
-            topic = wire.Topics(alerts[0]["site"], alerts[0]["edge"]).alerts
             why = str(refused) if isinstance(refused, WireError) else type(refused).__name__
-            self._refuse(topic, f"{alerts[0]['id'][:40]} can't be stored: {why}", at)
+            topic = wire.Topics(*alerts[0].bringer).alerts
+            self._refuse(topic, f"{alerts[0].fields['id'][:40]} can't be stored: {why}", at)
             return [], []
         if not isinstance(refused, WireError):
             logger.warning("a batch could not be stored; trying its parts", exc_info=refused)
-        by_edge: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-        for fields in alerts:
-            by_edge[fields["site"], fields["edge"]].append(fields)
-        parts = list(by_edge.values()) if len(by_edge) > 1 else [[fields] for fields in alerts]
+        by_edge: defaultdict[Box, list[_Believed]] = defaultdict(list)
+        for alert in alerts:
+            by_edge[alert.bringer].append(alert)
+        parts = list(by_edge.values()) if len(by_edge) > 1 else [[alert] for alert in alerts]
         kept = [self._keep(part, at) for part in parts]
-        return [name for new, _ in kept for name in new], [fields for _, stored in kept for fields in stored]
+        return [name for new, _ in kept for name in new], [alert for _, stored in kept for alert in stored]
 
     def _refuse(self, topic: str, reason: str, at: float) -> None:
         """Count a message that is not believed; the first of its kind within a minute goes on record.

@@ -10,6 +10,9 @@ key vouches for nothing any more, whatever time it names.
 
 With `enrolment: code` an edge has no key until it joined (`enrolment`); with `first_sight` the first key that is seen
 with its name is its own, unless it ever had another.
+
+A box that was renamed is known by the key that it has kept: once its name before is shut out, it brings what it told
+under that, and the clips of it (`kept`).
 """
 
 from __future__ import annotations
@@ -101,22 +104,42 @@ class EdgeKeys:
 
     # What edges say
 
-    def believe(self, fields: Mapping[str, Any], *, signed_at: float, at: float) -> None:
+    def believe(
+        self, fields: Mapping[str, Any], *, signed_at: float, at: float, bringer: tuple[str, str] | None = None
+    ) -> None:
         """Check the signature of what an edge sent.
 
         Args:
             fields: With `site`, `edge` and `signature`, and `key` where it names the key.
             signed_at: The edge's time in it, Unix seconds.
             at: Now.
+            bringer: Site and edge of who brings it, where that may be another than it names: the same box, which had
+                that name before.
 
         Raises:
             WireError: It must not be believed.
         """
         claimed = fields.get("key")
+        told_by = fields["site"], fields["edge"]
+        site, edge = bringer or told_by
+        if (site, edge) != told_by and claimed not in self.kept(told_by, (site, edge)):
+            raise WireError("site and edge are not those of the topic")
         self.check(
-            fields["site"], fields["edge"], lambda key: wire.verify(fields, key), signed_at=signed_at, at=at,
+            site, edge, lambda key: wire.verify(fields, key), signed_at=signed_at, at=at,
             claimed=None if claimed is None else str(claimed),
         )  # fmt: skip
+
+    def kept(self, before: tuple[str, str], now: tuple[str, str]) -> set[str]:
+        """Keys that a box, which has one name now, had with another before; none unless that one is shut out.
+
+        Args:
+            before: Site and edge.
+            now: Likewise.
+        """
+        earlier = self._of(*before)
+        if any(key.state in (ACTIVE, NEXT) for key in earlier):  # two boxes, of which one has a copy of the other's
+            return set()
+        return {key.key for key in earlier} & {key.key for key in self._of(*now) if key.state != REVOKED}
 
     def check(
         self,

@@ -252,7 +252,9 @@ class ClipFolder:
             raise _Refused(401, "the claim is too old, or one of the clocks is wrong")
         known = next(iter(self._store.incidents([incident])), None)  # itself, be it a replay's double of another
         if known and (known.site, known.edge) != (claim["site"], claim["edge"]):
-            raise _Refused(401, "the incident is another edge's")
+            if not self._keys.kept((known.site, known.edge), (claim["site"], claim["edge"])):
+                raise _Refused(401, "the incident is another edge's")
+            claim |= {"site": known.site, "edge": known.edge}  # as it was called then
         if not is_time(claim["started_at"]) or claim["duration_s"] > LONGEST_S:
             raise _Refused(422, "no sensible time or duration")
         largest = LARGEST if what == wire.SIDE else self._largest_bytes

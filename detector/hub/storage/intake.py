@@ -25,6 +25,7 @@ from detector.hub.storage.schema import (
     snapshots,
     streams,
 )
+from detector.values import NOTHING
 
 MOST_PLACES = 5000  # of one site that the feed's filters offer: a box may make names up
 KEPT_DROPPED = 50_000  # ranges of numbers that edges said will never come
@@ -43,7 +44,12 @@ class Intake:
         self._database = database
         self._insert = database.insert
 
-    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+    def add_alerts(
+        self,
+        fields_list: Sequence[Mapping[str, Any]],
+        received_at: float,
+        bringers: Mapping[str, tuple[str, str]] = NOTHING,
+    ) -> list[str]:
         """Store envelopes, each id once, and bring their incidents up to date, in one transaction.
 
         The newest envelope of an incident decides what it looks like, in whatever order they come: by `seq` within an
@@ -52,6 +58,8 @@ class Intake:
         Args:
             fields_list: Envelopes as `wire.decode_alert` returns them.
             received_at: When they came.
+            bringers: By their ids, site and edge of who brought them, where that isn't whom they name: whose numbers
+                theirs are among.
 
         Returns:
             Ids that were not known before.
@@ -65,7 +73,7 @@ class Intake:
         with self._database.writing() as connection:
             for fields in words:
                 self._note_dropped(connection, fields, received_at)
-            return self._add_rows(connection, rows) if rows else []
+            return self._add_rows(connection, rows, bringers) if rows else []
 
     def _note_dropped(self, connection: Connection, fields: Mapping[str, Any], at: float) -> None:
         """An edge said which numbers will never come; told twice it counts once."""
@@ -104,7 +112,9 @@ class Intake:
             these = [streams.c.site == stream[0], streams.c.edge == stream[1], streams.c.epoch == stream[2]]
             connection.execute(update(streams).where(*these).values(dropped=streams.c.dropped - came))
 
-    def _add_rows(self, connection: Connection, rows: list[AlertRow]) -> list[str]:
+    def _add_rows(
+        self, connection: Connection, rows: list[AlertRow], bringers: Mapping[str, tuple[str, str]]
+    ) -> list[str]:
         one_at_a_time(connection)  # who spends the last of a budget must not change while it is counted
         c = alerts.c
         columns = (c.id, c.number, c.site, c.edge)
@@ -127,7 +137,7 @@ class Intake:
             connection.execute(snapshots.insert(), pictures)
             connection.execute(_point_to_newest_snapshot(sorted({picture["incident"] for picture in pictures})))
         # Whoever publishes a replay has the answer at once, and all of it still: no number can be missing.
-        self._count_streams(connection, [row for row in new if not is_replay(row.incident["record"])])
+        self._count_streams(connection, [row for row in new if not is_replay(row.incident["record"])], bringers)
         changed = [*told_late, *(row.alert["incident"] for row in new)]
         note_changes(connection, list(dict.fromkeys(reversed(changed)))[::-1])
         return [row.alert["id"] for row in new]
@@ -183,10 +193,13 @@ class Intake:
         upsert = self._database.upsert(places, key, ["title"], where=renamed)
         connection.execute(upsert, [dict(zip((*key, "title"), row, strict=True)) for row in rows])
 
-    def _count_streams(self, connection: Connection, rows: Iterable[AlertRow]) -> None:
+    def _count_streams(
+        self, connection: Connection, rows: Iterable[AlertRow], bringers: Mapping[str, tuple[str, str]]
+    ) -> None:
         seqs: dict[tuple[str, str, str], list[int]] = {}
         for row in rows:
-            seqs.setdefault((row.alert["site"], row.alert["edge"], row.alert["epoch"]), []).append(row.alert["seq"])
+            site, edge = bringers.get(row.alert["id"], (row.alert["site"], row.alert["edge"]))
+            seqs.setdefault((site, edge, row.alert["epoch"]), []).append(row.alert["seq"])
         for stream, found in seqs.items():
             self._came_after_all(connection, stream, found)
         counts = [

@@ -37,6 +37,7 @@ from detector.hub.storage.segments import Segments
 from detector.hub.storage.stored import CLEARED, Clip, Digested, Refusal, StoredIncident, Totals
 from detector.hub.storage.verdicts import Verdicts
 from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
+from detector.values import NOTHING
 
 KEPT_REFUSALS = 1_000
 _SHOWN = incidents.alias()  # what is shown in a double's stead
@@ -74,9 +75,14 @@ class Store:
 
     # Messages in
 
-    def add_alerts(self, fields_list: Sequence[Mapping[str, Any]], received_at: float) -> list[str]:
+    def add_alerts(
+        self,
+        fields_list: Sequence[Mapping[str, Any]],
+        received_at: float,
+        bringers: Mapping[str, tuple[str, str]] = NOTHING,
+    ) -> list[str]:
         """As `Intake.add_alerts`."""
-        return self.intake.add_alerts(fields_list, received_at)
+        return self.intake.add_alerts(fields_list, received_at, bringers)
 
     def add_refusal(self, topic: str, reason: str, at: float) -> None:
         """Put on record that a message was not believed; the last thousand are kept."""
