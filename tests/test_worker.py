@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector import assembly, inference, worker
 from detector.alerts.clips import Segment
+from detector.alerts.cutting import Cut
 from detector.alerts.identity import load_identity
 from detector.alerts.outbox import Outbox
 from detector.alerts.pictures import SETTLE_S, CameraPictures
@@ -50,6 +51,7 @@ from detector.sources.stats import SourceStats
 from detector.values import Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight
 from detector.worker import run
 from tests.alerts.conftest import make_fields
+from tests.alerts.test_clips import packets_of
 from tests.builders import SIZE, person, scene
 from tests.conftest import REPOSITORY
 from tests.parts_mosquitto import Mosquitto, soon
@@ -362,7 +364,7 @@ def test_an_outbox_that_refuses_delays_alerts_and_loses_none(
     sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
     put = outbox.put
 
-    def full(fields: Any) -> str:
+    def full(fields: Any, **_: Any) -> str:
         raise StoreError("no room")
 
     monkeypatch.setattr(outbox, "put", full)
@@ -622,7 +624,7 @@ def test_what_a_silent_camera_owes_goes_out_once_the_outbox_takes_it(
     seen(stream, *(n / 5 for n in range(6)))
     put = outbox.put
 
-    def full(fields: Any) -> str:
+    def full(fields: Any, **_: Any) -> str:
         raise StoreError("no room")
 
     monkeypatch.setattr(outbox, "put", full)
@@ -914,6 +916,51 @@ def test_killed_between_two_segments_it_signs_at_the_next_start_for_those_handed
     assert [(clip["segment"], clip["sha256"]) for clip in end["clips"]] == [(0, "0" * 64), (1, "1" * 64)]
 
 
+@pytest.mark.parametrize("lives_on", [True, False])
+def test_a_clip_for_which_the_disk_had_no_room_at_the_end_is_signed_once_it_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives_on: bool
+) -> None:
+    camera = Camera(name="dock", source="a.mp4")
+    config, ring = edge(tmp_path, camera), PacketRing(60.0)
+    config.data_dir.mkdir()
+
+    def opened() -> Outbox:
+        return Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())
+
+    def full(*_: object) -> Cut:
+        raise OSError(28, "No space left on device")
+
+    for stored in packets_of(make_video(tmp_path / "a.mp4", seconds=8, fps=5, key_every=5)):
+        ring.append(*stored)
+    outbox, told = opened(), incident("dock", START + 4)
+    sink = AlertSink(config, camera, outbox, ring)
+    frame = replace(frames(1)[0], captured_at=START + 4)
+    with monkeypatch.context() as patch:
+        patch.setattr("detector.alerts.clips.cut_recording", full)
+        sink.accept(IncidentUpdate(Phase.NEW, None, told), frame)
+        sink.tick(START + 8)
+        sink.accept(IncidentUpdate(Phase.END, told, told), frame)
+        for at in (9, 70):
+            sink.tick(START + at)
+        if not lives_on:  # killed, and started anew, on the full disk first
+            outbox.close()
+            outbox = opened()
+            sink = AlertSink(config, camera, outbox, PacketRing(60.0))
+            sink.salvage()
+    for at in (130, 200):
+        sink.tick(START + at)
+    envelopes = sent(outbox)
+    outbox.close()
+    (clip,) = (config.data_dir / "clips" / "dock").glob("*.mp4")
+    assert {e["phase"] for e in envelopes[1:]} == {"end"} and envelopes[1]["clips"] == []
+    assert [one["sha256"] for one in envelopes[-1]["clips"]] == [sha256_of(clip)]
+    assert not envelopes[-1]["notify"]
+    outbox = opened()
+    AlertSink(config, camera, outbox, PacketRing(60.0)).salvage()
+    assert sent(outbox) == envelopes and outbox.left_open() == []
+    outbox.close()
+
+
 def test_what_was_open_at_a_camera_that_is_gone_is_ended_too(tmp_path: Path) -> None:
     config = edge(tmp_path, Camera(name="dock", source="a.mp4"))
     config.data_dir.mkdir()
@@ -979,7 +1026,7 @@ def test_what_is_given_up_before_the_outbox_takes_it_is_counted(
     sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
     monkeypatch.setattr("detector.alerts.sink.MOST_OWED", 3)
 
-    def full(fields: Any) -> str:
+    def full(fields: Any, **_: Any) -> str:
         raise StoreError("no room")
 
     monkeypatch.setattr(outbox, "put", full)
@@ -996,7 +1043,7 @@ def test_what_a_failing_disk_keeps_from_the_outbox_is_told_as_waiting(
     sink = AlertSink(edge(tmp_path, camera), camera, outbox, PacketRing(10))
     put = outbox.put
 
-    def read_only(fields: Any) -> str:
+    def read_only(fields: Any, **_: Any) -> str:
         raise StoreError("attempt to write a readonly database")
 
     def told(at: float) -> tuple[int, float]:

@@ -98,7 +98,7 @@ class ClipRecorder:
         self._longest_s = longest_s
         self._on_segment = on_segment
         self._takes: dict[str, _Take] = {}
-        self._unfinished: list[tuple[Path, str, int, float, Sequence[int]]] = []
+        self._unfinished: list[tuple[Path, str, int, float, Sequence[int] | None]] = []
         self._retry_at = 0.0
 
     def salvage(self) -> int:
@@ -131,6 +131,10 @@ class ClipRecorder:
             take.running = True
         take.last_signal_at = max(take.last_signal_at, at)
         take.tracks = tracks
+
+    def is_unfinished(self, incident_id: str) -> bool:
+        """Whether segments of an incident wait for room on the disk to be finished."""
+        return any(of == incident_id for _, of, *_ in self._unfinished)
 
     def tick(self, now: float) -> None:
         """Write what came in; close what is over. Call it for every frame with its time."""
@@ -216,7 +220,7 @@ class ClipRecorder:
             return self._published(part, incident_id, number, started_at, tracks)
         except OSError as error:
             logger.warning("clip of incident %s can't be finished, it stays as %s: %s", incident_id, part, error)
-            if tracks is not None:  # the disk may have room in a minute; else the next start sees to it
+            if part.exists():  # the disk may have room in a minute; else the next start sees to it
                 self._unfinished.append((part, incident_id, number, started_at, tracks))
             return False
 
@@ -226,9 +230,9 @@ class ClipRecorder:
         elif now >= self._retry_at:
             self._retry_at = now + RETRY_S
             left, self._unfinished = self._unfinished, []
-            for part, incident_id, number, started_at, tracks in left:
-                if part.exists():
-                    self._publish(part, incident_id, number, started_at, tracks)
+            for one in left:
+                if one[0].exists():
+                    self._publish(*one)
 
     def _published(
         self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None

@@ -89,7 +89,7 @@ class Outbox:
     # ---- for the pipeline's end
 
     @mending
-    def put(self, fields: Mapping[str, Any]) -> str:
+    def put(self, fields: Mapping[str, Any], *, is_last: bool = True) -> str:
         """Complete an envelope, sign it and keep it.
 
         Adds `id`, `epoch`, `seq` (1, 2, 3 … without gaps within an epoch, which lasts as long as the file), `sent_at`,
@@ -97,6 +97,7 @@ class Outbox:
 
         Args:
             fields: From `wire.envelope`.
+            is_last: Of an `end` envelope, whether nothing follows: else it is among those `left_open` for a later run.
 
         Returns:
             The envelope's id, once it is safe on disk.
@@ -108,7 +109,7 @@ class Outbox:
         """
         id_ = uuid.uuid4().hex
         with self._file.locked():
-            self._put(id_, fields)
+            self._put(id_, fields, is_last=is_last)
         self.new_alert.set()
         return id_
 
@@ -157,7 +158,8 @@ class Outbox:
     def left_open(self) -> list[dict[str, Any]]:
         """Fields of the last envelope of each incident that an earlier run began and has not ended.
 
-        Without a picture, and with the clips that were finished by then.
+        Without a picture, and with the clips that were finished by then. Where it is an `end`, clips were still to be
+        finished.
         """
         with self._file.locked():
             rows = self._file.query("SELECT incident, fields FROM open ORDER BY rowid")
@@ -303,7 +305,7 @@ class Outbox:
                     note_untold(self._file, row.rowid, "dead")
                 logger.error("%s %s is given up: it is not valid text", row.what, row.name)
 
-    def _put(self, id_: str, fields: Mapping[str, Any]) -> None:
+    def _put(self, id_: str, fields: Mapping[str, Any], *, is_last: bool) -> None:
         now = self._clock.now()
         self.room.report_recovery()  # it reads: after the commit nothing may fail
         with self._file.transaction():
@@ -311,7 +313,7 @@ class Outbox:
             size = self._add(id_, now, fields, incident, rank)
             self._note_story(incident, rank, now)
             self._note_owner(fields)
-            self._note_open(incident, fields)
+            self._note_open(incident, fields, is_last=is_last)
             given = self.room.make_for(size)
         self._alerts.added(size)
         self.room.settle(given)
@@ -383,13 +385,14 @@ class Outbox:
         if owner != self._file.meta("owner"):
             self._file.set_meta("owner", owner)
 
-    def _note_open(self, incident: str, fields: Mapping[str, Any]) -> None:
-        """Remember, within the caller's transaction, which incidents have no end yet."""
-        if fields.get("phase") == Phase.END:
+    def _note_open(self, incident: str, fields: Mapping[str, Any], *, is_last: bool) -> None:
+        """Remember, within the caller's transaction, which incidents have no end yet, or lack clips in it."""
+        is_end = fields.get("phase") == Phase.END
+        if is_end and is_last:
             self._file.execute("DELETE FROM open WHERE incident = ?", (incident,))
             return
-        before = self._file.query("SELECT fields FROM open WHERE incident = ?", (incident,))
-        clips = wire.decode(before[0][0])["clips"] if before else []
+        before = self._file.query("SELECT fields FROM open WHERE incident = ?", (incident,)) if not is_end else ()
+        clips = wire.decode(before[0][0])["clips"] if before else fields["clips"]
         known = wire.encode({**fields, "snapshot": None, "clips": clips})
         self._file.execute("INSERT OR REPLACE INTO open VALUES (?, ?)", (incident, known))
 

@@ -63,6 +63,7 @@ class AlertSink:
         self._outbox = outbox
         self._films = films
         self._segments: dict[str, list[dict[str, Any]]] = {}
+        self._ended: dict[str, dict[str, Any]] = {}  # fields of ends, told before all of their clips were finished
         self._owed: deque[Callable[[], object]] = deque()
         self._retry_at = 0.0
         self._refused = False
@@ -89,7 +90,8 @@ class AlertSink:
             logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
         for fields in self._outbox.left_open():
             if fields["camera"] == self._camera.name:
-                self._owe(partial(self._publish, wire.cut_off(fields, self._segments.get(fields["after"]["id"]))))
+                again = wire.with_late_clips if fields["phase"] == Phase.END else wire.cut_off
+                self._end(again(fields, self._segments.pop(fields["after"]["id"], None)))
         self._segments.clear()
         self._settle()
 
@@ -116,7 +118,10 @@ class AlertSink:
             snapshot_jpeg=picture,
             clips=clips,
         )
-        self._owe(partial(self._publish, fields))
+        if update.phase is Phase.END:
+            self._end(fields)
+        else:
+            self._owe(partial(self._publish, fields))
         self._settle()
 
     def see(self, sight: Sight) -> None:
@@ -128,6 +133,10 @@ class AlertSink:
         for film in self._films.step(self._recorder, now) if self._films else ():
             self._segments.pop(film, None)  # no alert tells of them
         self._recorder.tick(now)
+        for incident, fields in list(self._ended.items()):
+            if not self._recorder.is_unfinished(incident):
+                del self._ended[incident]
+                self._end(wire.with_late_clips(fields, self._segments.pop(incident, None)))
         if self._owed and now >= self._retry_at:
             self._retry_at = now + RETRY_S
             self._settle()
@@ -149,9 +158,17 @@ class AlertSink:
             logger.exception("no snapshot camera=%s incident=%s", self._camera.name, update.after.id)
             return None
 
-    def _publish(self, fields: dict[str, Any]) -> None:
+    def _end(self, fields: dict[str, Any]) -> None:
+        """Owe an end; where the disk has no room for its clips now, it is told again with them."""
+        incident = fields["after"]["id"]
+        is_last = not self._recorder.is_unfinished(incident)
+        if not is_last:
+            self._ended[incident] = fields
+        self._owe(partial(self._publish, fields, is_last=is_last))
+
+    def _publish(self, fields: dict[str, Any], *, is_last: bool = True) -> None:
         try:
-            self._outbox.put(fields)
+            self._outbox.put(fields, is_last=is_last)
             self.published += 1
         except WireError:  # it would never fit, however often it were tried
             logger.exception("an alert can't be sent camera=%s", self._camera.name)

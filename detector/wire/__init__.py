@@ -26,6 +26,7 @@ from detector.wire.alerts import (
     incident_record,
     read_alert,
     told_as,
+    with_late_clips,
 )
 from detector.wire.census import census_payload, decode_census
 from detector.wire.clips import SIDE, clip_claim, clip_headers, verify_clip
@@ -125,4 +126,5 @@ __all__ = [
     "topic_owner",
     "verify",
     "verify_clip",
+    "with_late_clips",
 ]

@@ -133,7 +133,6 @@ def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None
         fields: Of its last envelope, from `envelope`.
         clips: As there; those that are known beside what the fields tell already.
     """
-    known = {told["segment"]: told for told in (*fields["clips"], *(clips or []))}
     after = {**fields["after"], "facts": {**fields["after"]["facts"], "ended_by": "restart"}}
     return {
         **fields,
@@ -142,8 +141,23 @@ def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None
         "before": {"severity": after["severity"], "acts": len(after["acts"])},
         "after": {**after, "sentence": sentences(after)},
         "snapshot": None,
-        "clips": [known[segment] for segment in sorted(known)],
+        "clips": _together(fields, clips),
     }
+
+
+def with_late_clips(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """The `end` envelope of an incident once more, for clips that were finished after it: so they are signed, too.
+
+    Args:
+        fields: Of that envelope, from `envelope`.
+        clips: As there; those that are known beside what the fields tell already.
+    """
+    return {**fields, "notify": False, "snapshot": None, "clips": _together(fields, clips)}
+
+
+def _together(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    known = {told["segment"]: told for told in (*fields["clips"], *(clips or []))}
+    return [known[segment] for segment in sorted(known)]
 
 
 def dropped_fields(site: str, edge: str, ranges: Sequence[tuple[int, int, str]]) -> dict[str, Any]:
