@@ -261,17 +261,21 @@ class SweepRule:
         aside, untold = set_aside(counted, noted), untold_photos(counted, noted)
         score = self._chance(acts, noted)
         is_sure = score >= self._settings.sure
+        told = (*acts, *(n.act for n in aside))
+        # Of somebody who was lost from sight it is told seconds later that an act was over.
+        seen_at = max(act.ended_at for act in told)
+        is_seen = scene.at - seen_at <= FRESH_S
         return Signal(
             IncidentKind.LABEL_PHOTOGRAPHY,
             scene.camera,
             zone,
             started_at=acts[0].started_at,
-            at=scene.at,
+            at=scene.at if is_seen else seen_at,
             score=score,
             # Who is told of many doubtful sweeps stops looking at those that are real.
             severity=Severity.WARNING if is_sure else Severity.INFO,
             tracks=tuple(sorted({act.track for act in acts})),
-            acts=tuple(sorted((*acts, *(n.act for n in aside)), key=lambda act: (act.started_at, act.track))),
+            acts=tuple(sorted(told, key=lambda act: (act.started_at, act.track))),
             labels_exposed=labels(counted, untold, self._brief.ids),
             facts={
                 **facts(counted, aside, people),
@@ -279,7 +283,7 @@ class SweepRule:
                 "unsure": not is_sure,
                 "other_zones": sorted({n.zone.name for n in counted} - {zone}) or None,
             },
-            boxes=pictured(acts, scene),
+            boxes=pictured(acts, scene) if is_seen else (),
         )
 
     def _forbidden(self, noted: list[Noted], people: int) -> list[Noted]:

@@ -121,6 +121,14 @@ def test_photos_of_two_parcels_are_a_sweep() -> None:
     assert {s.started_at for s in found} == {last.started_at}
 
 
+def test_what_is_told_long_after_somebody_was_lost_from_sight_was_when_they_were_last_seen() -> None:
+    late = Told([])
+    late._left = [(2.8, PAIR[0]), (6.8, replace(PAIR[1], ended_at=6.8)), (17.0, PAIR[1])]
+    watching = Rule(ZoneMap([WHOLE_FRAME]), Rules(), Policies(Shifts(Calendar(), "UTC")), late, WEIGHTS)
+    found = [s for each in scenes(PAIR, 20) for s in watching.observe(each)]
+    assert [(s.at, bool(s.boxes)) for s in found] == [(pytest.approx(6.8, abs=0.21), True), (8, False)]
+
+
 def test_two_photos_that_are_sure_warn() -> None:
     last = signals([act(2, 4, [1], score=0.98), act(6, 8, [2], score=0.98)])[-1]
     assert (last.severity, last.facts["unsure"]) == (Severity.WARNING, False)
@@ -339,12 +347,11 @@ def test_two_people_who_sweep_in_two_zones_are_two_sweeps() -> None:
 def test_when_one_of_two_goes_on_over_the_border_both_sweeps_are_told_at_once() -> None:
     """Else what was told of both would stand for the one who stays, until their next photo."""
     acts = [act(2, 4, [1]), act(3, 5, [3], track=2), act(6, 8, [1], track=2), act(10, 12, [2])]
-    found = signals(acts, 15, [LEFT, RIGHT])
-    parted = next(s.at for s in found if s.zone == "left")
-    assert [(s.zone, s.tracks, s.facts["photos"]) for s in found if s.at == parted] == [
-        ("left", (1,), 2), ("right", (2,), 2),
-    ]  # fmt: skip
-    assert {s.tracks for s in found if s.zone == "right" and s.at < parted} == {(1, 2)}
+    watching = rule(acts, [LEFT, RIGHT])
+    told = [[(s.zone, s.tracks, s.facts["photos"]) for s in watching.observe(each)] for each in scenes(acts, 15)]
+    parted = next(n for n, each in enumerate(told) if "left" in [zone for zone, *_ in each])
+    assert told[parted] == [("left", (1,), 2), ("right", (2,), 2)]
+    assert {tracks for each in told[:parted] for _, tracks, _ in each} == {(1, 2)}
 
 
 def test_photos_where_they_are_allowed_add_nothing_to_those_elsewhere() -> None:
@@ -562,7 +569,7 @@ def test_who_comes_to_a_place_that_somebody_has_left_was_not_beside_them() -> No
         replace(s, people=tuple(p for p in s.people if (p.id == 1) == (s.at < 7))) for s in scenes(PAIR, 15, others=[2])
     ]
     last = signals(PAIR, seen=seen)[-1]
-    assert (last.at > 8, last.facts["photos"], last.facts["beside"]) == (True, 2, 0)
+    assert (last.at, last.facts["photos"], last.facts["beside"]) == (8, 2, 0)
 
 
 def test_who_walks_by_is_not_beside() -> None:
