@@ -44,7 +44,7 @@ def contradictions(config: EdgeConfig, path: Path, on: date) -> list[Problem]:
         found += [*_in_zones(camera.zones, f"cameras[{c}].zones")]
         for z, zone in enumerate(camera.zones):
             found += _in_policy(zone, config.calendar, f"cameras[{c}].zones[{z}]", on)
-        problems += [Problem(str(path), *one[:3], _cause(one, camera.name)) for one in found]
+        problems += [Problem(str(path), *one[:3], _cause(one, camera.name), (camera.name, one.zone)) for one in found]
     return problems
 
 
@@ -121,7 +121,8 @@ def _in_zones(zones: Sequence[Zone], key: str) -> Iterator[Found]:
             reason, hint = f"the name {zone.name} is given twice", "each zone of a camera needs its own name"
             yield Found(f"{key}[{z}].name", reason, hint, "name_twice", zone.name)
     for one in covered_zones(zones):
-        yield Found(f"{key}[{one.place}].{one.field}", one.reason, one.hint)  # the hub finds these by the same rule
+        # Without a code: the hub finds these by the same rule.
+        yield Found(f"{key}[{one.place}].{one.field}", one.reason, one.hint, zone=one.zone.name)
 
 
 def _in_policy(zone: Zone, calendar: Calendar, key: str, on: date) -> Iterator[Found]:

@@ -41,13 +41,17 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a configuration, said so that its writer can mend it; `cause` where zones may be refused."""
+    """One thing wrong with a configuration, said so that its writer can mend it; `cause` where zones may be refused.
+
+    `about` are the camera and the zone that have it, as far as it is one's.
+    """
 
     file: str
     key: str
     reason: str
     hint: str = ""
     cause: Cause | None = field(default=None, compare=False)
+    about: tuple[str, str] = field(default=("", ""), compare=False)
 
     def __post_init__(self) -> None:
         for name in ("key", "reason"):  # what stands in a configuration may hold a password

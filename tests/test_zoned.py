@@ -136,6 +136,38 @@ def test_what_the_file_is_wrong_in_is_no_reason_to_refuse(tmp_path: Path) -> Non
     assert zoned.refused is None and zoned.camera("cam1").zones[0].policy == own.policy
 
 
+@pytest.mark.parametrize(
+    ("cameras", "is_new"),
+    [
+        ({"cam1": ["bulk"]}, False),
+        ({"cam1": ["renamed"]}, False),
+        ({"cam1": ["bulk"], "cam2": ["bulk"]}, True),
+        ({"cam1": ["shelf", "bulk"]}, True),
+        ({"cam2": ["bulk"]}, True),
+    ],
+    ids=str,
+)
+def test_what_one_zone_is_wrong_in_already_is_no_reason_to_take_another_that_is(
+    tmp_path: Path, cameras: dict[str, list[str]], is_new: bool
+) -> None:
+    gone = {"exemptions": [{"reason": "audit", "until": "2020-01-01", "phones": "allowed"}]}
+    own = Zone.model_validate(zone("bulk", policy=gone), strict=False)
+    zoned = Zoned(edge(tmp_path, "cam1", "cam2", zones=[own]))
+    right = [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
+    state = {
+        camera: [zone(name, polygon=polygon, policy=gone) for name, polygon in zip(names, (LEFT, right), strict=False)]
+        for camera, names in cameras.items()
+    }
+    zoned.accept(command(1, state))
+    if not is_new:
+        assert zoned.refused is None
+        return
+    (cause,) = zoned.causes
+    drawn = {(camera, name) for camera, names in cameras.items() for name in names}
+    (new,) = drawn - {("cam1", "bulk")}
+    assert (cause.code, cause.values["camera"], cause.values["zone"]) == ("exemption_over", *new)
+
+
 def test_an_exemption_that_is_over_by_now_holds_up_no_other_camera(tmp_path: Path) -> None:
     audit = {"reason": "audit", "until": "2026-11-30", "phones": "allowed"}
     one = [zone("a", policy={"exemptions": [audit]})]

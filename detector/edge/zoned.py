@@ -6,6 +6,8 @@ A command carries all zones of every camera that any were drawn for. The configu
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,7 @@ class Zoned(Commanded[Drawn]):
 
     def _check(self, state: Drawn) -> None:
         # What the file's own zones, or those in force by now, are wrong in is no reason to refuse others.
-        known = {problem.reason for before in ({}, self._state) for problem in self._problems(before)}
-        if wrong := [found for found in self._problems(state) if found.reason not in known]:
+        if wrong := new_among(self._problems(state), [self._problems(before) for before in ({}, self._state)]):
             causes = [found.cause for found in wrong if found.cause is not None]
             raise CommandRefused("; ".join(f"{found.reason} ({found.hint})" for found in wrong[:3]), *causes)
 
@@ -93,6 +94,23 @@ class Zoned(Commanded[Drawn]):
         now = self._with(self._state)
         # A camera whose zones stay is to stay the same object: its pipeline is not disturbed.
         self._in_force = {name: before[name] if before[name] == camera else camera for name, camera in now.items()}
+
+
+def new_among(problems: Sequence[Problem], known: Iterable[Sequence[Problem]]) -> list[Problem]:
+    """Those that aren't known: of a camera more of one reason than any known list has, whose zones may be renamed."""
+    left: Counter[tuple[str, str]] = Counter()
+    zones = set()
+    for before in known:
+        left |= Counter((found.about[0], found.reason) for found in before)
+        zones |= {(found.about, found.reason) for found in before}
+    new = []
+    for found in sorted(problems, key=lambda found: (found.about, found.reason) not in zones):
+        here = found.about[0], found.reason
+        if left[here] > 0:
+            left[here] -= 1
+        else:
+            new.append(found)
+    return new
 
 
 def dumped(zone: Zone) -> dict[str, Any]:
