@@ -236,7 +236,10 @@ def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -
         for piece in session.pieces
     }
     shaping = [judge(), config.model_dump_json(), session.camera.model_dump_json()]
-    shaping += [f"{task.name}|{piece.start_at}" for piece, task in zip(session.pieces, tasks.values(), strict=True)]
+    shaping += [
+        f"{task.name}|{piece.start_at}|{piece.within_s}"
+        for piece, task in zip(session.pieces, tasks.values(), strict=True)
+    ]
     camera, whole = (
         hashlib.sha256(text.encode()).hexdigest()[:24] for text in (session.camera.name, "\n".join(shaping))
     )

@@ -403,6 +403,34 @@ def test_an_hour_that_is_missing_within_a_file_is_a_gap_and_was_not_watched(
     assert "2026-11-01 09:26:01 – 2026-11-01 10:26:02" in report and "All recordings were seen" not in report
 
 
+def test_files_named_to_the_minute_are_all_seen_where_one_lasts_into_the_next_minute(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    """It began some seconds into the minute of its name, as the next did."""
+    for at, seconds in (("0926", 65), ("0927", 6), ("0927_1", 4), ("0929", 5)):
+        make_video(tmp_path / f"gate_20261101_{at}.mp4", seconds=seconds, fps=2)
+    cameras = [Camera(name="gate", source="rtsp://10.0.0.1/1", recordings=["gate*"])]
+    config = glancing.model_copy(update={"cameras": cameras})
+    summary = replay(sorted(tmp_path.glob("gate*")), config, tmp_path / "out")
+    assert summary["overlaps"] == []
+    assert [file["start"] for file in summary["recordings"]] == [
+        f"2026-11-01T01:{at}.000Z" for at in ("26:00", "27:05", "27:11", "29:00")
+    ]
+    assert summary["hours_covered"] * 3600 == pytest.approx(80, abs=0.1)
+
+
+def test_of_files_named_to_the_minute_those_of_two_recorders_or_that_last_beyond_the_next_show_a_time_again(
+    glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    for name, seconds in (("a/0926", 6), ("b/0926", 7), ("a/0930", 130), ("a/0931", 5)):
+        folder, at = name.split("/")
+        make_video(tmp_path / folder / f"gate_20261101_{at}.mp4", seconds=seconds, fps=2)
+    cameras = [Camera(name="gate", source="rtsp://10.0.0.1/1", recordings=["gate*"])]
+    config = glancing.model_copy(update={"cameras": cameras})
+    summary = replay([tmp_path / "a", tmp_path / "b"], config, tmp_path / "out")
+    assert [one["seconds"] for one in summary["overlaps"]] == [6.0, 5.0]
+
+
 def test_files_that_were_dated_anew_by_copying_are_all_seen_one_after_the_other(
     glancing: EdgeConfig, tmp_path: Path
 ) -> None:

@@ -192,12 +192,16 @@ class _FileTimes:
         # When a file begins that follows, read or not, and whether that isn't known exactly.
         self._next_at, self._vague = float("-inf"), False
         self._seen_until: float | None = None
+        self._before: Piece | None = None
 
     def add(self, piece: Piece, read: Read) -> float | None:
         """When the next file begins, Unix seconds; `None` where it shows nothing that comes after those before it."""
         start_at = piece.start_at
         if start_at is None or (piece.known_by == FILE_DATE and self._shows_again(start_at, read.seconds)):
             start_at = self._next_at
+        elif start_at < self._next_at < start_at + piece.within_s and not self._is_of_another(piece):
+            start_at = self._next_at  # within the minute that it is named after
+        self._before = piece
         self.files.append(_file(self._camera, piece, start_at, read, vague=self._vague))
         length_s = read.seconds if read.decoded else _said_s(piece, read)
         self._next_at = max(start_at + length_s, self._next_at)
@@ -217,6 +221,11 @@ class _FileTimes:
         self.covered_s += ends_at - new_at - sum(max(0.0, until - hole_at) for hole_at, until in holes)
         self._seen_until = ends_at
         return start_at
+
+    def _is_of_another(self, piece: Piece) -> bool:
+        """Whether a file is named after the same minute as the one before it, in another folder: of two recorders."""
+        before = self._before
+        return before is not None and before.start_at == piece.start_at and before.path.parent != piece.path.parent
 
     def _shows_again(self, start_at: float, length_s: float) -> bool:
         """Whether most of a file would be of a time that was seen, as by the dates of files copied one by one."""

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from detector.errors import ConfigError, Problem
 from detector.values import DAY_S
 
+MINUTE_S = 60.0
 NAME = "name"
 TWICE = "name, of an hour that comes twice: the first is taken"
 NEVER = "name, of an hour that is left out"
@@ -32,6 +33,7 @@ class Named:
         length_s: How long it is, from when to when the name says.
         known_by: `NAME`, or `TWICE` or `NEVER` where a clock that is changed for summer showed its time twice or never.
         series: Where it has none, the path without date and time, which the files of one camera share.
+        within_s: It began within so many seconds after `start_at`: a minute where the name has no seconds.
     """
 
     start_at: float | None
@@ -39,6 +41,7 @@ class Named:
     series: str | None = None
     length_s: float | None = None
     known_by: str = NAME
+    within_s: float = 0.0
 
 
 # A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
@@ -119,7 +122,7 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
     for match in _STAMP.finditer(path.stem):
         if (start := _when([int(part or 0) for part in match.groups()], local)) is not None:
             rest = _series(path.parent.as_posix(), _STAMPED.sub("", path.stem))
-            return Named(start.at, series=rest, known_by=start.known_by)
+            return Named(start.at, series=rest, known_by=start.known_by, within_s=0.0 if match[6] else MINUTE_S)
     for form in (_BELOW_DATE, _ENDS_BELOW_DATE):
         match = form.search(text)
         if match and (start := _when([int(match[part]) for part in "YmdHMS"], local)) is not None:
@@ -223,7 +226,8 @@ class Pattern:
         start = _when([int(found.get(name) or 0) for name in ("Y", "m", "d", "H", "M", "S")], zone)
         if start is None:
             return Named(None, found.get("camera"))
-        return Named(start.at, found.get("camera"), known_by=start.known_by)
+        within_s = 0.0 if "S" in found else MINUTE_S
+        return Named(start.at, found.get("camera"), known_by=start.known_by, within_s=within_s)
 
 
 def _no_pattern(text: str, why: str) -> ConfigError:

@@ -25,7 +25,8 @@ class Piece:
 
     `known_by` says how that is known: `option`, `name`, `container`, `file date` or `file before`, and more where it is
     hardly known; `nothing` where the file isn't there. `expected_at` is when it begins if the files before it are as
-    long as they say. `named_s` is how long it is by its name, `None` where that doesn't say.
+    long as they say. `named_s` is how long it is by its name, `None` where that doesn't say. By a name without seconds
+    it began within the minute `within_s` after `start_at`.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Piece:
     known_by: str
     expected_at: float | None = None
     named_s: float | None = None
+    within_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def sessions(
             others.append(_following(others, path, camera, name) if others else first)
         else:
             at, known_by = _begin(path, name)
-            others.append(Piece(path, camera, at, known_by, at, name.length_s))
+            others.append(Piece(path, camera, at, known_by, at, name.length_s, name.within_s))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
 
 
