@@ -134,7 +134,7 @@ def replay(
         found = sorted((i for r in results.values() for i in r.incidents), key=lambda i: (i["started_at"], i["id"]))
         incidents = [{"schema": SCHEMA, "site": config.site, **incident} for incident in told_once(found)]
         lines = "".join(json.dumps(incident, ensure_ascii=False) + "\n" for incident in incidents)
-        write_whole(out / "incidents.jsonl", lines, lasting=False)
+        write_whole(out / "incidents.jsonl", lines)
         summary = summary_of(
             results.values(),
             shown(incidents),

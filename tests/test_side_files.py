@@ -32,6 +32,9 @@ from detector.tracking import SceneTracker
 from detector.values import Box, Detections, Frame, IncidentKind, Scene, Severity, Signal
 from tests.builders import SteppedClock, detections
 from tests.sources.footage import GREYS, make_video, number_of
+from tests.test_whole_files import after_a_power_cut, disk
+
+__all__ = ["disk"]  # a fixture
 
 START = 1_800_000_000.0
 WIDTH, HEIGHT = 320, 240
@@ -120,6 +123,17 @@ def replayed(video: Path, folder: Path, scenes: set[int], monkeypatch: pytest.Mo
     records = judged([Piece(video, CAMERA, START, "option")], folder, scenes, monkeypatch)
     assert all(record["side"] == record["clip"].removesuffix(".mp4") + SUFFIX for record in records)
     return {f"{record['id']}.0": folder / record["clip"] for record in records}
+
+
+def test_what_a_replay_knows_of_a_camera_is_there_after_a_power_cut_with_its_pictures(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = make_video(tmp_path / "a.mp4", seconds=8, fps=5, key_every=5)
+    (record,) = judged([Piece(video, CAMERA, START, "option")], disk / "out", {20}, monkeypatch)
+    with after_a_power_cut(disk) as found:
+        assert json.loads((found / "out" / "ledger.json").read_text())["incidents"] == [record]
+        for name in ("clip", "side", "snapshot"):
+            assert (found / "out" / record[name]).read_bytes() == (disk / "out" / record[name]).read_bytes() != b""
 
 
 def side_of(clip: Path) -> dict[str, Any]:

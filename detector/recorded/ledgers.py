@@ -53,13 +53,13 @@ class CameraResult:
 
 
 def write_ledger(path: Path, result: CameraResult) -> None:
-    """Write what came of a camera, whole or not at all.
+    """Write what came of a camera, whole or not at all, and to stay: what was seen of it is deleted then.
 
     Raises:
         OSError: It can't be written.
     """
     # Names of files may be of another time's encoding; from here on they are texts.
-    write_whole(path, json.dumps(asdict(result), ensure_ascii=False).encode(errors="replace"), lasting=False)
+    write_whole(path, json.dumps(asdict(result), ensure_ascii=False).encode(errors="replace"))
 
 
 def forget_others(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from detector.clock import iso
 from detector.config import Incidents
 from detector.errors import SourceError, SourceUnavailable
-from detector.machine.whole_files import write_whole
+from detector.machine.whole_files import sync_folder, write_whole
 from detector.media.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
 from detector.wire.alerts import told_fields
@@ -78,7 +78,7 @@ class ReplaySink:
         if is_graver and is_of(frame, after):
             try:
                 picture = snapshot_jpeg(frame, update)
-                write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture, lasting=False)
+                write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture)
                 self.told[after.id].snapshot = f"snapshots/{after.id}.jpg"
                 self.told[after.id].snapshot_at = frame.captured_at
             except SourceError:
@@ -98,6 +98,7 @@ class ReplaySink:
         """The recordings are over: cut what isn't yet."""
         for told in list(self._uncut):
             self._cut(told)
+        sync_folder(self._out / "clips")
 
     def _cut(self, told: Told) -> None:
         """Cut an incident's clip from the files it lies in, and write the side file beside it."""
