@@ -202,6 +202,28 @@ def test_what_a_box_saw_before_it_was_renamed_to_join_reaches_the_hub(home: Home
     assert [tuple(row) for row in stored] == [(id_, "north", "box-7") for id_ in told]
 
 
+def test_killed_while_it_puts_down_what_it_joins_with_a_box_comes_in_all_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.settings["broker"] = home.join_here(home.code()).broker.model_dump(mode="json", exclude_none=True)
+    home.write()
+    data, replace = home.config.parent / "data", Path.replace
+    there: list[str] = []
+
+    def killed(file: Path, to: Path) -> Path:
+        if to.parent == data and to.name in ("mqtt.key", "mqtt.crt"):
+            if there:
+                raise KeyboardInterrupt
+            there.append(to.name)
+        return replace(file, to)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        home.join_here(home.code())
+    with home.box() as box:
+        assert soon(lambda: box.link.connected)
+
+
 def test_what_was_open_when_a_box_that_had_joined_was_renamed_ends_under_the_name_that_the_hub_has_it_by(
     home: Home,
 ) -> None:
@@ -369,6 +391,20 @@ def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:
     files["ca_file"].touch()
     with pytest.raises(LabelwatchError, match=f"No such file.*{files['cert_file']}"):
         try_broker(config, Broker(port=9, **files), SystemClock())
+
+
+def test_a_new_key_is_kept_until_it_is_in_use_and_no_longer(edge: Path) -> None:
+    config, data = load_edge(edge), edge.parent / "data"
+
+    def asked() -> bytes:
+        with pytest.raises(NotJoined, match="can't be reached"):
+            join("http://127.0.0.1:9", make_code(), config, SystemClock(), new_key=True)
+        return (data / "identity.key.joining").read_bytes()
+
+    first = asked()
+    assert asked() == first
+    (data / "identity.key").write_bytes(first)  # cut off between this and its last step
+    assert asked() != first
 
 
 def test_an_address_with_https_of_a_hub_without_tls_is_told_as_such(edge: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from detector.credentials.keys import load_key
-from detector.machine.whole_files import write_whole
+from detector.machine.whole_files import finish_together, write_together, write_whole
 
 
 def test_a_file_is_replaced_with_the_mode_asked_for(tmp_path: Path) -> None:
@@ -37,6 +39,37 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
         write_whole(path, "new")
     monkeypatch.undo()
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["state.json"]
+
+
+class Killed(BaseException):
+    """What nobody catches."""
+
+
+def test_files_that_are_written_together_are_all_new_or_all_old_wherever_one_is_killed(tmp_path: Path) -> None:
+    old, new = ({name: name.encode() + word for name in ("mqtt.crt", "mqtt.key", "hub.pub")} for word in (b"1", b"2"))
+    found = []
+    for last in range(12):
+        folder, steps = tmp_path / str(last), 0
+        folder.mkdir()
+        write_together(folder, old)
+
+        def killed(*args: Any, step: Callable[..., Any], last: int = last) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps > last:
+                raise Killed
+            return step(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("replace", "rename", "rmdir"):
+                patch.setattr(Path, name, partialmethod(killed, step=getattr(Path, name)))
+            with suppress(Killed):
+                write_together(folder, new, mode=0o600)
+        finish_together(folder)
+        found.append({file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
+        write_together(folder, new)
+        assert sorted(file.name for file in folder.iterdir()) == sorted(new)
+    assert found == [old] * 4 + [new] * 8
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")

@@ -53,14 +53,23 @@ def pin_hub_key(data_dir: Path, text: str) -> None:
     Raises:
         StoreError: It is no key, or can't be written.
     """
-    if not wire.is_public_key(text):
-        raise StoreError("what the hub gave as its key is none")
-    file = data_dir / FILE
+    content, file = pinned(text), data_dir / FILE
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(file, f"{text}\n")
+        write_whole(file, content)
     except OSError as error:
         raise StoreError(f"the hub's key can't be kept in {file}: {error.strerror}") from error
+
+
+def pinned(text: str) -> bytes:
+    """What `FILE` holds where the hub is known by this public key (base64).
+
+    Raises:
+        StoreError: It is no key.
+    """
+    if not wire.is_public_key(text):
+        raise StoreError("what the hub gave as its key is none")
+    return f"{text}\n".encode()
 
 
 class HubTrust:

@@ -16,6 +16,7 @@ from detector.config import EdgeConfig
 from detector.edge.watchdog import Part
 from detector.edge.zoned import Zoned
 from detector.errors import StoreError, WireError
+from detector.machine.whole_files import finish_together
 from detector.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
 
     try:
         config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # footage lies there
+        finish_together(config.data_dir)  # `join` was cut off
     except OSError as error:
         hint = "make it, and give it to the user that runs this"
         raise StoreError(f"data_dir {config.data_dir} can't be made: {error.strerror} ({hint})") from error

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from cryptography.x509.oid import NameOID
 
 from detector import wire
 from detector.alerts.identity import FILE_NAME, load_identity
-from detector.alerts.trust import pin_hub_key
+from detector.alerts.trust import FILE as HUB_KEY
+from detector.alerts.trust import pinned
 from detector.clock import Clock, iso
 from detector.config import Broker, EdgeConfig
 from detector.config.edge import CERTIFICATE
@@ -38,7 +40,7 @@ from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, joi
 from detector.credentials.keys import load_key
 from detector.credentials.tls import trusting
 from detector.errors import ConfigError, LabelwatchError, Problem, StoreError, WireError
-from detector.machine.whole_files import write_whole
+from detector.machine.whole_files import finish_together, write_together
 from detector.version import VERSION
 
 TIMEOUT_S = 20.0
@@ -129,7 +131,13 @@ def join(
     """
     symbols = _symbols(code)
     url = _address(hub_url)
-    key = load_key(config.data_dir / JOINING, "the edge's new key") if new_key else load_identity(config.data_dir)
+    joining = config.data_dir / JOINING
+    with _kept(config.data_dir):
+        finish_together(config.data_dir)
+        identity = config.data_dir / FILE_NAME
+        if joining.exists() and identity.exists() and joining.read_bytes() == identity.read_bytes():
+            joining.unlink()  # it is in use: who joined with it was cut off just after
+    key = load_key(joining, "the edge's new key") if new_key else load_identity(config.data_dir)
     tls_key = ec.generate_private_key(ec.SECP256R1())
     request = join_request(
         symbols, site=config.site, edge=config.edge, key=key, at=clock.now(), version=VERSION,
@@ -298,12 +306,11 @@ def _settled(
         "hub": {"url": url},
         "broker": {"host": urlsplit(url).hostname if host in LOOPBACK else host, "port": port},
     }
-    files = {}
+    files = {HUB_KEY: pinned(hub_key)}
     if told.get("hub_ca"):
         files[HUB_CA] = str(told["hub_ca"]).encode()
         wanted["hub"]["ca_file"] = folder / HUB_CA
     if told.get("certificate"):
-        # The key first: alone it does no harm, and a certificate without its key would.
         files[KEY] = tls_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         files[CERTIFICATE] = str(told["certificate"]).encode()
         files[BROKER_CA] = str(told["broker_ca"]).encode()
@@ -312,11 +319,12 @@ def _settled(
         }  # fmt: skip
     elif dict(told["broker"]).get("login"):
         wanted["broker"]["username"] = str(told["username"])
-    for name, content in files.items():
-        _write(folder / name, content)
-    pin_hub_key(folder, hub_key)
-    if new_key:
-        (folder / JOINING).replace(folder / FILE_NAME)
+    with _kept(folder):
+        if new_key:
+            files[FILE_NAME] = (folder / JOINING).read_bytes()
+        write_together(folder, files, mode=0o600)  # a certificate without its key, say, would shut the box out
+        if new_key:
+            (folder / JOINING).unlink()
     held = {"hub": config.hub, "broker": config.broker}
     missing = {
         section: lacking
@@ -324,17 +332,19 @@ def _settled(
         if (lacking := {name: value for name, value in values.items() if getattr(held[section], name) != value})
     }
     broker = config.broker.model_copy(update=wanted["broker"])
+    written = [folder / name for name in files if name != FILE_NAME]
     return Joined(
-        fingerprint(wire.public_key_text(key)), fingerprint(hub_key), [folder / name for name in (*files, "hub.pub")],
+        fingerprint(wire.public_key_text(key)), fingerprint(hub_key), written,
         missing, broker, str(told["certificate_trouble"])[:300] if told.get("certificate_trouble") else None,
     )  # fmt: skip
 
 
-def _write(file: Path, content: bytes) -> None:
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
     try:
-        write_whole(file, content, mode=0o600)
+        yield
     except OSError as error:
-        raise StoreError(f"{file} can't be written: {error.strerror}") from error
+        raise StoreError(f"what a box joins with can't be kept in {folder}: {error.strerror}") from error
 
 
 def _written(sections: Mapping[str, Mapping[str, Any]], path: Path) -> dict[str, dict[str, Any]]:

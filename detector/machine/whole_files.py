@@ -1,12 +1,16 @@
-"""A file that is there whole or not at all, whatever happens while it is written."""
+"""A file that is there whole or not at all, whatever happens while it is written; several that are there together."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
+import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+TOGETHER = ".together"  # a folder of files that replace those beside it, all of them
 
 
 def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting: bool = True) -> None:
@@ -39,6 +43,46 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write_together(folder: Path, files: Mapping[str, bytes], *, mode: int = 0o666) -> None:
+    """Replace or make several files of a folder, which are of use only together: all of them, or none.
+
+    Who is cut off halfway leaves the rest to the next who asks for it (`finish_together`).
+
+    Args:
+        folder: Must be there. Two writers must not meet.
+        files: Contents by their names.
+        mode: As of `write_whole`.
+
+    Raises:
+        OSError: They can't be written. Those that were there are as they were, or the rest can be had by trying again.
+    """
+    finish_together(folder)
+    draft = folder / f"{TOGETHER}.draft"
+    if draft.exists():
+        shutil.rmtree(draft)
+    draft.mkdir(mode=0o700)
+    give(draft, folder.stat())
+    for name, content in files.items():
+        write_whole(draft / name, content, mode=mode)
+    draft.rename(folder / TOGETHER)
+    sync_folder(folder)
+    finish_together(folder)
+
+
+def finish_together(folder: Path) -> None:
+    """Put files in their places that somebody wrote together and was cut off at.
+
+    Raises:
+        OSError: They can't be.
+    """
+    whole = folder / TOGETHER
+    if whole.is_dir():
+        for file in sorted(whole.iterdir()):
+            file.replace(folder / file.name)
+        sync_folder(folder)
+        whole.rmdir()
 
 
 def make_whole(path: Path, content: bytes) -> bool:
