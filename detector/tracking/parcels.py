@@ -21,6 +21,9 @@ SAME = 0.4  # overlap (IoU) from which a box is the slot's
 KEEP_S, HIDDEN_S = 4.0, 900.0  # how long a slot may go undetected, in plain view and behind people
 JUDGED = 0.5  # least facing score at which one look counts as having judged
 HIDDEN = 0.15  # share of a slot that a person must cover to hide it
+# While nothing moves there is a look every few seconds: one in which a parcel is missed says no more than one of those
+# that follow each other, in a dim hall least of all.
+LONGEST_MISS_S = 1.0
 LONGEST_LOOK_S = 0.5  # one look never counts for more than this, whatever was missed since the one before
 FIRST_LOOK_S = 0.2  # what the look that makes a slot counts for
 # Time constants of fading. A verdict turns about 1.1 of the facing's after the parcel was.
@@ -187,7 +190,8 @@ class ParcelSlots:
         passed_s = max(at - self._at, 0.0)
         # Who passes before an empty place doesn't bring back what lay there; and somebody before a parcel who is not
         # found now and then doesn't take it away, so time behind people makes up for as much in plain view.
-        in_view_s, behind_s = np.where(hidden, -passed_s, passed_s), np.where(hidden, passed_s, 0.0)
+        in_view_s = np.where(hidden, -passed_s, min(passed_s, LONGEST_MISS_S))
+        behind_s = np.where(hidden, passed_s, 0.0)
         for name, more_s in (("missed_s", in_view_s), ("hidden_s", behind_s)):
             so_far_s = np.where(np.isnan(slots[name]), 0.0, np.maximum(slots[name] + more_s, 0.0))
             slots[name] = np.where(unseen, so_far_s, np.nan)

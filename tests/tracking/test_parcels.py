@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import random
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -91,6 +92,18 @@ def test_a_parcel_missed_now_and_then_keeps_its_slot() -> None:
     answers = watched(lambda t: [(BOX, UP)] if round(t * 5) % 3 == 0 else [], times(0, 20, 5))
     assert ids(answers) == {1}
     assert len(answers[-1][1]) == 1
+
+
+def test_a_parcel_that_is_missed_every_other_time_keeps_its_slot_while_looks_are_seldom() -> None:
+    """As in a dim hall at night, where nothing moves."""
+    chance = random.Random(1)
+    answers = watched(lambda t: [(BOX, UP)] if chance.random() < 0.5 else [], times(0, 1000, 1 / 4.97))
+    assert len(ids(answers)) < 10
+
+
+def test_a_parcel_taken_away_between_looks_that_are_seldom_is_forgotten_all_the_same() -> None:
+    answers = watched(lambda t: [(BOX, UP)] if t <= 5 else [], times(0, 60, 1 / 4.97))
+    assert max(t for t, parcels in answers if parcels) < 36
 
 
 def test_another_parcel_in_its_place_later_is_another() -> None:
