@@ -90,8 +90,12 @@ class AlertSink:
             logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
         for fields in self._outbox.left_open():
             if fields["camera"] == self._camera.name:
-                again = wire.with_late_clips if fields["phase"] == Phase.END else wire.cut_off
-                self._end(again(fields, self._segments.pop(fields["after"]["id"], None)))
+                incident, is_ended = fields["after"]["id"], fields["phase"] == Phase.END
+                if is_ended and incident not in self._segments and self._recorder.is_unfinished(incident):
+                    self._ended[incident] = fields  # there is nothing new to tell yet
+                    continue
+                again = wire.with_late_clips if is_ended else wire.cut_off
+                self._end(again(fields, self._segments.pop(incident, None)))
         self._segments.clear()
         self._settle()
 
