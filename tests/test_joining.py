@@ -28,6 +28,7 @@ from detector.cli import main
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig, load_edge
 from detector.credentials.codes import fingerprint, make_code, parse_code
+from detector.credentials.keys import load_key
 from detector.edge.delivery import Delivery, open_delivery
 from detector.edge.joining import Joined, NotJoined, join, try_broker
 from detector.errors import ConfigError, LabelwatchError
@@ -264,6 +265,30 @@ def test_what_was_open_when_a_box_that_had_joined_was_renamed_ends_under_the_nam
     for envelope in store.envelopes("i1"):
         verify_by_any(envelope, keys)
     assert [edge.missing for edge in store.edges.all()] == [0, 0]
+
+
+def test_a_box_that_was_renamed_while_its_key_was_being_changed_can_change_it_later(home: Home) -> None:
+    def settle() -> None:
+        joined = home.join_here(home.code("north", home.settings["edge"]))
+        home.settings["broker"] = joined.broker.model_dump(mode="json", exclude_none=True)
+        home.write()
+
+    settle()
+    data, topics = home.config.parent / "data", wire.Topics("north", "box-9")
+    assert home.browser.post("/edges/north/box-9/rotate").status_code == 303
+    with home.hub.store.database.reading() as connection:
+        wish = connection.exec_driver_sql("SELECT id FROM rotations").scalar_one()
+    made = load_key(data / "identity.key.next", "the edge's next key")
+    word = wire.new_key_payload(topics, wish, load_identity(data), made)
+    assert home.hub._parts.rotations.word(topics.key, word, SystemClock().now())
+    assert home.browser.post("/edges/north/box-9/revoke").status_code == 303
+    home.settings["edge"] = "box-7"
+    home.write()
+    settle()
+    with home.box() as box:
+        mine = wire.public_key_text(box.key)
+        assert home.browser.post("/edges/north/box-7/rotate").status_code == 303
+        assert soon(lambda: wire.public_key_text(box.key) != mine)
 
 
 def answering(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:

@@ -31,6 +31,7 @@ from cryptography.x509.oid import NameOID
 
 from detector import wire
 from detector.alerts.identity import FILE_NAME, load_identity
+from detector.alerts.rotation import NEXT_NAME
 from detector.alerts.trust import FILE as HUB_KEY
 from detector.alerts.trust import pinned
 from detector.clock import Clock, iso
@@ -325,6 +326,7 @@ def _settled(
         write_together(folder, files, mode=0o600)  # a certificate without its key, say, would shut the box out
         if new_key:
             (folder / JOINING).unlink()
+        (folder / NEXT_NAME).unlink(missing_ok=True)  # the hub may have shut it out with the name that it was made for
     held = {"hub": config.hub, "broker": config.broker}
     missing = {
         section: lacking
