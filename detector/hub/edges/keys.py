@@ -119,14 +119,13 @@ class EdgeKeys:
         Raises:
             WireError: It must not be believed.
         """
-        claimed = fields.get("key")
+        claimed = None if fields.get("key") is None else str(fields["key"])
         told_by = fields["site"], fields["edge"]
         site, edge = bringer or told_by
         if (site, edge) != told_by and claimed not in self.kept(told_by, (site, edge)):
             raise WireError("site and edge are not those of the topic")
         self.check(
-            site, edge, lambda key: wire.verify(fields, key), signed_at=signed_at, at=at,
-            claimed=None if claimed is None else str(claimed),
+            site, edge, lambda key: wire.verify(fields, key), signed_at=signed_at, at=at, claimed=claimed
         )  # fmt: skip
 
     def kept(self, before: tuple[str, str], now: tuple[str, str]) -> set[str]:
