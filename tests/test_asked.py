@@ -109,6 +109,12 @@ def test_a_file_is_kept_if_any_of_it_was_asked_for() -> None:
     assert kept(asked(hours=NOON), files) == ({"gate": ["gate-1", "gate-2", "gate-3"]}, 2)
 
 
+def test_a_file_that_is_named_to_the_minute_may_last_as_much_longer() -> None:
+    of = camera("gate")
+    piece = Piece(Path("g.mp4"), of, at("1 11:25"), "name", at("1 11:25"), 290.0, within_s=60.0)
+    assert kept(asked(hours=NOON), Session(of, (piece,)))[1] == 0
+
+
 def test_a_camera_is_asked_for_by_name_or_title_and_others_are_left_out() -> None:
     every = [session("1 10:00", name="gate"), session("1 10:00", "1 11:00", name="dock")]
     assert kept(asked("dock"), *every) == ({"dock": ["dock-0", "dock-1"]}, 1)

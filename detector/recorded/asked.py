@@ -123,7 +123,7 @@ class Asked:
         if begins is None or begins == at:
             return begins is not None
         length_s = piece.named_s or promised_s(piece.path)
-        return length_s is None or begins < at + length_s
+        return length_s is None or begins < at + piece.within_s + length_s
 
     def _there(self, every: Iterable[Session]) -> str:
         """From when to when there are files, for who asked for others."""
