@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from detector.clock import SystemClock
 from detector.config import AlarmsConfig
@@ -23,7 +23,7 @@ from detector.credentials.certs import LIFE, make_certificates
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.knocks import OTHER, Knock
 from detector.hub.storage.rights import Role, Scope
-from detector.hub.storage.schema import dropped
+from detector.hub.storage.schema import dropped, edge_keys
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge
 from detector.hub.texts import Phrases
@@ -35,6 +35,7 @@ from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import FLOOD, HubNow, signs
 from detector.hub.watch.watchman import Watchman
 from detector.wire import public_key_text
+from detector.wire.replays import marked
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
@@ -48,7 +49,7 @@ def edge(**changes: Any) -> Edge:
     """A box that is well; `changes` go to its report, `offset`, `missing`, `state` and `age_s` to itself."""
     age_s = changes.pop("age_s", 2.0)
     own = {"state": changes.pop("state", "online"), "missing": changes.pop("missing", 0),
-           "clock_offset_s": changes.pop("offset", 0.0)}  # fmt: skip
+           "clock_offset_s": changes.pop("offset", 0.0), "joined_at": NOON - 10_000}  # fmt: skip
     report = {"backlog": 0, "oldest_s": 0.0, "dropped": 0, "dead": 0, "disk_free": 50 * GB, "disk_total": 100 * GB,
               "cameras": {"cam3": {"age_s": 1.0, "title": "东区 3"}}, **changes}  # fmt: skip
     return Edge("shanghai", "box1", state_at=NOON - 9000, health=report, health_at=NOON - age_s, **own)
@@ -267,6 +268,55 @@ def test_nobody_is_called_silent_whom_the_hub_could_not_hear() -> None:
     assert wrong(edge(age_s=9000), listening_since=None) == []
     assert wrong(edge(age_s=9000), listening_since=NOON - 200) == []
     assert wrong(edge(age_s=9000), listening_since=NOON - 301) == ["edge_silent"]
+
+
+def who_is_silent(site: Site, after_min: float) -> list[str]:
+    """Kinds of alarms about a box that says nothing so much later."""
+    site.clock.at += 60 * after_min
+    site.parts.watchman.look_round()
+    return [alarm.kind for alarm in site.parts.alarms.open() if alarm.kind.startswith("edge_")]
+
+
+def test_a_box_that_joined_and_never_says_anything_is_an_alarm_until_its_first_word(site: Site) -> None:
+    site.parts.health.begin()
+    assert who_is_silent(site, after_min=29) == []  # its installer is at work
+    assert who_is_silent(site, after_min=2) == ["edge_unheard"]
+    assert site.parts.alarms.open()[0].began_at == NOON
+    page = site.client.get("/").text
+    assert "边缘设备 shanghai / box1 加入以后一直没有消息" in page and "labelwatch run" in page
+    told(site, cam3=1.0)
+    assert who_is_silent(site, after_min=1.5) == []
+    assert who_is_silent(site, after_min=6) == ["edge_silent"]
+
+
+def test_a_box_that_was_shut_out_and_joins_again_has_its_time_to_begin(site: Site) -> None:
+    site.parts.health.begin()
+    told(site, cam3=1.0)
+    assert site.parts.enrolment.revoke("shanghai", "box1", "owner", NOON)
+    assert who_is_silent(site, after_min=24 * 60) == []
+    new = public_key_text(Ed25519PrivateKey.generate())
+    assert site.parts.keys.trust("shanghai", "box1", new, site.clock.at, "wang")
+    assert who_is_silent(site, after_min=29) == []
+    assert who_is_silent(site, after_min=2) == ["edge_unheard"]
+
+
+def test_a_machine_that_publishes_replays_alone_is_not_waited_for(site: Site) -> None:
+    site.parts.health.begin()
+    found = make_envelope(1, incident="found", phase="end")
+    found["after"] = marked(found["after"], run="1", edge="box1", file="ch3.mp4", offset_s=4.0)
+    site.store.add_alerts([found], NOON)
+    assert who_is_silent(site, after_min=24 * 60) == []
+
+
+def test_a_box_whose_key_was_replaced_is_not_taken_for_one_that_just_joined(site: Site) -> None:
+    site.parts.health.begin()
+    told(site, cam3=1.0)
+    (key,) = site.parts.keys.of("shanghai", "box1")
+    new = {"site": "shanghai", "edge": "box1", "key": "new", "state": "active", "since": NOON + 5, "by": "wang"}
+    with site.store.database.writing() as connection:
+        connection.execute(update(edge_keys).where(edge_keys.c.number == key.number).values(state="retired"))
+        connection.execute(edge_keys.insert(), new)
+    assert who_is_silent(site, after_min=6) == ["edge_silent"]
 
 
 @pytest.mark.parametrize(

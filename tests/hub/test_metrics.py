@@ -221,8 +221,8 @@ def test_the_setting_decides_for_strangers(tmp_path: Any, setting: str, status: 
 RULES = REPOSITORY / "configs/prometheus/alerts.yml"
 # Alarms that Prometheus has figures of, and rules by these.
 BY_FIGURES = {
-    "edge_silent", "camera_silent", "backlog", "dropped", "lost", "edge_disk", "clock", "overload", "hub_down",
-    "hub_disk", "broker_lost",
+    "edge_silent", "edge_unheard", "camera_silent", "backlog", "dropped", "lost", "edge_disk", "clock", "overload",
+    "hub_down", "hub_disk", "broker_lost",
 }  # fmt: skip
 
 

@@ -44,11 +44,17 @@ class Edges:
         told = (c.highest - c.lowest + 1 - c.received - c.dropped).label("missing"), c.dropped
         sums = (func.sum(cast(number, Float)).label(number.name) for number in told)
         missing = select(c.site, c.edge, *sums).group_by(c.site, c.edge).subquery()
+        k = edge_keys.c
+        # Of all its keys, one that was replaced included: a box whose key is changed has not joined anew.
+        let_in = select(k.site, k.edge, func.min(k.since).label("joined_at")).where(k.state != "revoked")
+        joined = let_in.group_by(k.site, k.edge).subquery()
         both = edges.outerjoin(missing, (edges.c.site == missing.c.site) & (edges.c.edge == missing.c.edge))
+        both = both.outerjoin(joined, (edges.c.site == joined.c.site) & (edges.c.edge == joined.c.edge))
         query = select(
             edges,
             func.coalesce(missing.c.missing, 0).label("missing"),
             func.coalesce(missing.c.dropped, 0).label("dropped"),
+            joined.c.joined_at,
         ).select_from(both)
         found = [
             Edge(**{**row._mapping, "missing": _count(row.missing), "dropped": _count(row.dropped)})

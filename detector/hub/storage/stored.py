@@ -148,7 +148,8 @@ class Edge:
     """An edge box as last heard of.
 
     `missing` counts alerts it numbered that haven't arrived, without those that it said it dropped (`dropped`); its
-    clock is `clock_offset_s` ahead of the hub's (`health`).
+    clock is `clock_offset_s` ahead of the hub's (`health`). It has been let in since `joined_at`, Unix seconds, without
+    having been shut out meanwhile; `None` where it is not.
     """
 
     site: str
@@ -160,6 +161,7 @@ class Edge:
     missing: int
     clock_offset_s: float | None = None
     dropped: int = 0
+    joined_at: float | None = None
 
     @property
     def lost(self) -> int:

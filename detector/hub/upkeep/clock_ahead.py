@@ -24,6 +24,7 @@ from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.schema import (
     alarms,
     alerts,
+    edge_keys,
     edges,
     gaps,
     incidents,
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 # What can't be later than now.
 PAST: dict[Table, tuple[str, ...]] = {
     edges: ("state_at", "health_at"),
+    edge_keys: ("since",),
     watched: ("since", "until"),
     gaps: ("began_at", "ended_at"),
     alarms: ("began_at", "raised_at", "seen_at", "ended_at", "acknowledged_at"),

@@ -55,6 +55,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "edge_silent": Kind("critical", seen_in="silence"),
+    "edge_unheard": Kind("critical", seen_in="silence"),
     "knocking": Kind("critical", calm_s=600.0, seen_in="books"),
     "flood": Kind(calm_s=600.0, seen_in="books"),
     "camera_silent": Kind(after_s=300.0),

@@ -24,6 +24,7 @@ LESS_CLOCK = 0.5
 MORE_DISK = 1.4
 FLOOD = 60  # critical incidents of one box within an hour; gangs have managed half as many
 LESS_FLOOD = 0.5
+FIRST_WORD_S = 30 * 60.0  # whoever installs a box has it join, and still writes its configuration before it runs
 KNOCKING_S = 120.0  # who is refused comes again every few seconds
 CERTIFICATE_S = 60 * DAY_S  # so long before it ends somebody is told
 REASONS = ("rows", "bytes", "age", "disk")
@@ -63,6 +64,7 @@ def signs(
     standing: Collection[Place] = (),
     knocks: Iterable[Knock] = (),
     floods: Iterable[Flood] = (),
+    only_replaying: Collection[tuple[str, str]] = (),
 ) -> list[Sign]:
     """All that is wrong now.
 
@@ -74,12 +76,15 @@ def signs(
         standing: What is an alarm already.
         knocks: Boxes that were refused for their key.
         floods: How many critical incidents boxes in service told within the hour.
+        only_replaying: Site and name of those that publish replays and watch nothing: none waits for their first word.
     """
     edges = list(edges)
     found = list(_of_hub(hub, config, now, standing))
     cameras = camera_states(edges, now, EVERYWHERE)
     for edge in edges:
-        if hub.listening_since is not None and (silent := _silence(edge, hub.listening_since, config, now)):
+        if (edge.site, edge.edge) in only_replaying:
+            pass  # it watches nothing
+        elif hub.listening_since is not None and (silent := _silence(edge, hub.listening_since, config, now)):
             found.append(silent)
         elif is_fresh(edge, now):
             found += _of_edge(edge, config, now, standing)
@@ -109,16 +114,20 @@ def _of_hub(hub: HubNow, config: AlarmsConfig, now: float, standing: Collection[
 
 
 def _silence(edge: Edge, listening_since: float, config: AlarmsConfig, now: float) -> Sign | None:
+    """Whether a box says nothing: any more, or at all since it was let in."""
+    words = [at for at in (edge.health_at, edge.state_at) if at is not None]
     heard = edge.health_at
-    if edge.state == "online" and edge.state_at is not None:
-        heard = max(heard or 0.0, edge.state_at)
-    if heard is None and edge.state is None:  # it never said anything
-        return None
-    since = heard if heard is not None else edge.state_at or now
+    if edge.state == "online" or heard is None:
+        heard = max(words, default=None)
     limit_s = 60 * config.edge_silent_min
-    if now - max(since, listening_since) < limit_s:
+    if edge.joined_at is not None and max(words, default=0.0) < edge.joined_at:
+        found = Sign("edge_unheard", edge.site, edge.edge, since=edge.joined_at)
+        limit_s = max(limit_s, FIRST_WORD_S)
+    elif heard is not None:
+        found = Sign("edge_silent", edge.site, edge.edge, since=heard)
+    else:
         return None
-    return Sign("edge_silent", edge.site, edge.edge, since=since)
+    return found if now - max(found.since or 0.0, listening_since) >= limit_s else None
 
 
 def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[Place]) -> Iterator[Sign]:

@@ -140,7 +140,10 @@ class Watchman:
             self._store.database.damage, self._key, self._certificate_ends_at(now),
         )  # fmt: skip
         floods = self._keys.in_service(self._floods.count(now))
-        found = signs(edges, hub, self._config, now, standing, self._keys.knocks.all(), floods)
+        found = signs(
+            edges, hub, self._config, now, standing, self._keys.knocks.all(), floods,
+            self._store.edges.only_replaying(),
+        )  # fmt: skip
         known = {(edge.site, edge.edge): edge for edge in edges}
 
         def is_unseen(place: Place) -> bool:
