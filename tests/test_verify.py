@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from detector import wire
 from detector.cli import main
-from detector.hub.access.audit import BEGINNING, chained
+from detector.hub.storage.audit_chain import BEGINNING, chained
 from detector.tools.verify import EN, TEXTS, ZH, Report, check, fingerprint_from, verify
 from detector.wire import evidence
 from detector.wire.evidence import Entry, PackWriter, as_json, public_pem

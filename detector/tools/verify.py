@@ -489,7 +489,7 @@ class _Check:
     # Who saw it
 
     def _check_log(self) -> None:
-        from detector.hub.access.audit import chained
+        from detector.hub.storage.audit_chain import chained
 
         log = self._json(LOG)
         if log is None:

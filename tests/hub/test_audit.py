@@ -21,7 +21,8 @@ from sqlalchemy import text
 import detector.hub
 from detector import cli
 from detector.hub.access.anchors import FILE, Anchors
-from detector.hub.access.audit import BEGINNING, ONCE_S, Audit, Checked, Entry, Flaw, Head, chained, verify
+from detector.hub.access.audit import ONCE_S, Audit, Checked, Entry, Flaw, Head, verify
+from detector.hub.storage.audit_chain import BEGINNING, chained
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store
 from detector.hub.texts import ZH
@@ -354,17 +355,26 @@ def test_details_are_told_in_words_and_what_says_nothing_is_left_out(site: Site)
     assert "the hub&#39;s own machine (li)" in page and ">the hub&#39;s own machine<" in page
 
 
+TO_RECORD = ("audit.add", "audit.record", "audit.record_once", "add_entry", ".did", ".saw")
+
+
 def test_whatever_the_hub_puts_on_record_has_words() -> None:
     calls = [
         node
         for file in Path(detector.hub.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).endswith(("audit.add", "audit.record", "audit.record_once", ".did", ".saw"))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(TO_RECORD)
     ]
     assert len(calls) > 40
     assert {f"detail_{one.arg}" for call in calls for one in call.keywords if one.arg} <= ZH.keys()
-    places = {"did": 0, "saw": 0, "record": 2, "record_once": 2, "add": 3}  # of the action among what is passed
+    places = {
+        "did": 0,
+        "saw": 0,
+        "record": 2,
+        "record_once": 2,
+        "add": 3,
+        "add_entry": 3,
+    }  # of the action among what is passed
     actions = [call.args[places[ast.unparse(call.func).rpartition(".")[2]]] for call in calls]
     assert {f"action_{one.value}" for one in actions if isinstance(one, ast.Constant) and one.value} <= ZH.keys()
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from detector import wire
 from detector.config import RetentionConfig
 from detector.hub.access.audit import Audit
+from detector.hub.access.audit import verify as follow
 from detector.hub.desk.reviews import Reviews
 from detector.hub.evidence.cases import Cases
 from detector.hub.integrations.world import Observer
@@ -127,8 +128,22 @@ def test_what_people_did_goes_over_to_live_when_that_comes_late(store: Store) ->
     assert case and case.incidents == (BAR,)
     assert cases.legal_hold(BAR) and not cases.legal_hold(REPLAY)
     assert {incident for _, incident in store.changed_since(seen)[0]} == {BAR, REPLAY}
+    moved = {"verdicts": 2, "notes": 1, "hold": True, "cases": [number]}
+    lines = Audit(store.database).entries(user="labelwatch")
+    assert [(one.at, one.action, one.subject, one.details) for one in lines] == [
+        (NOON + 60, "handed_over", BAR, {"taken_from": REPLAY, **moved}),
+        (NOON + 60, "handed_over", REPLAY, {"given_to": BAR, **moved}),
+        (NOON + 60, "case_moved", case.subject, {"incident": REPLAY, "given_to": BAR}),
+    ]
     store.add_alerts([make_envelope(3, phase="end")], NOON + 61)
     assert ids(store) == [BAR]
+    assert follow(Audit(store.database).all_entries()).flaws == ()
+
+
+def test_a_replay_that_nobody_did_anything_with_gives_way_without_a_line_in_the_log(store: Store) -> None:
+    store.add_alerts([replayed()], NOON)
+    store.add_alerts([make_envelope(2, sent_at_unix=NOON - 3600)], NOON + 60)
+    assert ids(store) == [BAR] and Audit(store.database).entries() == []
 
 
 def test_a_replay_of_what_is_yet_to_come_judges_nothing_that_comes(store: Store) -> None:

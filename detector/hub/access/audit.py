@@ -1,6 +1,4 @@
-"""Who did what, in a chain: each entry's hash covers the entry and the hash before it.
-
-    hash = SHA-256(hash before, newline, the entry as canonical JSON)
+"""Who did what, in a chain: each entry's hash covers the entry and the hash before it (`storage.audit_chain`).
 
 So an entry that is changed, taken out or moved doesn't fit any more. A chain alone shows neither that its end was cut
 off nor that all of it was written anew: the head must be kept elsewhere too (`anchors`), and `verify` is told it.
@@ -8,13 +6,12 @@ off nor that all of it was written anew: the head must be kept elsewhere too (`a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +19,11 @@ from sqlalchemy import Connection, Text, cast, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.clock import iso
-from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.audit_chain import BEGINNING, add_entry, canonical, chained, plain
+from detector.hub.storage.database import Database
 from detector.hub.storage.schema import audit
 from detector.hub.storage.stored import is_time
 
-BEGINNING = "0" * 64
 ONCE_S = 3600.0  # what is looked at again and again leaves a line once in so long
 KEPT_ONCE = 10_000
 PAGE = 1000
@@ -171,12 +168,7 @@ class Audit:
 
     def add(self, connection: Connection, at: float, user: str, action: str, subject: str = "", **details: Any) -> None:
         """Add an entry within somebody else's transaction, so that the act and its entry are committed together."""
-        one_at_a_time(connection)
-        # Numbered by hand, since a database's own numbers may skip some: here a gap is a sign of deletion.
-        last = connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)).first()
-        number, before = (last.number, last.hash) if last else (0, BEGINNING)
-        entry = plain({"at": float(at), "user": user, "action": action, "subject": subject, "details": details})
-        connection.execute(audit.insert(), {**entry, "number": number + 1, "hash": chained(before, entry)})
+        add_entry(connection, at, user, action, subject, **details)
 
     def entries(
         self,
@@ -249,7 +241,7 @@ class Audit:
             if is_seen:
                 head = {"schema": 1, "number": entry.number, "time": _iso(entry.at), "before": before}
                 told = json.dumps({**head, "hash": entry.hash}, default=str)[:-1]
-                yield f'{told}, "entry": {_canonical(entry.told, str)}}}\n'
+                yield f'{told}, "entry": {canonical(entry.told, str)}}}\n'
             before = entry.hash if is_seen else None
 
     def _one_by_one(self, number: int) -> list[Entry]:
@@ -304,26 +296,6 @@ def verify(
         if flaw.kind != "edited" or not any(start <= flaw.number <= end + 1 for start, end in moved)
     ]
     return Checked(Head(number, before), tuple(sorted(flaws, key=lambda flaw: (flaw.number, flaw.kind))))
-
-
-def plain(value: Any) -> Any:
-    """A value as both databases give it back, down to the last bit: JSON, without what one of them refuses."""
-    if isinstance(value, str):
-        return str(value).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-    if isinstance(value, float):
-        return value + 0.0 if math.isfinite(value) else str(value)  # -0.0 comes back from SQLite as 0.0
-    if isinstance(value, dict):
-        return {plain(str(name)): plain(one) for name, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def chained(before: str, entry: dict[str, Any]) -> str:
-    """The hash of an entry (without number and hash) that follows one with the hash `before`."""
-    return hashlib.sha256(f"{before}\n{_canonical(entry)}".encode()).hexdigest()
-
-
-def _canonical(entry: dict[str, Any], default: Callable[[Any], str] | None = None) -> str:
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=default)
 
 
 def _iso(at: Any) -> str | None:

@@ -34,7 +34,6 @@ from sqlalchemy import func, select
 from detector import wire
 from detector.clock import iso, kernel_clock
 from detector.errors import LabelwatchError, WireError
-from detector.hub.access.audit import BEGINNING
 from detector.hub.desk.charts import evidence as segments_of
 from detector.hub.desk.responses import Responses, trips_to
 from detector.hub.desk.reviews import Reviews
@@ -44,6 +43,7 @@ from detector.hub.evidence.figures import events, totals
 from detector.hub.evidence.handover import Edge, Recording, Sheet, sheet
 from detector.hub.footage.clips import ClipFolder
 from detector.hub.storage.arrivals import at_hand
+from detector.hub.storage.audit_chain import BEGINNING
 from detector.hub.storage.schema import alerts, audit, edges
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident

@@ -288,7 +288,8 @@ def _said(view: View, entry: Entry) -> str:
         return view.say(key, what=view.say("comma").join(changed))
     if view.say.either(key, "") == "":
         return entry.action
-    return view.say(key, incident=str(details.get("incident", ""))[:12], pack=details.get("pack", ""))
+    named = {name: str(details.get(key, ""))[:12] for name, key in (("incident", "incident"), ("shown", "given_to"))}
+    return view.say(key, **named, pack=details.get("pack", ""))
 
 
 def _former(view: View, entry: Entry) -> list[tuple[str, str]]:

@@ -155,9 +155,9 @@ class Intake:
         connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
         self._note_other_zones(connection, newest.values())
         self._note_places(connection, newest.values())
-        changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None))
+        changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None), received_at)
         for double, shown in given_way.items():
-            moved += hand_over(connection, double, shown)
+            moved += hand_over(connection, double, shown, received_at)
         of_spot = (one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])
         return [*changed, *given_way, *moved, *of_spot]
 

@@ -79,12 +79,13 @@ def double_of(connection: Connection, state: Mapping[str, Any], together: Collec
     return None if known is None else str(known["same_as"] or known["id"])
 
 
-def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[str]:
+def give_way(connection: Connection, live: Iterable[Mapping[str, Any]], at: float) -> list[str]:
     """Make doubles of what replays found before live told of it; ids of incidents that changed thereby.
 
     Args:
         connection: To the database.
         live: Rows of `incidents`, as live has told them by now; what is a double among them gives way to what is shown.
+        at: Now, Unix seconds.
     """
     live = list(live)
     if not live:
@@ -101,7 +102,7 @@ def give_way(connection: Connection, live: Iterable[Mapping[str, Any]]) -> list[
         known = next((state for state in live if _gives_way(row, state)), None)
         if known is not None:
             shown = known["same_as"] or known["id"]
-            changed += [row["id"], *hand_over(connection, row["id"], shown), shown]
+            changed += [row["id"], *hand_over(connection, row["id"], shown, at), shown]
     return changed
 
 

@@ -17,10 +17,11 @@ from detector.clock import Clock, SystemClock, iso
 from detector.config import HubConfig
 from detector.errors import ConfigError, LabelwatchError, NotThere, Problem, StoreError
 from detector.hub.access.anchors import FILE, Anchors
-from detector.hub.access.audit import BEGINNING, Audit, Checked, Head, Line, verify
+from detector.hub.access.audit import Audit, Checked, Head, Line, verify
 from detector.hub.access.auth import Gate
 from detector.hub.access.people import People, PeopleError, User, as_name
 from detector.hub.edges.known import Known
+from detector.hub.storage.audit_chain import BEGINNING
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.hub.texts import Phrases

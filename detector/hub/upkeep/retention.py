@@ -49,6 +49,7 @@ from detector.config import KeptAs, RetentionConfig
 from detector.hub.access.audit import Audit
 from detector.hub.evidence.cases import kept
 from detector.hub.footage.shares import Box, pressing
+from detector.hub.storage.audit_chain import SYSTEM
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
@@ -81,7 +82,6 @@ VERDICTS: dict[KeptAs, str] = {
 NO_ALERT = "no_alert"
 # What goes first when the disk runs short. What nobody judged isn't on it.
 FIRST_TO_GO = tuple(VERDICTS.values())
-SYSTEM = "labelwatch"
 FOOTAGE = (clips, sides, derived, clip_formats, snapshots)  # what is deleted of an incident
 
 
