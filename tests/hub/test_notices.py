@@ -988,6 +988,19 @@ def test_what_is_held_until_quiet_hours_waits_for_their_end(
     assert len(desk.step(90)) == at_the_end
 
 
+def test_what_a_pause_held_that_somebody_ends_in_quiet_hours_waits_for_their_end(desk: Desk) -> None:
+    desk.target(severity="warning", quiet="12:02-13:30")
+    pauses = Pauses(desk.store.database, Audit(desk.store.database))
+    pauses.begin("shanghai", "cam3", "li", NOON, 36_000)
+    for n in range(3):
+        desk.alert(f"inc-{n}", severity="warning")
+    assert desk.step() == []
+    assert desk.step(600) == []
+    assert pauses.end("shanghai", "cam3", "li", desk.clock.at)
+    assert [title for _ in range(53) for title in desk.step(90)] == []
+    assert desk.step(90) == ["[Warning] 3 in quiet hours"]
+
+
 def test_what_was_held_for_the_night_and_cleared_meanwhile_is_on_record_as_not_told(desk: Desk) -> None:
     desk.target(quiet="11:00-13:00")
     for n in range(2):

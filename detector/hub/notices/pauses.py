@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select
 
 from detector.hub.access.audit import Audit
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import incidents, notice_pauses, notices
+from detector.hub.storage.schema import notice_pauses
 
 PAUSED = "paused"  # why a notice is held
 
@@ -56,16 +56,13 @@ class Pauses:
             return True
 
     def end(self, site: str, camera: str, user: str, now: float) -> bool:
-        """Let notices of a camera go again, and what was held back at once; tells whether they were held back."""
+        """Let notices of a camera go again, and with the next look what was held back; whether they were held back."""
         here = (notice_pauses.c.site == site, notice_pauses.c.camera == camera)
-        of_camera = select(incidents.c.id).where(incidents.c.site == site, incidents.c.camera == camera)
-        held = (notices.c.state == "held", notices.c.reason == PAUSED, notices.c.incident.in_(of_camera))
         with self._database.writing() as connection:
             one_at_a_time(connection)
             if until(connection, site, camera, now) is None:
                 return False
             connection.execute(delete(notice_pauses).where(*here))
-            connection.execute(update(notices).where(*held).values(due_at=now))
             self._audit.add(connection, now, user, "notices_resumed", f"{site}/{camera}")
             return True
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, exists, func, select, update
 
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
@@ -22,7 +22,16 @@ from detector.hub.storage.budget import RANKS, rank
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.edges import boxes_in_service
 from detector.hub.storage.replays import is_replay
-from detector.hub.storage.schema import alerts, changes, edges, incidents, notice_place, notice_targets, notices
+from detector.hub.storage.schema import (
+    alerts,
+    changes,
+    edges,
+    incidents,
+    notice_pauses,
+    notice_place,
+    notice_targets,
+    notices,
+)
 from detector.hub.storage.stored import CLEARED
 from detector.hub.watch.alarms import Alarm, Alarms, is_seen
 from detector.values import Severity
@@ -182,6 +191,7 @@ class Raising:
         """Put into one summary what was held and is due now, and what has piled up for a service that was away."""
         with self._database.writing() as connection:
             one_at_a_time(connection)
+            self._let_go(connection, now)
             c = notices.c
             due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
             for target, reason in connection.execute(due).all():
@@ -198,6 +208,23 @@ class Raising:
             )
             for target in connection.execute(piled).scalars().all():
                 self._sum_up(connection, target, (c.state == "waiting", c.what == "incident"), "away", now)
+
+    def _let_go(self, connection: Connection, now: float) -> None:
+        """Have what waits for a pause that is over be due, or wait for the end of quiet hours as all else does."""
+        n, i, p = notices.c, incidents.c, notice_pauses.c
+        is_paused = exists().where(p.site == i.site, p.camera == i.camera, p.until > now)
+        query = select(n.number, n.target, n.incident, n.created_at).join(incidents, i.id == n.incident)
+        rows = connection.execute(query.where(n.state == "held", n.reason == PAUSED, ~is_paused)).all()
+        if not rows:
+            return
+        facts = {one.id: one for one in connection.execute(_facts_of([row.incident for row in rows]))}
+        rules = {target.number: own for target, own in _listening(connection)}
+        for row in rows:
+            raised = self._local(row.created_at)
+            wanted = [rule for rule in rules.get(row.target, ()) if rule.wants(facts[row.incident], raised)]
+            due_at = min((self._awake(rule, now) for rule in wanted), default=now)
+            when = {"reason": "quiet" if due_at > now else PAUSED, "due_at": due_at}
+            connection.execute(update(notices).where(n.number == row.number).values(when))
 
     def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
         """One summary of incidents and one of alarms; few alarms are told each by itself, for it says what to do."""
