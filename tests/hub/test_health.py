@@ -786,6 +786,19 @@ def test_the_page_keeps_to_the_scope(site: Site) -> None:
     assert "box1" not in other and "还没有边缘设备接入" in other
 
 
+def test_what_a_box_says_in_its_own_words_is_for_who_sees_all_of_its_site(site: Site) -> None:
+    wrong = {"state": "last_good", "since": NOON, "problems": ["cameras[3].source: cam4 has no such file"]}
+    own = {"restarts": 2, "restarted_for": "camera cam4 is stuck"}
+    fields = {"cameras": {"cam3": {"age_s": 1.0}}, "config": wrong, "supervision": own}
+    site.store.edges.set_health("shanghai", "box1", fields, site.clock.now())
+    for n, scope in enumerate((None, ["shanghai"], ["shanghai/cam3", "shanghai"])):
+        page = site.somebody(Role.VIEWER, scope, f"whole{n}").get("/health").text
+        assert "cam4 has no such file" in page and "camera cam4 is stuck" in page
+    part = site.somebody(Role.VIEWER, ["shanghai/cam3"], "part").get("/health").text
+    assert "cam3" in part and "cam4" not in part
+    assert "配置文件有误" in part and "能看该站点全部摄像机的人" in part
+
+
 @pytest.mark.parametrize("health", [{"cameras": 5, "model": [], "clock": 1, "disk_free": "?"}, {"uptime_s": -1}])
 def test_odd_reports_break_no_health_page(site: Site, health: dict[str, Any]) -> None:
     site.store.edges.set_health("shanghai", "box1", health, NOON)

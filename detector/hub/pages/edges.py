@@ -27,7 +27,7 @@ from detector.hub.edges.rotation import Rotation
 from detector.hub.pages.health import edge_state
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
-from detector.hub.storage.rights import Right, Scope
+from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Edge
 from detector.names import is_name, natural
 from detector.wire import public_key_text
@@ -92,7 +92,7 @@ def make_code(view: Keeper, fields: Form) -> Response:
     if any(text and not is_name(text) for text in typed.values()):
         return _page(view, typed=typed, wrong="box_no_name")
     site, edge = typed["site"] or None, typed["edge"] or None
-    if view.scope.places is not None and (site is None or not _sees_all_of(view, site)):
+    if view.scope.places is not None and (site is None or not view.scope.sees_all_of(site)):
         return _page(view, typed=typed, wrong="box_not_yours")
     try:
         made, code = view.parts.enrolment.make(view.user, view.now, site=site, edge=edge)
@@ -120,7 +120,7 @@ def cancel_code(view: Keeper, number: int) -> Response:
 @router.post("/edges/{site}/{edge}/rotate")
 def rotate(view: Keeper, site: str, edge: str) -> Response:
     """Have a box make a new key."""
-    if not _sees_all_of(view, site) or not view.parts.rotations.ask(site, edge, view.user, view.now):
+    if not view.scope.sees_all_of(site) or not view.parts.rotations.ask(site, edge, view.user, view.now):
         raise HTTPException(404)
     view.parts.tell()
     return RedirectResponse("/edges", 303)
@@ -129,7 +129,7 @@ def rotate(view: Keeper, site: str, edge: str) -> Response:
 @router.post("/edges/{site}/{edge}/revoke")
 def revoke(view: Keeper, site: str, edge: str) -> Response:
     """Shut a box out."""
-    if not _sees_all_of(view, site) or not view.parts.enrolment.revoke(site, edge, view.user, view.now):
+    if not view.scope.sees_all_of(site) or not view.parts.enrolment.revoke(site, edge, view.user, view.now):
         raise HTTPException(404)
     view.parts.health.let_go(site, edge, view.now)
     folder = view.parts.config.certs_dir
@@ -225,12 +225,12 @@ def _boxes(view: View) -> dict[str, Any]:
             Box(
                 site, edge, state, keys[0], keys[1:], turn if turn and turn.done_at is None else None,
                 sum((one.site, one.edge) == (site, edge) for one in cameras),
-                version[:40] if isinstance(version, str) else "", _sees_all_of(view, site),
+                version[:40] if isinstance(version, str) else "", view.scope.sees_all_of(site),
             )
         )  # fmt: skip
     boxes.sort(key=lambda box: (box.state == REVOKED, natural(box.site, box.edge)))
     known_sites = {box.site for box in boxes} | {site for site, _ in view.scope.places or ()}
-    sites = sorted((site for site in known_sites if _sees_all_of(view, site)), key=natural)
+    sites = sorted((site for site in known_sites if view.scope.sees_all_of(site)), key=natural)
     return {
         "boxes": boxes,
         "knocks": view.parts.keys.knocks.all(view.scope),
@@ -247,13 +247,8 @@ def _state(key: EdgeKey, known: Edge | None, cameras: list[CameraState]) -> str:
     return edge_state(known, cameras)
 
 
-def _sees_all_of(view: View, site: str) -> bool:
-    """Whether all cameras of a site are the visitor's: a box is a thing of all that it watches."""
-    return view.scope.covers(Scope.of([site]))
-
-
 def _code(view: View, number: int) -> JoinCode:
     found = view.parts.enrolment.code(number, view.scope) if 0 < number < 2**53 else None
-    if found is None or not (found.site is None or _sees_all_of(view, found.site)):
+    if found is None or not (found.site is None or view.scope.sees_all_of(found.site)):
         raise HTTPException(404)
     return found

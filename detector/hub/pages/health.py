@@ -86,7 +86,8 @@ class EdgeHealth:
 
     An edge counts what it lost for as long as its store lasts. `known` has the alarms, by kind, with which somebody
     acknowledged all of it: that is history, and no trouble of today. With `has_its_share` its clips wait with it, since
-    the hub's disk is short (`footage.shares`).
+    the hub's disk is short (`footage.shares`). What the box says in words of its own may name any of its cameras: it is
+    told with `is_seen_whole` alone, to who sees all of them.
     """
 
     edge: Edge
@@ -99,6 +100,7 @@ class EdgeHealth:
     overload: Overload | None
     known: dict[str, Alarm]
     has_its_share: bool = False
+    is_seen_whole: bool = False
 
     @property
     def calm(self) -> list[CameraHealth]:
@@ -161,6 +163,7 @@ def _page(view: View) -> dict[str, Any]:
                 edge, edge_state(edge, own), _told(edge), strip_of(*place),
                 [CameraHealth(one, strip_of(*place, one.name), _camera_told(edge, one.name)) for one in own],
                 late[place], refused.get(place, 0), overload(own), _acknowledged(view, edge), place in waiting,
+                view.scope.sees_all_of(edge.site),
             )
         )  # fmt: skip
     total, _ = view.store.refused()

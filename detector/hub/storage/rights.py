@@ -78,6 +78,10 @@ class Scope:
             for own_site, own_camera in self.places
         )
 
+    def sees_all_of(self, site: str) -> bool:
+        """Whether all cameras of a site are in it: what is told of a box as a whole may tell of any that it watches."""
+        return self.covers(Scope.of([site]))
+
     def covers(self, other: Scope) -> bool:
         """Whether all that the other sees is in it."""
         if self.places is None:

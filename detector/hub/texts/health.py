@@ -31,6 +31,8 @@ ZH: dict[str, str] = {
     "health_dead": "边缘搁置",
     "health_set_aside": "损坏的存储",
     "health_restarts": "自行重启（24 小时）",
+    "health_safe_in_part": "这台设备的配置文件有误，正按 {when} 的旧配置继续监控。"
+    "错在哪里，只对能看该站点全部摄像机的人显示。",
     "health_restarted_for": "上次自行重启的原因：{why}",
     "health_safe": "这台设备的配置文件有误，正按 {when} 的旧配置继续监控。请安装人员修正以下问题，再重启设备：",
     "health_refused": "拒收",
@@ -134,6 +136,8 @@ EN: dict[str, str] = {
     "health_dead": "Set aside",
     "health_set_aside": "Corrupt stores",
     "health_restarts": "Restarted itself (24 h)",
+    "health_safe_in_part": "The configuration file of this box can't be used; it watches on with the one of {when}. "
+    "What is wrong with it is shown to who may see all cameras of the site.",
     "health_restarted_for": "It last restarted itself because of {why}",
     "health_safe": "The configuration file of this box can't be used; it watches on with the one of {when}. "
     "Have the installer mend this and restart the box:",
