@@ -31,11 +31,13 @@ from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarm_words import advice, title
 from detector.hub.watch.alarms import KINDS, Alarm, Alarms, Sign
 from detector.hub.watch.floods import Flood, Floods
+from detector.hub.watch.gaps import Gaps
 from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import FLOOD, HubNow, signs
 from detector.hub.watch.watchman import Watchman
 from detector.wire import public_key_text
 from detector.wire.replays import marked
+from tests.builders import SteppedClock
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
@@ -214,6 +216,53 @@ def test_a_box_that_tells_more_critical_incidents_than_happen_is_an_alarm(
     assert [sign.kind for sign in found] == kinds
 
 
+def gaps_of(store: Store) -> Gaps:
+    return Gaps(store.database, SteppedClock(NOON))
+
+
+def catch_up(site: Site, *, an_hour: int, hours: int) -> list[tuple[str, str]]:
+    """A box that was heard of until so long before now comes back and tells all: kinds and words of what is wrong."""
+    away_s, health = 3600.0 * hours, site.parts.health
+    health.begin()
+    told(site, cam3=1.0)
+    health.status("shanghai", "box1", "offline", site.clock.at)
+    site.clock.at += away_s
+    told(site, cam3=1.0)
+    every_s = 3600.0 / an_hour
+    rows = [
+        make_envelope(n, incident=f"i{n}", started_at_unix=NOON + every_s * n, sent_at_unix=NOON + every_s * n + 30)
+        for n in range(1, an_hour * hours)
+    ]
+    site.store.add_alerts(rows, site.clock.at)
+    site.parts.watchman.look_round()
+    say = Phrases("en")
+    return [(one.kind, title(one, say, UTC)) for one in site.parts.alarms.open() if one.kind in ("flood", "backlog")]
+
+
+def test_a_box_that_catches_up_after_an_outage_is_not_called_a_flood(site: Site) -> None:
+    assert catch_up(site, an_hour=20, hours=48) == []
+
+
+def test_a_box_that_told_too_much_while_it_was_cut_off_is_a_flood_all_the_same(site: Site) -> None:
+    assert [kind for kind, _ in catch_up(site, an_hour=FLOOD + 1, hours=2)] == ["flood"]
+
+
+def test_what_waits_since_an_outage_is_called_catching_up(site: Site) -> None:
+    site.parts.health.begin()
+    told(site, cam3=1.0)
+    site.parts.health.status("shanghai", "box1", "offline", NOON)
+    site.clock.at = NOON + 7200
+    report = {"at_unix": site.clock.at, "cameras": {"cam3": {"age_s": 1.0}}, "backlog": 41, "oldest_s": 7000.0}
+    site.parts.health.report("shanghai", "box1", report, site.clock.at)
+    site.store.edges.set_status("shanghai", "box1", "online", site.clock.at)
+    site.store.edges.set_health("shanghai", "box1", report, site.clock.at)
+    site.parts.watchman.look_round()
+    (alarm,) = site.parts.alarms.open()
+    say = Phrases("en")
+    assert title(alarm, say, UTC) == "Edge box shanghai / box1 is catching up: 41 alerts waiting since 11-01 04:03"
+    assert "comes by itself" in advice(alarm, say, UTC)
+
+
 def test_critical_incidents_of_a_box_are_counted_as_they_come_and_once(store: Store) -> None:
     def tell(count: int, at: float, name: str = "i", **changes: Any) -> None:
         rows = [make_envelope(n, incident=f"{name}{n}", epoch=f"{name}{at}", **changes) for n in range(1, count + 1)]
@@ -222,7 +271,7 @@ def test_critical_incidents_of_a_box_are_counted_as_they_come_and_once(store: St
     def counted(floods: Floods, at: float) -> dict[str, int]:
         return {flood.edge: flood.count for flood in floods.count(at)}
 
-    floods = Floods(store.database)
+    floods = Floods(store.database, gaps_of(store))
     tell(3, NOON, started_at_unix=NOON - 90 * 86400)  # whenever it says that they were
     tell(2, NOON, "mild", severity="warning")
     tell(2, NOON, "others", edge="box2")
@@ -230,7 +279,7 @@ def test_critical_incidents_of_a_box_are_counted_as_they_come_and_once(store: St
     tell(2, NOON + 60)  # two of them go on
     tell(2, NOON + 60, "mild")  # what grew worse
     assert counted(floods, NOON + 61) == {"box1": 5, "box2": 2}
-    assert counted(Floods(store.database), NOON + 61) == {"box1": 5, "box2": 2}, "after a start, too"
+    assert counted(Floods(store.database, gaps_of(store)), NOON + 61) == {"box1": 5, "box2": 2}, "after a start, too"
     assert counted(floods, NOON + 3630) == {"box1": 4}
     assert counted(floods, NOON + 3661) == {}
 
@@ -242,7 +291,7 @@ def test_what_came_by_a_clock_that_was_ahead_is_neither_knocking_nor_a_flood_onc
     store.add_alerts([{**row, "sent_at_unix": ahead} for row in rows], ahead)
 
     def kinds(now: float) -> list[str]:
-        floods = Floods(store.database).count(now)
+        floods = Floods(store.database, gaps_of(store)).count(now)
         return [sign.kind for sign in signs([], HubNow(FINE, NOON), CONFIG, now, (), keys.knocks.all(), floods)]
 
     assert kinds(ahead) == ["knocking", "flood"]

@@ -14,7 +14,11 @@ from detector.hub.watch.alarms import KINDS, Alarm
 
 def title(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> str:
     """What is wrong."""
-    return say("alarm_" + alarm.kind, **_values(alarm, say, zone)) if alarm.kind in KINDS else alarm.kind
+    if alarm.kind not in KINDS:
+        return alarm.kind
+    key = "alarm_" + alarm.kind
+    special = f"{key}_{alarm.facts.get('way')}"
+    return say(special if say.either(special, "") else key, **_values(alarm, say, zone))
 
 
 def advice(alarm: Alarm, say: Phrases, zone: ZoneInfo) -> str:

@@ -16,7 +16,7 @@ from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import alerts, edges, gaps, incidents, refusals, watched
+from detector.hub.storage.schema import alerts, edge_keys, edges, gaps, incidents, refusals, watched
 
 MINUTE_S = 60.0
 LATE_S = 60.0
@@ -53,6 +53,17 @@ class Late(NamedTuple):
     edge: str
     at: float
     n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """Spans in which the hub could not hear a box, Unix seconds."""
+
+    spans: tuple[tuple[float, float], ...] = ()
+
+    def holds(self, at: float) -> bool:
+        """Whether what happened at a time waited for the end of one."""
+        return any(began - NOTED_S <= at <= ended + NOTED_S for began, ended in self.spans)
 
 
 class Gaps:
@@ -136,6 +147,25 @@ class Gaps:
             .having(first - func.min(alerts.c.sent_at - offset) > LATE_CARD_S)
         )
         return {row[0]: row[1] for row in self._database.read(query)}
+
+    def unheard(self, site: str, edge: str, since: float) -> Unheard:
+        """When a box could not be heard, whoever's fault that was; before it was let in, too.
+
+        Args:
+            site: Of the box.
+            edge: Its name.
+            since: Spans that ended before are left out, Unix seconds.
+        """
+        c, k = gaps.c, edge_keys.c
+        own = (c.what == "edge") & (c.site == site) & (c.edge == edge)
+        query = select(c.began_at, func.coalesce(c.ended_at, self._clock.now()))
+        query = query.where(own | c.what.in_(("hub", "broker")), or_(c.ended_at.is_(None), c.ended_at >= since))
+        let_in = select(func.min(k.since)).where(k.site == site, k.edge == edge, k.state != "revoked")
+        with self._database.reading() as connection:
+            spans = [(began, ended) for began, ended in connection.execute(query)]
+            joined_at = connection.execute(let_in).scalar_one()
+        before = [(0.0, joined_at)] if joined_at is not None else []
+        return Unheard((*before, *spans))
 
     def since(self) -> dict[tuple[str, str, str], float]:
         """From when on each place (site, edge, camera) has been watched; the hub is `("", "", "")`."""

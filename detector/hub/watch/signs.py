@@ -5,7 +5,7 @@ A threshold is let go of only well beyond where it was met: `standing` names wha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from detector.hub.storage.rights import EVERYWHERE
 from detector.hub.storage.stored import Edge, told_number
 from detector.hub.watch.alarms import Place, Sign
 from detector.hub.watch.floods import Flood
+from detector.hub.watch.gaps import Unheard
 from detector.hub.watch.health import HubState
 from detector.values import DAY_S
 
@@ -65,6 +66,7 @@ def signs(
     knocks: Iterable[Knock] = (),
     floods: Iterable[Flood] = (),
     only_replaying: Collection[tuple[str, str]] = (),
+    unheard: Callable[[str, str, float], Unheard] = lambda *_: Unheard(),
 ) -> list[Sign]:
     """All that is wrong now.
 
@@ -77,6 +79,7 @@ def signs(
         knocks: Boxes that were refused for their key.
         floods: How many critical incidents boxes in service told within the hour.
         only_replaying: Site and name of those that publish replays and watch nothing: none waits for their first word.
+        unheard: Asked by site and name of a box, and from when on, when the hub could not hear it.
     """
     edges = list(edges)
     found = list(_of_hub(hub, config, now, standing))
@@ -87,7 +90,7 @@ def signs(
         elif hub.listening_since is not None and (silent := _silence(edge, hub.listening_since, config, now)):
             found.append(silent)
         elif is_fresh(edge, now):
-            found += _of_edge(edge, config, now, standing)
+            found += _of_edge(edge, config, now, standing, unheard)
             found += _of_trust(edge, hub.key, now)
             found += _of_cameras(edge, cameras, now)
         found += _of_losses(edge)
@@ -130,14 +133,21 @@ def _silence(edge: Edge, listening_since: float, config: AlarmsConfig, now: floa
     return found if now - max(found.since or 0.0, listening_since) >= limit_s else None
 
 
-def _of_edge(edge: Edge, config: AlarmsConfig, now: float, standing: Collection[Place]) -> Iterator[Sign]:
+def _of_edge(
+    edge: Edge, config: AlarmsConfig, now: float, standing: Collection[Place],
+    unheard: Callable[[str, str, float], Unheard],
+) -> Iterator[Sign]:  # fmt: skip
     told = edge.health or {}
     place = edge.site, edge.edge
     oldest_s, backlog = _number(told.get("oldest_s")), _number(told.get("backlog"))
     limit_s = 60 * config.backlog_min * (LESS_BACKLOG if ("backlog", *place, "") in standing else 1)
     if oldest_s > limit_s and backlog:
-        way = {"way": "owed"} if _number(told.get("owed")) else {}
-        held = {"backlog": round(backlog), "oldest_s": oldest_s, **way}
+        held: dict[str, Any] = {"backlog": round(backlog), "oldest_s": oldest_s}
+        oldest_at = max(0.0, now - oldest_s)
+        if _number(told.get("owed")):
+            held["way"] = "owed"
+        elif unheard(*place, oldest_at).holds(oldest_at):
+            held |= {"way": "catching_up", "from": oldest_at}
         yield Sign("backlog", *place, since=now - oldest_s, facts=held)
     stuck = told.get("clips_stuck")
     stuck, clips = stuck if isinstance(stuck, dict) else {}, _number(told.get("clips"))

@@ -71,7 +71,7 @@ class Watchman:
         self._key = key
         self._certificates = certificates
         self._first_end: tuple[float, float | None] | None = None  # when looked, and what was found
-        self._floods = Floods(store.database)
+        self._floods = Floods(store.database, health.gaps)
         self._correction = Correction(clock)
         self._put_back_told = False
         self._told_from: float | None = None
@@ -142,7 +142,7 @@ class Watchman:
         floods = self._keys.in_service(self._floods.count(now))
         found = signs(
             edges, hub, self._config, now, standing, self._keys.knocks.all(), floods,
-            self._store.edges.only_replaying(),
+            self._store.edges.only_replaying(), self._health.gaps.unheard,
         )  # fmt: skip
         known = {(edge.site, edge.edge): edge for edge in edges}
 
