@@ -1494,10 +1494,9 @@ def test_a_service_that_is_away_is_tried_ever_more_seldom_and_then_told_all_in_o
     assert tries == [10, 40, 100]  # 30 s, then 60 s, then 120 s
     for n in range(5):
         desk.alert(f"b{n}")
-    desk.step(10)
     found = desk.notices.targets.find(target.number)
     assert found and found.failures == 3 and desk.sent == []
-    assert desk.step(120) == ["[Critical] 6 while notices could not be sent"]
+    assert desk.step(10) == ["[Critical] 6 while notices could not be sent"], "whenever the first is tried again"
     found = desk.notices.targets.find(target.number)
     assert found and found.failures == 0
 
@@ -1545,6 +1544,34 @@ def test_what_a_service_never_takes_keeps_no_other_notice_waiting_and_is_given_u
         desk.alert(f"inc-{n}")
         assert len(desk.step(60)) == 1
     assert desk.states()[0] == ("failed", "")
+
+
+def test_a_service_that_is_away_for_long_gets_one_summary_of_all_that_came_meanwhile(desk: Desk) -> None:
+    desk.target(per_hour=100)
+    desk.answers = [Answer(False, "no route")] * 1000
+    for n in range(40):
+        desk.alert(f"inc-{n}")
+        desk.step(600)
+    desk.answers = []
+    titles = [title for _ in range(5) for title in desk.step(600)]
+    told = sum(int(title.split()[1]) if "while" in title else 1 for title in titles)
+    assert told == 40 and len(titles) <= 4, titles
+    assert [notice.state for notice in desk.notices.log([1], limit=100) if notice.state == "waiting"] == []
+
+
+def test_a_message_that_is_never_taken_delays_no_graver_one_by_more_than_a_moment(desk: Desk) -> None:
+    def takes_all_but_one(found: str, message: Message, *, service: str) -> Answer:
+        return Answer(False, "HTTP 400") if "/odd" in message.body else desk.keep(found, message, service=service)
+
+    desk.target(severity="warning")
+    desk.sender._send = takes_all_but_one
+    desk.alert("odd", severity="warning")
+    for _ in range(60):
+        desk.step(60)
+    tries = desk.notices.log([1])[0].tries
+    assert desk.sent == [] and 6 <= tries <= 9, "ever more seldom"
+    desk.alert("grave")
+    assert len(desk.step(5) + desk.step(30)) == 1
 
 
 def test_what_waited_in_a_hub_that_was_off_for_days_is_not_given_up_for_a_moment(desk: Desk) -> None:

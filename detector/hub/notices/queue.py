@@ -5,6 +5,9 @@
                                      sending ─► waiting     failed: tried again, ever more seldom, for a day;
                                                             so too where the database failed meanwhile
 
+What failed rests by itself: whether a service is away or takes this one message never, can't be told apart, and what
+comes next may be graver. So its target rests for moments only, or for as long as its service asked.
+
 Everything stands in the database; what comes in, `raising` decides. Sending is *at least once*: who dies between
 sending and putting on record that it was sent can't know, sends again, and says that it may be a double.
 """
@@ -116,6 +119,14 @@ class Notices:
         query = select(waiting.c.target, waiting.c.number).where(waiting.c.turn == 1)
         return {row.target: row.number for row in self._database.read(query)}
 
+    def next_tries(self) -> dict[int, float]:
+        """When something is sent next to each target that something waits for, Unix seconds, as far as is known now."""
+        c, t = notices.c, notice_targets.c
+        query = select(c.target, t.rests_until, func.min(c.due_at).label("due_at")).where(c.state == "waiting")
+        query = query.join(notice_targets, t.number == c.target).group_by(c.target, t.rests_until)
+        rows = self._database.read(query)
+        return {row.target: max(row.rests_until, row.due_at) for row in rows}
+
     def begin(self, number: int, now: float) -> Notice | None:
         """Mark a notice as being sent; `None` where it no longer waits."""
         waits = update(notices).where(notices.c.number == number, notices.c.state == "waiting")
@@ -125,8 +136,12 @@ class Notices:
         return Notice(**row._mapping) if row else None
 
     def settle(self, notice: Notice, answer: Answer, now: float) -> None:
-        """Put on record what came of sending; what failed is tried again later, for a day."""
-        ok, t = answer.ok, notice_targets.c
+        """Put on record what came of sending; what failed is tried again later, for a day.
+
+        A service that takes a notice after it took none has what waits for another try at once.
+        """
+        ok, t, n = answer.ok, notice_targets.c, notices.c
+        again_s = None if answer.again_s is None else min(max(answer.again_s, 1.0), LONGEST_REST_S)
         with self._database.writing() as connection:
             before = connection.execute(select(t.failures).where(t.number == notice.target)).scalar_one_or_none()
             failures = 0 if ok or before is None else before + 1
@@ -139,18 +154,17 @@ class Notices:
                     state=state,
                     answer=answer.cause or answer.text.replace("\0", "?"),
                     reason="again" if answer.unsure and not ok else notice.reason,
+                    due_at=notice.due_at if ok else now + (again_s or _rest_s(notice.tries)),
                 )
             )
             if notice.what == "test":
                 return
-            rest_s = _rest_s(failures) if failures else 0.0
-            if answer.again_s is not None and failures:
-                rest_s = min(max(answer.again_s, 1.0), LONGEST_REST_S)
-            connection.execute(
-                update(notice_targets)
-                .where(t.number == notice.target)
-                .values(failures=failures, rests_until=now + rest_s if failures else 0.0)
-            )
+            rests_until = now + (again_s or FIRST_REST_S) if failures else 0.0
+            rests = update(notice_targets).where(t.number == notice.target)
+            connection.execute(rests.values(failures=failures, rests_until=rests_until))
+            if ok and before:
+                waits = (n.target == notice.target, n.state == "waiting", n.due_at > now)
+                connection.execute(update(notices).where(*waits).values(due_at=now))
 
     def put_back(self, notice: Notice, now: float, *, unsure: bool) -> None:
         """Have a notice that was begun, and came to no end, go again later, for a day.

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, exists, func, or_, select, update
 
 from detector.hub.notices.pauses import PAUSED
 from detector.hub.notices.pauses import until as paused_until
@@ -46,6 +46,7 @@ BACKLOG = 3  # more than so many notices for a service that was away become one 
 # further ones are told together.
 ALARMS_ALONE, GATHER_ALARMS_S = 3, 300.0
 MANY = "many"
+AWAY = "away"  # why a summary tells of what its service did not take
 
 _summaries = notices.alias()
 STATE = func.coalesce(_summaries.c.state, notices.c.state)  # of a notice told by a summary, that of the summary
@@ -207,7 +208,9 @@ class Raising:
                 .having(func.count() > BACKLOG)
             )
             for target in connection.execute(piled).scalars().all():
-                self._sum_up(connection, target, (c.state == "waiting", c.what == "incident"), "away", now)
+                # With what was told of the same way, and not taken: so it is one summary however long that lasts.
+                untold = or_(c.what == "incident", (c.what == "summary") & (c.reason == AWAY))
+                self._sum_up(connection, target, (c.state == "waiting", untold), AWAY, now)
 
     def _let_go(self, connection: Connection, now: float) -> None:
         """Have what waits for a pause that is over be due, or wait for the end of quiet hours as all else does."""
@@ -254,6 +257,10 @@ class Raising:
             "state": "waiting", "created_at": now, "due_at": now,
         }  # fmt: skip
         number = connection.execute(notices.insert().returning(c.number), row).scalar_one()
+        earlier = select(c.number).where(*these, c.what == "summary", c.number != number)
+        if taken_up := list(connection.execute(earlier).scalars()):
+            connection.execute(update(notices).where(c.summary.in_(taken_up)).values(summary=number))
+            connection.execute(delete(notices).where(c.number.in_(taken_up)))
         connection.execute(update(notices).where(*these, c.number != number).values(state="summed", summary=number))
 
 

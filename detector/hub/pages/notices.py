@@ -184,6 +184,7 @@ def _page(view: View, status: int = 200, **more: Any) -> Response:
         "targets": targets,
         "rules": {target.number: [rule for rule in rules if rule.target == target.number] for target in targets},
         "last": {target.number: next(iter(kept.log([target.number], limit=1)), None) for target in targets},
+        "next_tries": kept.next_tries(),
         "pictures": pictures,
         "services": SERVICES,
         "places": sorted({place for one in cameras for place in (one.site, f"{one.site}/{one.name}")}, key=natural),
