@@ -386,26 +386,46 @@ class _Check:
             return
         for folder, incident, edge in incidents:
             try:
-                signed = self._signed(folder, incident, edge, totals)
+                record = self._json(f"{folder}/incident.json")
+                signed, cut = _Said(record), _Said(record)
+                self._read_signed(folder, incident, edge, signed)
+                totals.envelopes["/".join(edge)] += signed.count
                 self._check_clips(folder, signed, totals)
                 self._check_pictures(folder, signed, totals)
-                self._check_record(folder, signed, self._cut(folder, incident, edge), totals)
+                self._read_cut(folder, incident, edge, cut)
+                self._check_record(folder, signed, cut, totals)
             except _ODD:
                 self.findings.append(Finding(BROKEN, "unreadable", {"name": folder}))
         self.findings += totals.findings()
 
-    def _signed(self, folder: str, incident: str, edge: tuple[str, str], totals: _Totals) -> list[dict[str, Any]]:
-        """Envelopes of an incident whose signatures hold."""
+    def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Lines of a file with their numbers, one after the other: of one incident there may be more than memory holds.
+
+        Raises:
+            NotAPack: One of them is longer than any file that is read as a whole.
+        """
+        n, rest = 0, b""
+        for chunk in evidence.read_content(self._file, self._entries[name]):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                n += 1
+                yield n, line
+            if len(rest) > LARGEST_TEXT:
+                raise NotAPack("huge", name)
+        if rest:
+            yield n + 1, rest
+
+    def _read_signed(self, folder: str, incident: str, edge: tuple[str, str], said: _Said) -> None:
+        """What envelopes of an incident say whose signatures hold."""
         name = f"{folder}/{ENVELOPES}"
         if name not in self._entries:
             self.findings.append(Finding(BROKEN, "envelopes_missing", {"name": folder}))
         if name not in self._good:
-            return []
+            return
         if edge not in self._keys:
             self.findings.append(Finding(BROKEN, "edge_unknown", {"edge": "/".join(edge)}))
-            return []
-        good = []
-        for n, line in enumerate(self._content(name).splitlines(), 1):
+            return
+        for n, line in self._lines(name):
             try:
                 fields = wire.decode(line)
                 verify_by_any(fields, self._keys[edge])
@@ -414,17 +434,14 @@ class _Check:
             except (WireError, *_ODD):
                 self.findings.append(Finding(BROKEN, "envelope_broken", {"name": name, "n": n}))
             else:
-                good.append(fields)
-        totals.envelopes["/".join(edge)] += len(good)
-        return good
+                said.add(fields)
 
-    def _cut(self, folder: str, incident: str, edge: tuple[str, str]) -> list[dict[str, Any]]:
-        """Envelopes whose signatures covered a picture that the hub deleted since: what they say is the hub's word."""
+    def _read_cut(self, folder: str, incident: str, edge: tuple[str, str], said: _Said) -> None:
+        """What envelopes say whose signatures covered a picture that the hub deleted since: it is the hub's word."""
         name = f"{folder}/{WITHOUT_PICTURE}"
         if name not in self._good:
-            return []
-        found = []
-        for n, line in enumerate(self._content(name).splitlines(), 1):
+            return
+        for n, line in self._lines(name):
             try:
                 fields = wire.decode(line)
                 if (fields["site"], fields["edge"], fields["after"]["id"]) != (*edge, incident) or picture_in(fields):
@@ -432,18 +449,12 @@ class _Check:
             except (WireError, *_ODD):
                 self.findings.append(Finding(BROKEN, "envelope_broken", {"name": name, "n": n}))
             else:
-                found.append(fields)
-        if found:
-            self.findings.append(Finding(NOTE, "envelopes_cut", {"name": name, "n": len(found)}))
-        return found
+                said.add(fields)
+        if said.count:
+            self.findings.append(Finding(NOTE, "envelopes_cut", {"name": name, "n": said.count}))
 
-    def _check_clips(self, folder: str, signed: list[dict[str, Any]], totals: _Totals) -> None:
-        promised: dict[tuple[int, str], set[str]] = defaultdict(set)
-        for fields in signed:
-            for clip in fields["clips"]:
-                for kind, hash_ in _PROMISE.items():
-                    if isinstance(clip.get(hash_), str):
-                        promised[int(clip["segment"]), kind].add(clip[hash_])
+    def _check_clips(self, folder: str, signed: _Said, totals: _Totals) -> None:
+        promised = dict(signed.promised)
         for name, file in self._in(folder):
             if (found := _SEGMENT.fullmatch(file)) is None:
                 continue
@@ -457,25 +468,21 @@ class _Check:
         for segment, kind in sorted(promised):
             self.findings.append(Finding(NOTE, "clip_absent", {"name": f"{folder}/segment-{segment:03}.{kind}"}))
 
-    def _check_pictures(self, folder: str, signed: list[dict[str, Any]], totals: _Totals) -> None:
-        hashes = {hashlib.sha256(jpeg).hexdigest() for jpeg in map(picture_in, signed) if jpeg}
+    def _check_pictures(self, folder: str, signed: _Said, totals: _Totals) -> None:
         for name, file in self._in(folder):
             if file.startswith("snapshot-"):
-                if self._entries[name].sha256 in hashes:
+                if self._entries[name].sha256 in signed.pictures:
                     totals.pictures += 1
                 else:
                     self.findings.append(Finding(BROKEN, "picture_differs", {"name": name}))
 
-    def _check_record(
-        self, folder: str, signed: list[dict[str, Any]], cut: list[dict[str, Any]], totals: _Totals
-    ) -> None:
+    def _check_record(self, folder: str, signed: _Said, cut: _Said, totals: _Totals) -> None:
         name = f"{folder}/incident.json"
-        told = self._json(name)
-        if told is None:
+        if signed.told is None:
             return
-        if any(told["record"] == fields["after"] for fields in signed):
+        if signed.has_record:
             totals.records += 1
-        elif any(told["record"] == fields["after"] for fields in cut):
+        elif cut.has_record:
             self.findings.append(Finding(NOTE, "record_cut", {"name": name}))
         else:
             self.findings.append(Finding(BROKEN, "record_differs", {"name": name}))
@@ -503,6 +510,37 @@ class _Check:
             self.findings.append(Finding(HOLDS, "log", {"n": len(log["entries"])}))
         except _ODD:
             self.findings.append(Finding(BROKEN, "unreadable", {"name": LOG}))
+
+
+@dataclass(slots=True)
+class _Said:
+    """What envelopes of an incident said of what else is in the pack.
+
+    Attributes:
+        told: What `incident.json` has, to be found among them; `None` where it can't be read.
+        count: How many they were.
+        promised: Hashes of its segments, by number and kind.
+        pictures: Hashes of the pictures that came with them.
+        has_record: Whether one of them says what `told` does.
+    """
+
+    told: dict[str, Any] | None
+    count: int = 0
+    promised: dict[tuple[int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    pictures: set[str] = field(default_factory=set)
+    has_record: bool = False
+
+    def add(self, fields: dict[str, Any]) -> None:
+        """Take in one of them."""
+        self.count += 1
+        for clip in fields["clips"]:
+            for kind, hash_ in _PROMISE.items():
+                if isinstance(clip.get(hash_), str):
+                    self.promised[int(clip["segment"]), kind].add(clip[hash_])
+        if jpeg := picture_in(fields):
+            self.pictures.add(hashlib.sha256(jpeg).hexdigest())
+        if self.told is not None and self.told["record"] == fields["after"]:
+            self.has_record = True
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import threading
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -324,10 +325,9 @@ def test_the_sheet_says_how_far_its_own_times_are_from_utc(desk: Office) -> None
     in_summer = datetime(2026, 8, 1, 12, tzinfo=UTC).timestamp()
     incident = desk.incident(started_at_unix=in_summer)
     sheet = Pack(desk.archive, desk.case(incident), made_by="wang", made_at=NOON)
-    told = {file.name: file.content for file in sheet.files}
+    told = {file.name: b"".join(file.chunks()) for file in sheet.files}
     for name, words in ((ZH, "2026-11-01 05:00 起 UTC+01:00"), (EN, "from 2026-11-01 05:00 on UTC+01:00")):
         content = told[name]
-        assert isinstance(content, bytes)
         assert "14:00:00" in content.decode() and "UTC+02:00" in content.decode() and words in content.decode()
 
 
@@ -336,8 +336,7 @@ def test_the_sheet_says_which_of_two_hours_it_means(desk: Office) -> None:
     twice = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
     found = [desk.incident(f"i{n}", started_at_unix=twice + 3600 * n) for n in range(2)]
     pack = Pack(desk.archive, desk.case(*found), made_by="wang", made_at=NOON)
-    (content,) = (file.content for file in pack.files if file.name == EN)
-    assert isinstance(content, bytes)
+    (content,) = (b"".join(file.chunks()) for file in pack.files if file.name == EN)
     sheet = content.decode()
     assert "UTC+02:00, from 2026-10-25 02:30 CET on UTC+01:00" in sheet
     rows = re.findall(r"<tr><td>(2026-10-25[^<]*)</td><td><svg", sheet)
@@ -429,6 +428,32 @@ def test_progress_is_told_while_a_large_pack_is_written(desk: Office) -> None:
     pack.write(io.BytesIO(), lambda done, of: told.append((done, of)))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (pack.size, pack.size) and len({of for _, of in told}) == 1
+
+
+def test_a_pack_of_many_incidents_is_never_in_memory_as_a_whole(desk: Office) -> None:
+    picture = random.Random(7).randbytes(300_000)
+    found = [desk.incident(f"inc-{n}", picture=b"\xff\xd8" + bytes([n]) + picture) for n in range(30)]
+    case = desk.case(*found)
+    tracemalloc.start()
+    try:
+        pack = Pack(desk.archive, case, made_by="wang", made_at=NOON)
+        held, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert pack.size > 20e6 and held < pack.size / 10, f"{held} of {pack.size}"
+
+
+def test_an_incident_told_in_more_than_is_ever_read_as_a_whole_is_verified(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.tools.verify.LARGEST_TEXT", 200_000)
+    for n in range(8):
+        desk.tell("inc-1", "new" if n == 0 else "update", snapshot=b"\xff\xd8" + random.Random(n).randbytes(60_000))
+    path = desk.pack(desk.case(desk.incident("inc-1")))
+    assert {one.state for one in verify(path).findings if one.what != "key_unknown"} == {"holds"}
+    content = path.read_bytes()
+    at = content.index(b"envelopes.jsonl{") + 400_000
+    assert check(io.BytesIO(changed(content, at))).broken
 
 
 def test_a_full_disk_is_said_before_anything_is_written(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,9 @@ What isn't known is `null`. The same case, made at the same time, is the same fi
 from __future__ import annotations
 
 import hashlib
+import io
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,22 +94,39 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class _Laid:
+    """So many bytes from a place on in a file that is open."""
+
+    file: BinaryIO
+    at: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Piece by piece."""
+        self.file.seek(self.at)
+        left = self.size
+        while left > 0 and (chunk := self.file.read(min(CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """A file to be put in: its content, or where it is."""
 
     name: str
-    content: bytes | Path
+    content: _Laid | Path
     sha256: str = ""  # that it must have, where it is known
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+        return self.content.stat().st_size if isinstance(self.content, Path) else self.content.size
 
     def chunks(self) -> Iterator[bytes]:
         """Its content, piece by piece."""
-        if isinstance(self.content, bytes):
-            yield self.content
+        if not isinstance(self.content, Path):
+            yield from self.content.chunks()
             return
         with self.content.open("rb") as file:
             while chunk := file.read(CHUNK):
@@ -117,6 +136,9 @@ class _File:
 class Pack:
     """The pack of a case as it stands now, planned; `write` writes it.
 
+    What isn't a recording lies in a nameless file on disk meanwhile, for of hundreds of incidents it is more than the
+    hub's memory should hold.
+
     Args:
         archive: Where its contents come from.
         case: Which.
@@ -124,9 +146,11 @@ class Pack:
         made_at: When, Unix seconds.
         damaged: Paths of recordings that are not what they were when they came; they are put in, and said to be so.
         alive: Called now and then while it is planned, which takes long for many incidents.
+        folder: Where that file is; the system's for such files where it is left out.
 
     Raises:
         PackStopped: None of its incidents is known any more.
+        OSError: That file can't be written.
     """
 
     def __init__(
@@ -138,12 +162,14 @@ class Pack:
         made_at: float,
         damaged: frozenset[Path] = frozenset(),
         alive: Callable[[], None] = lambda: None,
+        folder: Path | None = None,
     ) -> None:
         self._archive = archive
         self._case = case
         self._made_by, self._made_at = made_by, made_at
         self._damaged = damaged
         self._alive = alive
+        self._laid: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (gone with the pack)
         self.files = sorted(self._planned(), key=lambda file: evidence.place(file.name))
 
     @property
@@ -183,6 +209,16 @@ class Pack:
             progress(done, size)
 
     # What is in it
+
+    def _lay(self, name: str, content: bytes) -> _File:
+        """A file with such a content."""
+        at = self._laid.seek(0, io.SEEK_END)
+        self._laid.write(content)
+        return _File(name, _Laid(self._laid, at, len(content)))
+
+    def _lay_lines(self, name: str, envelopes: Iterable[dict[str, Any]]) -> _File:
+        """A file of envelopes, one a line."""
+        return self._lay(name, b"".join(wire.encode(one) + b"\n" for one in envelopes))
 
     def _planned(self) -> list[_File]:
         known = self._archive.store.incidents(self._case.incidents)
@@ -232,11 +268,11 @@ class Pack:
         }  # fmt: skip
         return [
             *files,
-            _File(CASE, as_json(case)),
-            _File(EDGES, as_json([asdict(edge) for edge in edges])),
-            _File(LOG, as_json(log)),
-            _File(HUB_KEY, evidence.public_pem(public)),
-            *(_File(name, sheet(told, language).encode()) for language, name in SHEETS.items()),
+            self._lay(CASE, as_json(case)),
+            self._lay(EDGES, as_json([asdict(edge) for edge in edges])),
+            self._lay(LOG, as_json(log)),
+            self._lay(HUB_KEY, evidence.public_pem(public)),
+            *(self._lay(name, sheet(told, language).encode()) for language, name in SHEETS.items()),
         ]
 
     def _envelopes(self, incident: StoredIncident) -> list[dict[str, Any]]:
@@ -256,11 +292,11 @@ class Pack:
             files += found
             segments.append(told)
         pictures = list(dict.fromkeys(jpeg for jpeg in map(picture_in, envelopes) if jpeg))
-        files += [_File(f"{folder}/snapshot-{n:02}.jpg", jpeg) for n, jpeg in enumerate(pictures, 1)]
+        files += [self._lay(f"{folder}/snapshot-{n:02}.jpg", jpeg) for n, jpeg in enumerate(pictures, 1)]
         kept, cut = self._by_picture(incident, envelopes) if is_gone else (envelopes, [])
-        files.append(_lines(f"{folder}/{ENVELOPES}", kept))
+        files.append(self._lay_lines(f"{folder}/{ENVELOPES}", kept))
         if cut:
-            files.append(_lines(f"{folder}/{WITHOUT_PICTURE}", cut))
+            files.append(self._lay_lines(f"{folder}/{WITHOUT_PICTURE}", cut))
         told = {
             "id": incident.id,
             "phase": incident.phase,
@@ -271,7 +307,7 @@ class Pack:
             "record": _as_signed(incident, envelopes),
             "segments": segments,
         }
-        return [*files, _File(f"{folder}/incident.json", as_json(told))], segments
+        return [*files, self._lay(f"{folder}/incident.json", as_json(told))], segments
 
     def _by_picture(
         self, incident: StoredIncident, envelopes: list[dict[str, Any]]
@@ -342,8 +378,26 @@ class Pack:
         return {"entries": entries, "head": dict(head._mapping) if head else None}
 
 
-def write_pack(archive: Archive, case: Case, path: Path, *, made_by: str, made_at: float, progress: Progress) -> None:
+def write_pack(
+    archive: Archive,
+    case: Case,
+    path: Path,
+    *,
+    made_by: str,
+    made_at: float,
+    progress: Progress,
+    room: Callable[[int], None] = lambda _size: None,
+) -> None:
     """Write the pack of a case to a file.
+
+    Args:
+        archive: Where its contents come from.
+        case: Which.
+        path: Of the file; beside it lies meanwhile what isn't a recording.
+        made_by: Who asked for it.
+        made_at: When, Unix seconds.
+        progress: As of `Pack.write`; told of no bytes while it is planned.
+        room: Told how many bytes it will be before any is written; what it raises ends it.
 
     Raises:
         PackStopped: See `Pack`.
@@ -352,18 +406,15 @@ def write_pack(archive: Archive, case: Case, path: Path, *, made_by: str, made_a
     damaged: frozenset[Path] = frozenset()
     while True:
         pack = Pack(
-            archive, case, made_by=made_by, made_at=made_at, damaged=damaged, alive=lambda: progress(0, 0)
+            archive, case, made_by=made_by, made_at=made_at, damaged=damaged, alive=lambda: progress(0, 0),
+            folder=path.parent,
         )  # fmt: skip
+        room(pack.size)
         with path.open("wb") as out:
             found = pack.write(out, progress)
         if not found:
             return
         damaged |= found  # once more, so that it says so itself
-
-
-def _lines(name: str, envelopes: Iterable[dict[str, Any]]) -> _File:
-    """A file of envelopes, one a line."""
-    return _File(name, b"".join(wire.encode(one) + b"\n" for one in envelopes))
 
 
 def _as_signed(incident: StoredIncident, envelopes: Iterable[dict[str, Any]]) -> dict[str, Any]:

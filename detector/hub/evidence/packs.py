@@ -19,7 +19,7 @@ from detector.clock import Clock
 from detector.errors import StoreError
 from detector.hub.access.audit import Audit
 from detector.hub.evidence.cases import Case
-from detector.hub.evidence.pack import Archive, Pack, PackStopped, write_pack
+from detector.hub.evidence.pack import Archive, PackStopped, write_pack
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import Scope
 from detector.hub.storage.schema import packs
@@ -229,11 +229,12 @@ class Packs:
                 self._set(number, **({"done": done, "total": total} if total else {}))
                 self._wait_with(now)
 
+        def room(size: int) -> None:
+            if shutil.disk_usage(self._folder).free < size + self._spare_bytes:
+                raise PackStopped("no_room")
+
         progress(0, 0)
-        needed = Pack(self._archive, case, made_by=user, made_at=at).size
-        if shutil.disk_usage(self._folder).free < needed + self._spare_bytes:
-            raise PackStopped("no_room")
-        write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress)
+        write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress, room=room)
         part.chmod(0o600)
         sha256, size = sha256_of(part), part.stat().st_size
         part.replace(self._file(number))
