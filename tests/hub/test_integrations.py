@@ -23,6 +23,7 @@ from detector.config import HubConfig, load_hub
 from detector.errors import ConfigError
 from detector.hub.access.audit import Audit
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.integrations import leftovers
 from detector.hub.integrations import link as links
 from detector.hub.integrations.home_assistant import HomeAssistant, Switched
 from detector.hub.integrations.links import PictureLinks
@@ -62,9 +63,10 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"LOOK_S": 0.2, "SHORTEST_LOOK_S": 0.02, "POLL_S": 0.02, "LEFTOVERS_S": 0.3}.items():
+    for name, value in {"LOOK_S": 0.2, "SHORTEST_LOOK_S": 0.02, "POLL_S": 0.02}.items():
         monkeypatch.setattr(links, name, value)
     monkeypatch.setattr(links, "BIRTH_S", 0.0)
+    monkeypatch.setattr(leftovers, "LEFTOVERS_S", 0.3)
 
 
 class Listener:
@@ -268,7 +270,7 @@ def test_what_an_earlier_hub_left_is_taken_away_however_long_the_hub_looks_at_it
         time.sleep(pauses.pop() if pauses else 0.0)
 
     monkeypatch.setattr(links.Link, "_look", slowly)
-    monkeypatch.setattr(links, "LEFTOVERS_S", 0.5)
+    monkeypatch.setattr(leftovers, "LEFTOVERS_S", 0.5)
     house = open_house()
     for n in range(40):
         house.listener.say(f"{ROOT}/ha/gone/box/camera-{n}/state", b"{}", retain=True)
@@ -635,7 +637,7 @@ def test_by_the_rules_of_the_shipped_broker_all_that_is_told_arrives_and_switche
 def test_what_is_told_no_more_is_taken_away(
     tmp_path: Path, mosquitto: Mosquitto, onvif: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "LEFTOVERS_S", 1.5)  # a busy machine may be as slow
+    monkeypatch.setattr(leftovers, "LEFTOVERS_S", 1.5)  # a busy machine may be as slow
     before = House(tmp_path, mosquitto.port)
     before.report(*(f"cam{n}" for n in range(3, 12)))
     before.start()
@@ -649,7 +651,7 @@ def test_what_is_told_no_more_is_taken_away(
     told = {"broker": {"port": mosquitto.port}, "home_assistant": {"switches": True}, "onvif": onvif}
     for again in range(2):
         (folder := tmp_path / str(again)).mkdir()
-        shutil.copy(tmp_path / links.TOLD, folder / links.TOLD)
+        shutil.copy(tmp_path / leftovers.TOLD, folder / leftovers.TOLD)
         site = Site(folder, public_url=PUBLIC, language="en", integrations=told)
         link = site.parts.integrations
         link.start()
@@ -657,10 +659,10 @@ def test_what_is_told_no_more_is_taken_away(
         assert soon(lambda: any(topic.startswith(f"{ROOT}/") for topic in list(kept)) is onvif)
         assert other in kept
         if onvif:
-            assert soon(lambda folder=folder: (folder / links.TOLD).read_text(encoding="utf-8") == "\n")
+            assert soon(lambda folder=folder: (folder / leftovers.TOLD).read_text(encoding="utf-8") == "\n")
         else:
             assert soon(lambda: not any(thread.name == "integrations" for thread in threading.enumerate()))
-            assert not (folder / links.TOLD).exists()
+            assert not (folder / leftovers.TOLD).exists()
         link.stop(10.0)
         site.client.close()
         site.store.close()

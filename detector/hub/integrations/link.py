@@ -1,10 +1,10 @@
-"""Keeps a broker at what other systems are told, by a connection of its own, and takes switches from there.
+"""The connection to other systems' broker: what they are told goes out, what their switches ask for comes in.
 
 One thread owns the connection, as in `edges.ingest`, and after any failure begins anew with a fresh client. There is no
 queue: each time it looks, every ten seconds and when something was stored, it sends what differs from what this
 session has sent. So a broker that is away, slow or full costs nothing but what would have been told meanwhile.
 
-Brokers keep what they are told, and others go on to believe it: a hub that is set to tell no more takes it away once.
+Where nothing is to be told any more, a session does no more than take away what was (`leftovers`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -26,11 +25,11 @@ from detector.config import Broker, HubConfig
 from detector.errors import LabelwatchError
 from detector.hub.background import Background
 from detector.hub.integrations.home_assistant import OFFLINE, ONLINE, HomeAssistant
+from detector.hub.integrations.leftovers import TOLD, Leftovers
 from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.onvif import Onvif
 from detector.hub.integrations.switches import Switches
 from detector.hub.integrations.world import Observer, World
-from detector.machine.whole_files import write_whole
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 
 logger = logging.getLogger(__name__)
@@ -39,16 +38,12 @@ KEEPALIVE_S = 20  # the broker publishes our last will after one and a half of i
 POLL_S = 0.1
 LOOK_S = 10.0
 SHORTEST_LOOK_S = 1.0  # so often at most, however much comes
-LEFTOVERS_S = 5.0  # once it brought nothing for so long, what the broker kept of an earlier session is taken away
 BIRTH_S = 10.0  # so often at most is all told anew because Home Assistant says that it has started
 LONGEST_BACK_OFF_S = 30.0
 QUEUED = 20_000  # packets that paho holds for a slow broker: a camera has nine when a session begins
 LARGEST_PACKET = 2 * 2**20  # MQTT 5 brokers send us nothing larger; devices that we announce are smaller
 MOST_COMMANDS = 100  # that wait at once
-MOST_LEFTOVERS = 10_000
-TOLD = "integrations-told"  # in the hub's folder: a broker keeps something of ours
-HOME = "home_assistant"  # in that file: devices, too, that Home Assistant was told of
-MOST_TRIES = 20  # to take it away, after each start
+MOST_TRIES = 20  # to take away what was told, after each start
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +89,8 @@ class Link:
         clock: Tells the time.
         home_assistant: Where it is told.
         onvif: Where ONVIF's form is told.
-        former: Where Home Assistant was told, and isn't any more.
         switches: Does what Home Assistant's switches ask for.
-        told: A file that is there as long as a broker keeps something of ours.
+        leftovers: What the broker keeps that is told no more.
     """
 
     def __init__(
@@ -108,12 +102,11 @@ class Link:
         *,
         home_assistant: HomeAssistant | None,
         onvif: Onvif | None,
-        former: HomeAssistant | None,
         switches: Switches,
-        told: Path,
+        leftovers: Leftovers,
     ) -> None:
         self._broker, self._topic, self._observer, self._clock = broker, topic, observer, clock
-        self._home, self._former, self._switches, self._told = home_assistant, former, switches, told
+        self._home, self._switches, self._leftovers = home_assistant, switches, leftovers
         self._publishers: list[Publisher] = [one for one in (home_assistant, onvif) if one is not None]
         self._state = LinkState()
         self._background = Background("integrations", self._run)
@@ -134,7 +127,7 @@ class Link:
 
     def start(self) -> None:
         """Begin to connect and tell, or to take away what was told; returns at once."""
-        if self.is_wanted or self._told.exists():
+        if self.is_wanted or self._leftovers.are_on_record:
             self._background.start()
 
     def poke(self) -> None:
@@ -174,12 +167,12 @@ class Link:
 
     def _begin_session(self) -> None:
         self._sent: dict[str, bytes] = {}
-        self._left: set[str] = set()
+        self._leftovers.begin()
         self._unconfirmed: set[int] = set()
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
-        self._ready = self._cleared = False
+        self._ready = False
         self._handshake = Handshake(self._broker)
-        self._looked_at = self._born_at = self._left_at = float("-inf")
+        self._looked_at = self._born_at = float("-inf")
 
     def _session(self, version: MQTTProtocolVersion) -> None:
         self._begin_session()
@@ -189,10 +182,10 @@ class Link:
             self._handshake.wait(
                 lambda: run_once(client, POLL_S), lambda: self._ready, lambda: self._background.stopping
             )  # fmt: skip
-            self._left_at = time.monotonic()
+            self._leftovers.listen()
             logger.info("telling other systems by the broker at %s:%d", self._broker.host, self._broker.port)
             self._state = replace(self._state, connected=True, since=self._clock.now(), error="")
-            self._note()
+            self._leftovers.note()
             if self.is_wanted:
                 self._publish(client, f"{self._topic}/status", ONLINE.encode(), retain=True)
             while not self._background.stopping and not self._is_done:
@@ -204,8 +197,8 @@ class Link:
                     self._poked.clear()
                     self._look(client)
                     # Nothing can have come meanwhile, however long a look at a busy database took.
-                    self._left_at += time.monotonic() - self._looked_at
-                if not self._cleared and time.monotonic() - self._left_at > LEFTOVERS_S:
+                    self._leftovers.wait(time.monotonic() - self._looked_at)
+                if self._leftovers.are_known:
                     self._clear(client)
             is_done = self._is_done
             self._publish(client, f"{self._topic}/status", b"" if is_done else OFFLINE.encode(), retain=True)
@@ -214,28 +207,14 @@ class Link:
                 if not (self._unconfirmed if is_done else client.want_write()):
                     break
             if self._is_done:
-                self._told.unlink(missing_ok=True)
+                self._leftovers.forget()
         finally:
             let_go(client)
 
     @property
     def _is_done(self) -> bool:
         """Whether there is nothing to tell, and all is taken away that was told."""
-        return self._cleared and not self.is_wanted and not self._unconfirmed
-
-    @property
-    def _announcing(self) -> HomeAssistant | None:
-        """Who knows Home Assistant's devices that a broker may keep."""
-        return self._home or self._former
-
-    def _note(self) -> None:
-        """Write down what a broker keeps of ours."""
-        kept = f"{HOME}\n" if self._announcing else "\n"
-        try:
-            if not self._told.exists() or self._told.read_text(encoding="utf-8") != kept:
-                write_whole(self._told, kept)
-        except OSError as error:  # a full disk keeps nobody from being told
-            logger.warning("%s can't be written: %s", self._told, error.strerror)
+        return self._leftovers.are_gone and not self.is_wanted and not self._unconfirmed
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
         client = client_for(self._broker, f"{self._topic}-integrations", version)
@@ -247,25 +226,19 @@ class Link:
         client.on_publish = self._on_publish
         return client
 
-    @property
-    def _kept_filters(self) -> list[str]:
-        """What we have brokers keep, and read to find what an earlier session left; no switch is among it."""
-        of_home = [f"{self._topic}/ha/{one}" for one in ("state", "+/+/state", "+/+/available", "+/+/+/+")]
-        return [*of_home, f"{self._topic}/onvif/#", *([one.discovery] if (one := self._announcing) else [])]
-
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         self._handshake.answer(reason)
-        filters = self._kept_filters
+        filters = self._leftovers.filters
         if self._home:
             filters += [self._home.birth_topic, *self._home.commands]
         client.subscribe([(one, 1) for one in filters])
 
     def _on_subscribe(self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _more: Any) -> None:
         failed = [reason.is_failure for reason in reasons]
-        if self._former and failed[-1]:  # the right to read of devices may have gone with Home Assistant
-            self._former, failed[-1] = None, False
+        if failed[-1] and self._leftovers.do_without_devices():
+            failed[-1] = False
         if any(failed):
             raise LinkError("the broker does not let us subscribe to our own topics")
         self._ready = True
@@ -280,11 +253,7 @@ class Link:
         topic = message.topic
         is_command = topic.endswith("/set")
         if message.retain and not is_command:  # kept by the broker since an earlier session
-            self._left_at = time.monotonic()  # whosever it is: more may come behind it
-            is_own = topic.startswith(f"{self._topic}/")
-            is_device = (one := self._announcing) is not None and one.is_ours(topic, bytes(message.payload))
-            if (is_own or is_device) and message.payload and len(self._left) < MOST_LEFTOVERS:
-                self._left.add(topic)
+            self._leftovers.hear(topic, bytes(message.payload))
         if is_command or (self._home and topic == self._home.birth_topic):
             self._inbox.append(message)
 
@@ -308,14 +277,9 @@ class Link:
 
     def _clear(self, client: Client) -> None:
         """Take away what the broker kept of things that are no more; of what we publish alone."""
-        self._cleared = True
-        client.unsubscribe(self._kept_filters)
-        for topic in self._left - self._sent.keys():
+        client.unsubscribe(self._leftovers.filters)
+        for topic in self._leftovers.take(self._sent):
             self._publish(client, topic, b"", retain=True)
-        self._left = set()
-        if self._former is not None:
-            self._former = None
-            self._note()
 
     def _publish(self, client: Client, topic: str, payload: bytes, *, retain: bool) -> bool:
         sent = client.publish(topic, payload, qos=1, retain=retain)
@@ -350,14 +314,10 @@ class Link:
 
 def link_of(config: HubConfig, observer: Observer, switches: Switches, links: PictureLinks, clock: Clock) -> Link:
     """The link that a configuration asks for; one that does nothing where nothing is enabled."""
-    wanted, told = config.integrations, config.data_dir / TOLD
-    home, is_on = HomeAssistant(config, links), wanted.home_assistant.enabled
-    try:
-        was_on = HOME in told.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        was_on = False
+    wanted, home = config.integrations, HomeAssistant(config, links)
+    is_home_told = wanted.home_assistant.enabled
     return Link(
-        wanted.broker or config.broker, wanted.topic, observer, clock, home_assistant=home if is_on else None,
-        onvif=Onvif(config) if wanted.onvif else None, former=home if was_on and not is_on else None,
-        switches=switches, told=told,
+        wanted.broker or config.broker, wanted.topic, observer, clock, home_assistant=home if is_home_told else None,
+        onvif=Onvif(config) if wanted.onvif else None, switches=switches,
+        leftovers=Leftovers(config.data_dir / TOLD, wanted.topic, home, is_home_told=is_home_told),
     )  # fmt: skip
