@@ -1001,6 +1001,22 @@ def test_what_a_pause_held_that_somebody_ends_in_quiet_hours_waits_for_their_end
     assert desk.step(90) == ["[Warning] 3 in quiet hours"]
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_what_a_service_did_not_take_by_day_rings_nobody_at_night(desk: Desk, count: int) -> None:
+    desk.target(severity="warning", quiet="12:10-13:30")
+    desk.answers = [Answer(False, "no route")] * 1000
+    for n in range(count):
+        desk.alert(f"mild-{n}", severity="warning")
+    assert [title for _ in range(10) for title in desk.step(60)] == []
+    desk.step(60)
+    desk.answers = []  # back, in quiet hours
+    desk.alert("grave")
+    assert desk.step(60) == ["[Critical] 东区 3 号机 · Labels photographed"], "which breaks through"
+    assert [title for _ in range(51) for title in desk.step(90)] == []
+    (title,) = desk.step(90)
+    assert title.startswith("[Warning]") and ("5 in quiet hours" in title) is (count == 5)
+
+
 def test_what_was_held_for_the_night_and_cleared_meanwhile_is_on_record_as_not_told(desk: Desk) -> None:
     desk.target(quiet="11:00-13:00")
     for n in range(2):

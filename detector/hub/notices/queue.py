@@ -122,8 +122,10 @@ class Notices:
     def next_tries(self) -> dict[int, float]:
         """When something is sent next to each target that something waits for, Unix seconds, as far as is known now."""
         c, t = notices.c, notice_targets.c
-        query = select(c.target, t.rests_until, func.min(c.due_at).label("due_at")).where(c.state == "waiting")
-        query = query.join(notice_targets, t.number == c.target).group_by(c.target, t.rests_until)
+        query = select(c.target, t.rests_until, func.min(c.due_at).label("due_at")).join(
+            notice_targets, t.number == c.target
+        )
+        query = query.where(c.state.in_(("waiting", "held"))).group_by(c.target, t.rests_until)
         rows = self._database.read(query)
         return {row.target: max(row.rests_until, row.due_at) for row in rows}
 

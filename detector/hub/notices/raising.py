@@ -193,6 +193,7 @@ class Raising:
         with self._database.writing() as connection:
             one_at_a_time(connection)
             self._let_go(connection, now)
+            self._hold(connection, now)
             c = notices.c
             due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
             for target, reason in connection.execute(due).all():
@@ -215,19 +216,43 @@ class Raising:
     def _let_go(self, connection: Connection, now: float) -> None:
         """Have what waits for a pause that is over be due, or wait for the end of quiet hours as all else does."""
         n, i, p = notices.c, incidents.c, notice_pauses.c
-        is_paused = exists().where(p.site == i.site, p.camera == i.camera, p.until > now)
-        query = select(n.number, n.target, n.incident, n.created_at).join(incidents, i.id == n.incident)
-        rows = connection.execute(query.where(n.state == "held", n.reason == PAUSED, ~is_paused)).all()
-        if not rows:
-            return
-        facts = {one.id: one for one in connection.execute(_facts_of([row.incident for row in rows]))}
-        rules = {target.number: own for target, own in _listening(connection)}
-        for row in rows:
-            raised = self._local(row.created_at)
-            wanted = [rule for rule in rules.get(row.target, ()) if rule.wants(facts[row.incident], raised)]
-            due_at = min((self._awake(rule, now) for rule in wanted), default=now)
+        is_paused = exists().where(p.site == i.site, p.camera == i.camera, p.until > now, i.id == n.incident)
+        waits = (n.state == "held", n.reason == PAUSED, ~is_paused)
+        for number, due_at in self._woken(connection, waits, now).items():
             when = {"reason": "quiet" if due_at > now else PAUSED, "due_at": due_at}
-            connection.execute(update(notices).where(n.number == row.number).values(when))
+            connection.execute(update(notices).where(n.number == number).values(when))
+
+    def _hold(self, connection: Connection, now: float) -> None:
+        """Have what its service hasn't taken yet, be it away, wait once quiet hours have begun."""
+        n = notices.c
+        # Not what may have been taken, and says so; and alarms that are summed up stay by themselves.
+        waits = (n.state == "waiting", n.what != "test", n.reason.not_in(("again", MANY)))
+        for number, due_at in self._woken(connection, waits, now).items():
+            if due_at > now:
+                held = {"state": "held", "reason": "quiet", "due_at": due_at}
+                connection.execute(update(notices).where(n.number == number, n.state == "waiting").values(held))
+
+    def _woken(self, connection: Connection, which: tuple[Any, ...], now: float) -> dict[int, float]:
+        """When each of some notices may be told at the soonest, by the rules that ask for it or may have."""
+        n = notices.c
+        query = select(n.number, n.target, n.what, n.incident, n.severity, n.created_at).where(*which)
+        rows = connection.execute(query).all()
+        if not rows:
+            return {}
+        local = self._local(now)
+        listening = {target.number: own for target, own in _listening(connection)}
+        quiet = {
+            target: own for target, own in listening.items() if any(rule.quiet_until(local) is not None for rule in own)
+        }
+        ids = [row.incident for row in rows if row.what == "incident" and row.target in quiet]
+        facts = {one.id: one for one in connection.execute(_facts_of(ids))} if ids else {}
+        found = {}
+        for row in rows:
+            own, one = quiet.get(row.target, []), facts.get(row.incident)
+            if one is not None:
+                own = [rule for rule in own if rule.wants(one, self._local(row.created_at))]
+            found[row.number] = min((self._awake(rule, now, row.severity) for rule in own), default=now)
+        return found
 
     def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
         """One summary of incidents and one of alarms; few alarms are told each by itself, for it says what to do."""
