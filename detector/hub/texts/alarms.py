@@ -30,7 +30,7 @@ ZH: dict[str, str] = {
     "alarm_backlog": "边缘设备 {name} 积压 {backlog} 条告警，最久的已等 {oldest}",
     "alarm_do_backlog": "告警会晚到。请检查那台设备到监控中心的网络是否太慢。",
     "alarm_backlog_catching_up": "边缘设备 {name} 正在补传：{from} 以来的告警还有 {backlog} 条在等",
-    "alarm_do_backlog_catching_up": "它断过线，存下的告警正在自己送来，新的先到，一条不丢。"
+    "alarm_do_backlog_catching_up": "它断过线，存下的告警正在自己送来，新的先到。"
     "数量一直不减的话，请检查那台设备到监控中心的网络是否太慢。",
     "alarm_do_backlog_owed": "那台设备的磁盘写不进去，有的告警只在内存里，断电就丢：先别重启，先修好或腾出磁盘。",
     "alarm_clips_stuck": "边缘设备 {name} 的录像传不上来：{n} 段在等，已有 {oldest} 一段都没传成",
@@ -131,7 +131,7 @@ EN: dict[str, str] = {
     "alarm_backlog": "Edge box {name} holds back {backlog} alerts, the oldest for {oldest}",
     "alarm_do_backlog": "Alerts come late. Check whether the network from that box to the hub is too slow.",
     "alarm_backlog_catching_up": "Edge box {name} is catching up: {backlog} alerts waiting since {from}",
-    "alarm_do_backlog_catching_up": "It was cut off, and what it kept comes by itself, new alerts first; none is lost. "
+    "alarm_do_backlog_catching_up": "It was cut off, and what it kept comes by itself, new alerts first. "
     "If the number doesn't fall, check whether the network from that box to the hub is too slow.",
     "alarm_do_backlog_owed": "That box's disk takes nothing, and some alerts are in its memory alone, lost when it is "
     "switched off: mend or clear the disk before you restart it.",
