@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, event
 
 from detector.hub.access.audit import Audit
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.rights import Role, Scope
-from detector.hub.storage.schema import alerts, edges
+from detector.hub.storage.schema import alerts, edges, gaps
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.watch.alarms import Sign
-from detector.hub.watch.gaps import Gap
+from detector.hub.watch.gaps import Gap, Gaps
 from detector.hub.watch.health import Health
 from tests.builders import SteppedClock
 from tests.hub.conftest import NOON, Site, make_envelope
@@ -830,6 +831,24 @@ def test_probes_say_what_is_wrong(site: Site, monkeypatch: pytest.MonkeyPatch) -
     site.clock.at += 5
     ready = stranger.get("/readyz")
     assert ready.status_code == 503 and ready.json()["database"] is False
+
+
+def test_when_a_box_could_not_be_heard_is_what_the_hub_has_on_record_of_it(store: Store) -> None:
+    EdgeKeys(store.database).trust("shanghai", "box1", "its key", NOON)
+    spans = [
+        ("edge", "box1", 1000.0, 2000.0), ("hub", "", 3000.0, 4000.0), ("edge", "box2", 5000.0, 6000.0),
+        ("camera", "box1", 5000.0, 6000.0), ("edge", "box1", 7000.0, None),
+    ]  # fmt: skip
+    rows = [
+        {"what": what, "site": "shanghai" if edge else "", "edge": edge, "camera": "cam3" if what == "camera" else "",
+         "began_at": NOON + began, "ended_at": None if ended is None else NOON + ended}
+        for what, edge, began, ended in spans
+    ]  # fmt: skip
+    with store.database.writing() as connection:
+        connection.execute(gaps.insert(), rows)
+    unheard = Gaps(store.database, SteppedClock(NOON + 8000)).unheard("shanghai", "box1", NOON + 500)
+    times = (-5000, 500, 1500, 2500, 3500, 5500, 7500, 9000)
+    assert [at for at in times if unheard.holds(NOON + at)] == [-5000, 1500, 3500, 7500]
 
 
 def test_gaps_have_a_length_while_they_last() -> None:

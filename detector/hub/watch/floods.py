@@ -23,6 +23,7 @@ from detector.values import Severity
 HOUR_S = 3600.0
 MOST_COUNTED = 10_000  # incidents of one box
 LOOKED_BACK = 5_000  # alerts, after a start
+FEW = 20  # of so many or fewer it makes no difference when they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Floods:
     def _of_one_hour(self, box: tuple[str, str], came: Mapping[str, tuple[float, float]]) -> int:
         """How many of these are of the last hour, or of the one with most of them that the hub couldn't hear."""
         began = [started_at for _, started_at in came.values()]
+        if len(began) <= FEW:
+            return len(began)
         unheard = self._gaps.unheard(*box, since=min(began))
         hours = Counter(math.floor(at / HOUR_S) for at in began if unheard.holds(at))
         return max(len(began) - hours.total(), *hours.values(), 0)
