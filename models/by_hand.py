@@ -29,7 +29,7 @@ DOUBTFUL = "doubtful"
 # What a ticked flag of a box says, by the box's label: key and word of the manifest.
 SAYS: dict[str, dict[str, tuple[str, str]]] = {
     "person": {act: ("act", act) for act in ACTS} | {f"not {act}": ("not_act", act) for act in ACTS if act != "none"},
-    "phone": {use: ("use", use) for use in USES} | {f"not {use}": ("not_use", use) for use in USES},
+    "phone": {use: ("use", use) for use in USES} | {f"not {use}": ("not_use", use) for use in USES if use != "held"},
     "parcel": {facing: ("facing", facing) for facing in FACINGS},
 }
 

@@ -48,7 +48,7 @@ from detector.values import LABELS
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")
 DOING = SOURCES.with_name("doing.csv")
 YOLO_LABELS = ("person", "phone", "parcel", "label", "scanner")
-USES = {"photo": "photo", "call": "call", "text": "browse", "browse": "browse"}
+USES = {"photo": "photo", "call": "call", "text": "browse", "browse": "browse", None: "held"}
 TEACHER_COCO = {0: "person", 67: "phone"}
 SURE, DOUBTFUL = 0.5, 0.15
 Teacher = Callable[[np.ndarray], list[tuple[str, float, tuple[float, float, float, float]]]]
@@ -326,7 +326,7 @@ def rendered_things(truth: dict[str, Any]) -> list[Thing]:
         for device in group:
             if device["bbox"]:
                 small = side_of(device["bbox"]) < 5 or device["visible_fraction"] < SEEN
-                use = USES.get(str(device.get("use"))) if label == "phone" else None
+                use = USES.get(device["use"]) if label == "phone" else None
                 things.append(Thing(label, tuple(device["bbox"]), use=use, doubtful=small))
     for parcel in truth["parcels"]:
         if parcel["bbox"]:

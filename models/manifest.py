@@ -8,7 +8,7 @@ in one split, never across two. `known` names the classes that are marked comple
 class is unknown, not background. Boxes are x1, y1, x2, y2 in pixels. Of an object further may be said:
 
 - `facing` of a parcel: `up`, `not_up`, or `unknown` where a person could not tell either;
-- `use` of a phone: `photo` (pointed at a parcel), `call` (at the ear), `browse` (being read);
+- `use` of a phone: `photo` (pointed at a parcel), `call` (at the ear), `browse` (being read), `held` (none of these);
 - `act` of a person: `photo`, `scan`, `call`, `browse`, or `none` of these;
 - `not_use`, `not_act`: what a judged phone or person certainly did not do, where nothing else is known;
 - `angle` of a label: its text lines against the picture's x axis, degrees, counter-clockwise as seen, modulo 180;
@@ -35,7 +35,7 @@ from detector.values import LABELS
 
 SPLITS = ("train", "val", "test")
 FACINGS = ("up", "not_up", "unknown")
-USES = ("photo", "call", "browse")
+USES = ("photo", "call", "browse", "held")
 ACTS = ("photo", "scan", "call", "browse", "none")
 SAID = ("facing", "use", "act", "angle", "not_use", "not_act")
 

@@ -10,8 +10,9 @@ table can be added to (`--also`): by the same model only, another one must see a
 
 A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. `device_px`
 is the diagonal of the device in the hand as it would be seen if nothing hid it. Lengths are in heights of the person's
-detected box; angles in radians. `beside` is 1 where somebody else photographs within the close look at a person: what
-is seen then may be what they do.
+detected box; angles in radians. The act of who uses nothing is `none`, with a phone in the hand `held`, and `between`
+of whom photographs at other times. `beside` is 1 where somebody else photographs within the close look at a person:
+what is seen then may be what they do.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dataset import act_of, rendered_files, seed_of
-from simulation.noise import BETWEEN
+from simulation.noise import BETWEEN, HELD
 
 from detector.config import Analysis
 from detector.geometry import as_array, as_box, centre, head, iou
@@ -73,7 +74,10 @@ def looks_in(
             continue
         held = [d for d in devices if d["holder"] == person["id"]]
         act = act_of(person, devices)
-        act = BETWEEN if act == "none" and person["id"] in photographers else act
+        if act == "none" and person["id"] in photographers:
+            act = BETWEEN
+        elif act == "none" and any(phone["holder"] == person["id"] for phone in truth["phones"]):
+            act = HELD
         # As if nothing hid it: who photographs with the back to the camera does so at a size, too.
         px = max((diagonal(d["bbox_amodal"]) for d in held if d["bbox_amodal"]), default=0.0)
         row = dict.fromkeys(COLUMNS, "") | {

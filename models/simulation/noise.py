@@ -42,6 +42,7 @@ LOOKS = Path(__file__).with_name("looks.csv")
 LOOKS_TO_CHOOSE = Path(__file__).with_name("looks_choose.csv")  # of scenes that nothing is reported on
 CARD = Path(__file__).resolve().parent.parent / "scene.yaml"
 BETWEEN = "between"  # photos, with the phone in the hand
+HELD = "held"  # nothing is done, with a phone in the hand; tables made before scenes showed such have none
 ACTS = {"none", BETWEEN, "photo", "scan", "call", "browse"}
 NEAREST = 30  # people of like size to draw from
 # How alike looks are, by `lasting.py`: those of one stretch of an act lose it as exp(-t / lasting), seconds; of one
@@ -49,6 +50,7 @@ NEAREST = 30  # people of like size to draw from
 LASTING_S = {"none": 1.0, BETWEEN: 2.0}
 LASTING_WITH_DEVICE_S = 30.0
 SAME_PERSON = 0.2
+HELD_SHARE = 0.2  # of what people do who use nothing they do so often with a phone in the hand: assumed
 PAUSE_S = 0.7  # between looks at somebody in a clip: from here on another stretch
 
 
@@ -186,11 +188,14 @@ class Looks:
             before: The look when they did so last; `None` at the first time.
             elapsed: Since then, seconds; infinite when they have begun anew.
         """
-        if before is not None and rng.random() < exp(-elapsed / LASTING_S.get(act, LASTING_WITH_DEVICE_S)):
+        kept = HELD if before is not None and before.act == HELD else act
+        if before is not None and rng.random() < exp(-elapsed / LASTING_S.get(kept, LASTING_WITH_DEVICE_S)):
             if rng.random() < exp(-elapsed / self.hold_s):
                 return before
             look = rng.choice(self._stretches[before.person, before.stretch])
         else:
+            if act == "none" and HELD in self.people and rng.random() < HELD_SHARE:
+                act = HELD
             if self.mixed and rng.random() < self.mixed:
                 act = rng.choice(list(self.people))
             near = self._like(act, px)

@@ -49,7 +49,7 @@ def person(number: int, box: Sequence[float], **more: Any) -> dict[str, Any]:
     return {"id": number, "bbox": list(box), "visible_fraction": 1.0, "action": "stand", **more}
 
 
-def device(number: int, box: Sequence[float], holder: int, use: str, **more: Any) -> dict[str, Any]:
+def device(number: int, box: Sequence[float], holder: int, use: str | None, **more: Any) -> dict[str, Any]:
     """A phone or scanner in a hand, wholly seen."""
     return {"id": number, "bbox": list(box), "visible_fraction": 1.0, "holder": holder, "use": use, **more}
 

@@ -69,6 +69,14 @@ def test_who_shares_their_close_look_with_a_photographer_is_marked(phone: list[i
     assert marks == {"s/1": "0", "s/2": beside}
 
 
+def test_who_holds_a_phone_and_uses_nothing_is_work_of_its_own() -> None:
+    held = device(5, [440, 120, 452, 134], 2, None, bbox_amodal=[440, 120, 452, 134])
+    truth = scene(people=[PHOTOGRAPHER, IDLE], phones=[held])
+    photographs = frozenset({1})
+    acts = {row["run"]: row["act"] for row in looks.looks_in(Detections.empty(), truth, "s", 0.0, photographs)}
+    assert acts == {"s/1": "between", "s/2": "held"}
+
+
 @pytest.mark.parametrize("kept", [LOOKS, LOOKS_TO_CHOOSE], ids=["held out", "choose"])
 def test_of_nobody_in_the_tables_was_the_close_look_left_out(kept: Path) -> None:
     """As it was in crowds, of all but the four tallest; it may see nobody, but seldom."""

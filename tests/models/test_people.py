@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
-from simulation.noise import LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
+from simulation.noise import HELD_SHARE, LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
 from simulation.people_page import found_out, patched
 from simulation.tries import STAY_S, TALL, in_view_s, month_part, one_courier, one_sweep, staying, working_day
 from simulation.world import TURNED, Visitor, World, strips
@@ -154,6 +154,17 @@ def test_who_is_mistaken_is_so_as_long_as_the_act_lasts_and_without_a_device_for
     looks = Looks([seen(f"{k}", act) for act in ("scan", "none") for k in range(20)])
     assert changes(looks, "scan", 5000) == pytest.approx(1000 / LASTING_WITH_DEVICE_S, rel=0.5)
     assert changes(looks, "none", 5000) > 500
+
+
+def test_who_works_holds_a_phone_now_and_then_where_the_table_shows_such() -> None:
+    looks = Looks([seen(f"{act} {k}", act, px) for act, px in (("none", 0.0), ("held", 30.0)) for k in range(20)])
+    drawn = [looks.draw(Random(k), "none", 30.0, None, 0.0).act for k in range(600)]
+    assert drawn.count("held") / 600 == pytest.approx(HELD_SHARE, abs=0.05)
+    one = next(look for k in range(99) if (look := looks.draw(Random(k), "none", 30.0, None, 0.0)).act == "held")
+    again = [looks.draw(Random(k), "none", 30.0, one, 0.2).act for k in range(99)]
+    assert again.count("held") > 95
+    without = Looks([seen(f"{k}", "none", 0.0) for k in range(20)])
+    assert {without.draw(Random(k), "none", 30.0, None, 0.0).act for k in range(99)} == {"none"}
 
 
 def test_looks_at_one_stretch_are_of_that_one() -> None:

@@ -29,7 +29,7 @@ from looks import CLOSE, FRAME, OWNER, REAL_SHARE, Looks, traits_of
 from manifest import ACTS, Picture, SetError, Thing, pictures_of, read_manifest, write_manifest
 
 from detector.inference.zoom import zoom_square
-from detector.values import LABELS, TRAITS
+from detector.values import ACT_TRAITS, CALL, LABELS, PHOTO, TRAITS
 
 
 def a_picture(folder: Path, *things: Thing, **changes: Any) -> Picture:
@@ -78,6 +78,15 @@ def test_truth_becomes_things_with_what_is_known_of_them() -> None:
     person, phone, parcel, label = rendered_things(scene_truth())
     assert (person.act, phone.use, parcel.facing) == ("photo", "photo", "up")
     assert label.angle == 150.0 and label.box == (420, 340, 450, 365)
+
+
+def test_a_phone_that_is_merely_held_is_taught_to_be_neither_a_photo_nor_a_call() -> None:
+    truth = scene_truth()
+    truth["people"][0]["act"], truth["phones"][0]["use"] = "none", None
+    person, phone, *_ = rendered_things(truth)
+    assert (person.act, phone.use) == ("none", "held")
+    assert traits_of(phone)[PHOTO : CALL + 1].tolist() == [0.0, 0.0]
+    assert not traits_of(person)[ACT_TRAITS].any()
 
 
 def test_what_is_hardly_seen_is_doubtful() -> None:
