@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from scenes.camera import Camera
@@ -21,6 +22,7 @@ except ImportError as missing:
 
 # Corner numbers x*4 + y*2 + z of a box's faces, and its two in-face axes.
 BOX_FACES = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
+TEXTURE, BOARD = 48, (0.4, 0.22, 0.1)  # pixels along a texture as `glimpse` knows it; linear RGB under what is printed
 BOX_AXES = ((1, 2), (1, 2), (0, 2), (0, 2), (0, 1), (0, 1))
 
 
@@ -31,6 +33,7 @@ class Paint:
     Attributes:
         colour: Linear RGB, multiplied with the texture where there is one.
         texture: Colour texture file.
+        drawn: Name of a picture given to `Studio.draw`, instead of a texture file.
         normal: Normal map file.
         shade: Ambient-occlusion file, multiplied in.
         hsv: (hue 0.5 neutral, saturation, value) applied to the texture.
@@ -42,6 +45,7 @@ class Paint:
 
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
     texture: Path | None = None
+    drawn: str = ""
     normal: Path | None = None
     shade: Path | None = None
     hsv: tuple[float, float, float] | None = None
@@ -72,6 +76,9 @@ class Studio:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         self._materials: dict[Paint, object] = {}
+        self._paints: dict[str, Paint] = {}  # by their material's name
+        self._textures: dict[Path, np.ndarray] = {}
+        self._drawn: set[str] = set()
         self._cameras: dict[Camera, object] = {}
         world = bpy.data.worlds.new("world")
         world.use_nodes = True
@@ -177,6 +184,16 @@ class Studio:
 
     # ---- what moves from frame to frame ----
 
+    def draw(self, name: str, picture) -> None:
+        """Give what is painted with a `drawn` picture of that name another one: `(h, w, 3)` 8-bit RGB."""
+        height, width = picture.shape[:2]
+        image = bpy.data.images.get(name) or bpy.data.images.new(name, width, height)
+        values = np.ones((height, width, 4), np.float32)
+        values[..., :3] = picture[::-1] / np.float32(255)  # from the bottom up
+        image.pixels.foreach_set(values.ravel())
+        image.update()
+        self._drawn.add(name)
+
     def objects(self) -> set:
         """All objects there are; the difference of two such sets is what was made between them."""
         return set(bpy.data.objects)
@@ -213,10 +230,64 @@ class Studio:
         )
         return bool(hit)
 
+    def glimpse(self, lens, frame, view: tuple[float, float], size: tuple[int, int], blind: float) -> np.ndarray:
+        """What a camera sees, roughly: linear RGB `(h, w, 3)` by one ray a pixel, everything lit from above.
+
+        Args:
+            lens: `(3,)`.
+            frame: `(3, 3)` columns: to the picture's right, upwards, backwards.
+            view: How much it sees across and along, degrees.
+            size: Width and height, pixels.
+            blind: Nothing nearer than this is seen, metres.
+        """
+        bpy.context.view_layer.update()
+        graph = bpy.context.evaluated_depsgraph_get()
+        right, upper, back = np.asarray(frame, float).T
+        wide, high = (np.tan(np.radians(a / 2)) for a in view)
+        seen = np.full((size[1], size[0], 3), 0.02, np.float32)
+        for row, column in np.ndindex(seen.shape[:2]):
+            x, y = 2 * (column + 0.5) / size[0] - 1, 1 - 2 * (row + 0.5) / size[1]
+            way = unit(right * x * wide + upper * y * high - back)
+            hit, where, normal, face, thing, _ = self.scene.ray_cast(
+                graph, mathutils.Vector(lens + way * blind), mathutils.Vector(way), distance=15.0
+            )
+            if hit:
+                colour = self._colour(thing.evaluated_get(graph), face, where)
+                seen[row, column] = np.asarray(colour) * (0.4 + 0.6 * max(0.0, normal.z))
+        return seen
+
+    def _colour(self, thing, face: int, where) -> np.ndarray:
+        """Linear RGB of a mesh at a point of one of its faces."""
+        mesh = thing.data
+        polygon = mesh.polygons[face]
+        paint = self._paints[mesh.materials[polygon.material_index].name]
+        colour = np.asarray(paint.colour) * max(1.0, paint.glow)
+        if paint.texture is None or not mesh.uv_layers:
+            return colour
+        corners = [mesh.vertices[i].co for i in polygon.vertices]
+        shares = mathutils.interpolate.poly_3d_calc(corners, thing.matrix_world.inverted() @ where)
+        layer = mesh.uv_layers.active.data
+        u, v = np.asarray(shares) @ [layer[i].uv for i in polygon.loop_indices]
+        texture = self._texture(paint.texture)
+        height, width = texture.shape[:2]
+        return colour * texture[int((1 - v % 1) * height) % height, int(u % 1 * width) % width]
+
+    def _texture(self, file: Path) -> np.ndarray:
+        """Linear RGB of a texture file, so small that one of its pixels is the mean of what is around it."""
+        if file not in self._textures:
+            full = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            small = cv2.resize(full, (TEXTURE, TEXTURE), interpolation=cv2.INTER_AREA) / np.float32(255)
+            linear = np.ascontiguousarray(small[..., 2::-1] ** 2.2)
+            if small.shape[2] == 4:  # of what is printed on board the board between
+                linear = linear * small[..., 3:] + np.float32(BOARD) * (1 - small[..., 3:])
+            self._textures[file] = linear
+        return self._textures[file]
+
     def _material(self, paint: Paint):
         if paint in self._materials:
             return self._materials[paint]
         material = bpy.data.materials.new("paint")
+        self._paints[material.name] = paint
         material.use_nodes = True
         # mesh lamps are not sampled: what glows is bright, the lamps beside it light the room
         material.cycles.emission_sampling = "NONE"
@@ -248,8 +319,12 @@ class Studio:
                 link(b, mix.inputs[7])
             return mix.outputs[2]
 
-        if paint.texture:
-            node = picture(paint.texture, data=False)
+        if paint.texture or paint.drawn:
+            if paint.drawn:
+                node = nodes.new("ShaderNodeTexImage")
+                node.image = bpy.data.images[paint.drawn]
+            else:
+                node = picture(paint.texture, data=False)
             colour = node.outputs["Color"]
             if paint.hsv:
                 shift = nodes.new("ShaderNodeHueSaturation")
@@ -294,7 +369,11 @@ class Studio:
         new = {m for m in bpy.data.materials if m not in self._kept["materials"]}
         self._materials = {p: m for p, m in self._materials.items() if m not in new}
         for material in new:
+            del self._paints[material.name]
             bpy.data.materials.remove(material)
+        for name in self._drawn:
+            bpy.data.images.remove(bpy.data.images[name])
+        self._drawn.clear()
 
     # ---- rendering ----
 

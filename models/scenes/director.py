@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 
 from scenes import poses
 from scenes.body import Body, Pose, Swing
 from scenes.clothes import dressed_person
-from scenes.devices import Hold, Props
+from scenes.devices import Props, viewfinder
 from scenes.floor import Ground
+from scenes.holds import Hold
 from scenes.motion import (
     Key,
     Sway,
@@ -33,7 +35,8 @@ from scenes.motion import (
 )
 from scenes.parcels import Packer
 from scenes.scripts import Step
-from scenes.stage import HIGH, Stage
+from scenes.stage import HIGH, Stage, shown
+from scenes.textures import SCREENS, VIEWFINDER
 from scenes.truth import Thing, act_of, exposed
 from scenes.vectors import UP, turn, unit, yaw_to
 
@@ -99,6 +102,11 @@ class Part:
     segments: list[Segment]
     size: tuple[float, float, float]  # of the own parcel
     owns: bool
+
+    @property
+    def photographs(self) -> bool:
+        """Whether they do so at some time."""
+        return any(s.shot and s.shot.use == "photo" for s in self.segments)
 
     def segment(self, t: float) -> Segment:
         """The one at time `t`."""
@@ -197,8 +205,7 @@ class Director(Stage):
         thing = self._register.add("person")
         thing.joints = part.body.keypoints()
         meshes = self._build(part.body, thing)
-        uses = {s.shot.use for s in part.segments if s.shot}
-        screen = "camera" if "photo" in uses else self._rng.choice(["chat", "feed", "feed", "scan"])
+        screen = "camera" if part.photographs else shown("text", self._rng)
         props = {}
         for kind in dict.fromkeys(s.kind for s in part.segments if s.kind):
             before = self._studio.objects()
@@ -238,6 +245,8 @@ class Director(Stage):
             prop.move(*in_world(body, key.grip))
             if segment.kind in ("phone", "pda", "gun"):
                 prop.things[0].facts |= {"use": use, "target": target if use in ("photo", "scan") else None}
+            if segment.kind == "phone" and part.photographs:
+                self._light(prop.things[0], use, *in_world(body, key.grip))
         if actor.load:
             if segment.rest is None:
                 actor.load.move(turn([0, 0, 1], key.yaw), load_foot(body, key))
@@ -246,6 +255,14 @@ class Director(Stage):
                 actor.load.move(turn([0, 0, 1], yaw), foot)
         frame = in_world(body, key.grip) if prop else None
         actor.at = SimpleNamespace(key=key, segment=segment, prop=prop, frame=frame)
+
+    def _light(self, phone: Thing, use: str | None, frame, centre) -> None:
+        """Show on the phone of somebody who photographs what its camera sees now, or what they read instead."""
+        if use == "text":
+            read = cv2.imread(str(self._textures.screen("feed", phone.id % SCREENS)))
+            self._studio.draw(viewfinder(phone), cv2.resize(read, VIEWFINDER, interpolation=cv2.INTER_AREA)[..., ::-1])
+        else:
+            self.show_viewfinder(phone, frame, centre)
 
     def _parcel_id(self, actor: Actor, shot: Shot) -> int | None:
         if shot.parcel != OWN:
@@ -257,11 +274,6 @@ class Director(Stage):
         frame, centre = actor.at.frame
         labels = [t for t in self._register.things.values() if t.kind == "label"]
         return exposed(centre, frame, labels, self.is_hidden)
-
-    def is_hidden(self, lens, point) -> bool:
-        """Whether something lies between a point and a phone's lens; short of the lens, where the fingers are."""
-        way = lens - point
-        return self._studio.is_hit(point, point + way * max(0.01, 1 - 0.1 / float(np.linalg.norm(way))))
 
     def events(self, actors: list[Actor], seconds: float) -> list[dict]:
         """What everybody does when, within the clip; moving left out."""

@@ -7,17 +7,27 @@ hand goes to it by inverse kinematics.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from scenes.body import SIDES, Body, Hand, Pose, Swing
-from scenes.devices import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_above, grip_flat, grip_pistol, grip_wrap
+from scenes.holds import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_above, grip_flat, grip_pistol, grip_wrap
 from scenes.motion import stride
+from scenes.truth import exposed
 from scenes.vectors import UP, across, turn, unit, yaw_to
 
 OTHER = {"l": "r", "r": "l"}
+LOW = ("crouch", "kneel", "sit")
+# What of a body may be before a lens: from which joint to which, and how thick it is there, clothes included, metres.
+LIMBS = (("thigh", "calf", 0.095), ("calf", "foot", 0.07), ("upperarm", "lowerarm", 0.06), ("lowerarm", "hand", 0.05))
+# Where else to hold a phone that doesn't see the label: metres to the right, up and ahead, the nearest first.
+SIDEWAYS, UPWARDS, AHEAD = (0.0, 0.09, -0.09, 0.18, -0.18, 0.27, -0.27), (0.0, 0.1, 0.2), (0.0, 0.12)
+SHIFTS = sorted(product(SIDEWAYS, UPWARDS, AHEAD), key=lambda shift: np.hypot.reduce(shift))[1:]
+IsHidden = Callable[[np.ndarray, np.ndarray], bool]  # whether anything lies between a lens and a point
 
 
 @dataclass
@@ -29,7 +39,7 @@ class Act:
         pose: The pose.
         holds: Things in the hands.
         holding: Sides of the hands on the first of them.
-        use: Of the phone or scanner: photo, scan, call or text.
+        use: Of the phone or scanner: photo, scan, call or text; None where it is merely held.
         carried: Of who carries a parcel: (foot point, yaw, size).
         seat: Height of something to sit on at the person's place, metres.
     """
@@ -144,10 +154,32 @@ def grasp(body: Body, pose: Pose, hold: Hold, grips: dict) -> None:
         hold.centre = hold.centre + worst
 
 
-def photo(body: Body, position, label, rng: random.Random, posture: str) -> Act:
+def own_limb_between(body: Body, lens, point, holding: tuple[str, ...]) -> bool:
+    """Whether a leg or arm of the body is on the way from a lens to a point; the arms that are `holding` it are not."""
+    way = np.asarray(lens, float) + np.linspace(0.0, 1.0, 40)[:, None] * (np.asarray(point, float) - lens)
+    for start, end, thick in LIMBS:
+        for side in SIDES:
+            if side in holding and end in ("lowerarm", "hand"):
+                continue
+            joint, bone = body.places[f"{start}_{side}"], body.places[f"{end}_{side}"] - body.places[f"{start}_{side}"]
+            along = np.clip((way - joint) @ bone / (bone @ bone), 0, 1)
+            if np.linalg.norm(way - joint - along[:, None] * bone, axis=1).min() < thick:
+                return True
+    return False
+
+
+def photo(
+    body: Body,
+    position,
+    label,
+    rng: random.Random,
+    posture: str,
+    is_hidden: IsHidden = lambda lens, point: False,
+) -> Act:
     """Photograph a label: the back of the phone looks at it.
 
-    One- or two-handed, upright or across, from 0.2 m or as near as the arms get; mostly watching the screen.
+    One- or two-handed, upright or across, from 0.2 m or as near as the arms get; mostly watching the screen. Where a
+    limb of their own or something else (`is_hidden`) is before the label, the phone is held elsewhere, if that helps.
     """
     target = label.centre
     yaw = yaw_to(position, target) + rng.uniform(-12, 12)
@@ -163,11 +195,43 @@ def photo(body: Body, position, label, rng: random.Random, posture: str) -> Act:
     back = turn([*rng.choices([-1, 1], k=2), 0.5], rng.gauss(0, 4)) @ unit(target - centre)
     ahead, _ = heading(yaw)
     up = turn(back, rng.gauss(0, 8)) @ across(UP + ahead * 0.9, back)
-    return hold_phone(body, pose, Hold("phone", centre, up, back), main, two, landscape, posture, rng, "photo")
+    hold = Hold("phone", centre, up, back)
+    act, grips = hold_phone(body, pose, hold, main, two, landscape, posture, rng, "photo")
+
+    def is_seen() -> bool:
+        def hides(lens, point) -> bool:
+            return own_limb_between(body, lens, point, act.holding) or is_hidden(lens, point)
+
+        return bool(exposed(hold.centre, hold.frame, [label.thing], hides))
+
+    first = hold.centre
+    for shift in SHIFTS:
+        if is_seen():
+            return act
+        move_phone(body, act, grips, first + np.stack([right, UP, ahead], 1) @ shift, target)
+    if not is_seen():
+        move_phone(body, act, grips, first, target)
+    return act
 
 
-def hold_phone(body, pose, hold: Hold, main: str, two: bool, landscape: bool, posture: str, rng, use: str) -> Act:
-    """Hands on a phone that is already in place; `landscape` turns it across."""
+def move_phone(body: Body, act: Act, grips: dict, centre, target) -> None:
+    """Hold a phone elsewhere and point it at the target as well as it was before; the hands follow."""
+    hold = act.holds[0]
+    before, now = unit(target - hold.centre), unit(target - centre)
+    axis = np.cross(before, now)
+    if np.linalg.norm(axis) > 1e-6:
+        turned = turn(axis, float(np.degrees(np.arccos(np.clip(before @ now, -1, 1)))))
+        hold.up, hold.back = turned @ hold.up, turned @ hold.back
+    hold.centre = centre
+    if act.pose.look is not None:
+        act.pose.look = centre - unit(hold.back) * 0.02
+    grasp(body, act.pose, hold, grips)
+
+
+def hold_phone(
+    body, pose, hold: Hold, main: str, two: bool, landscape: bool, posture: str, rng, use: str
+) -> tuple[Act, dict]:
+    """Hands on a phone that is already in place, and how they grip it; `landscape` turns it across."""
     if landscape:
         hold.across = rng.choice([-1, 1])
     grips = {}
@@ -175,32 +239,38 @@ def hold_phone(body, pose, hold: Hold, main: str, two: bool, landscape: bool, po
         low = rng.uniform(0.0, 0.02) if landscape else rng.uniform(0.015, 0.04)
         grips[side] = partial(grip_flat, side=side, low=low, half_width=0.078 if landscape else 0.036)
         pose.curls[side] = GRIPS["across" if landscape else "behind" if two else "phone"]
-        pose.elbows[side] = (SIDES[side] * rng.uniform(0.25, 0.6), 0.3, -0.85)
+        out = rng.uniform(0.25, 0.6) * (0.3 if use == "text" else 1.0)  # who reads has the elbows near the body
+        pose.elbows[side] = (SIDES[side] * out, 0.3, -0.85)
     if not two:
         free_hand(body, pose, OTHER[main], posture, rng)
-    if rng.random() < 0.88:
+    elsewhere = None if rng.random() < 0.88 else (rng.uniform(-45, 45), rng.uniform(-5, 15))
+    if use == "text":  # who doesn't look at it doesn't read it; eyes look lower than the face does
+        pose.look = hold.centre + UP * 0.12
+    elif elsewhere is None:
         pose.look = hold.centre - unit(hold.back) * 0.02
-    else:  # looks up, as if doing something else
-        pose.head = (rng.uniform(-45, 45), rng.uniform(-5, 15))
+    else:  # photographs as if doing something else
+        pose.head = elsewhere
     grasp(body, pose, hold, grips)
-    seat = pose.hips - 0.1 if posture == "sit" else None
-    return Act(f"{use}_{posture}", pose, [hold], tuple(grips), use, seat=seat)
+    return Act(f"{use}_{posture}", pose, [hold], tuple(grips), use, seat=seat_of(pose, posture)), grips
 
 
 def browse(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
-    """Read or type on a phone: its screen faces the eyes."""
+    """Read or type on a phone, from belly to chest: its screen faces the eyes, the head is bent."""
     pose = stance(body, posture, position, yaw, rng)
     body.pose(pose)
     ahead, right = heading(yaw)
     eyes = body.eye_point()
-    drop, reach = rng.uniform(0.2, 0.42), rng.uniform(0.2, 0.36)
-    centre = within_reach(body, eyes + ahead * reach - UP * drop, yaw, nearest=0.22)
+    drop, reach = rng.uniform(0.08, 0.44), rng.uniform(0.17, 0.32)
+    if posture in LOW:  # above the knees
+        drop *= 0.6
+    centre = within_reach(body, shoulders(body) + ahead * reach - UP * drop, yaw, nearest=0.22)
     two, landscape, main = rng.random() < 0.4, rng.random() < 0.18, rng.choice("rrl")
     if not two:
         centre = centre + right * (0.05 if main == "r" else -0.05)
     back = turn(right, rng.gauss(0, 9)) @ -unit(eyes - centre)
     up = across(UP + ahead, back)
-    return hold_phone(body, pose, Hold("phone", centre, up, back), main, two, landscape, posture, rng, "text")
+    hold = Hold("phone", centre, up, back)
+    return hold_phone(body, pose, hold, main, two, landscape, posture, rng, "text")[0]
 
 
 def call(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
@@ -223,7 +293,7 @@ def call(body: Body, position, yaw: float, rng: random.Random, posture: str) -> 
     if rng.random() < 0.25:
         pose.hands[OTHER[side]] = Swing(rng.uniform(20, 40), rng.uniform(60, 100), 8)
     body.pose(pose)
-    return Act(f"call_{posture}", pose, [hold], (side,), "call", seat=pose.hips - 0.1 if posture == "sit" else None)
+    return Act(f"call_{posture}", pose, [hold], (side,), "call", seat=seat_of(pose, posture))
 
 
 def scan(body: Body, position, label, rng: random.Random, posture: str) -> Act:
@@ -312,7 +382,7 @@ def hold_object(body: Body, position, yaw: float, rng: random.Random, posture: s
     free_hand(body, pose, OTHER[side], posture, rng)
     pose.head = (rng.uniform(-40, 40), rng.uniform(-5, 20))
     grasp(body, pose, hold, {side: grip})
-    return Act(f"hold_{kind}_{posture}", pose, [hold], seat=pose.hips - 0.1 if posture == "sit" else None)
+    return Act(f"hold_{kind}_{posture}", pose, [hold], seat=seat_of(pose, posture))
 
 
 def tape(body: Body, position, parcel, rng: random.Random, posture: str) -> Act:
@@ -361,7 +431,7 @@ def rest(body: Body, position, yaw: float, rng: random.Random, posture: str) -> 
         free_hand(body, pose, side, posture, rng)
     pose.head = (rng.uniform(-45, 45), rng.uniform(-5, 35))
     body.pose(pose)
-    return Act(f"rest_{posture}", pose, seat=pose.hips - 0.1 if posture == "sit" else None)
+    return Act(f"rest_{posture}", pose, seat=seat_of(pose, posture))
 
 
 def point_at(body: Body, position, target, rng: random.Random) -> Act:
@@ -429,9 +499,131 @@ def walk(body: Body, position, yaw: float, rng: random.Random) -> Act:
 
 def dangling(body: Body, side: str, rng: random.Random) -> Hold:
     """Something held at the end of a hanging arm, lying in the palm."""
-    frame = body.turns[f"hand_{side}"]
-    fingers, palm, _ = body.rest_hand(side)
-    along, inward = frame @ fingers, frame @ palm
-    centre = body.places[f"hand_{side}"] + along * 0.095 + inward * 0.03
     kind = rng.choice(["phone", "phone", "pda", "roll", "wallet", "sheet", "bottle", "knife"])
-    return Hold(kind, centre, along, -inward, lit=rng.random() < 0.3)
+    return in_palm(body, side, kind, lit=rng.random() < 0.3)
+
+
+def in_palm(body: Body, side: str, kind: str, tilt: float = 0.0, *, lit: bool) -> Hold:
+    """Something flat that lies in the palm of a hand, its upper end beyond the fingers, or `tilt`ed to the thumb."""
+    turned = body.turns[f"hand_{side}"]
+    fingers, palm, to_pinky = body.rest_hand(side)
+    along = turned @ unit(fingers * np.cos(np.radians(tilt)) - to_pinky * np.sin(np.radians(tilt)))
+    inward = turned @ palm
+    centre = body.places[f"hand_{side}"] + turned @ fingers * 0.08 + along * 0.015 + inward * 0.03
+    return Hold(kind, centre, along, -inward, lit=lit)
+
+
+def held(body: Body, position, yaw: float, rng: random.Random, posture: str) -> Act:
+    """Hold a phone (or a PDA) that isn't used: at the end of a hanging arm, before the belly, on the knee, or raised.
+
+    The eyes are elsewhere.
+    """
+    pose = stance(body, posture, position, yaw, rng)
+    aside = rng.choice([-1, 1]) * rng.uniform(20, 65)
+    pose.head = (aside, rng.uniform(-15, 12) - 0.7 * (pose.tilt + pose.spine[0]))  # the neck straightens up a bent back
+    body.pose(pose)
+    side, kind, lit = rng.choice("rrl"), idle_kind(rng), is_lit(rng)
+    low = posture in LOW
+    ways = {"hang": 0 if low else 45, "knee": 45 if low else 0, "belly": 30, "both": 12, "raised": 13}
+    way = rng.choices(list(ways), ways.values())[0]
+    free_hand(body, pose, OTHER[side], posture, rng)
+    if way in ("hang", "knee"):
+        if way == "hang":
+            pose.hands[side] = Swing(rng.uniform(-12, 22), rng.uniform(4, 45), rng.uniform(6, 14))
+        else:
+            pose.hands[side] = over_knee(body, yaw, side)
+        hold = take_along(body, pose, side, kind, rng, lit)
+        return Act(f"held_{posture}", pose, [hold], (side,), seat=seat_of(pose, posture))
+    ahead, right = heading(yaw)
+    out = right if side == "r" else -right
+    askew = turn(right, rng.gauss(0, 15)) @ turn(UP, rng.gauss(0, 25))
+    if way == "raised":  # beside the chest, as somebody holds it who talks
+        place = ahead * rng.uniform(0.2, 0.34) - UP * rng.uniform(0.02, 0.22) + out * rng.uniform(0.1, 0.2)
+        back, up = askew @ ahead, UP + ahead * rng.uniform(-0.2, 0.5)
+    else:
+        place = ahead * rng.uniform(0.16, 0.28) - UP * rng.uniform(0.28, 0.46) * (0.7 if low else 1.0)
+        place = place + out * (0.0 if way == "both" else rng.uniform(0.02, 0.12))
+        back = askew @ (ahead * rng.uniform(0.2, 1.0) - UP * rng.uniform(0.2, 1.0))
+        up = UP + ahead * 0.8 - out * rng.uniform(0.0, 0.8)
+    centre = within_reach(body, shoulders(body) + place, yaw, nearest=0.2)
+    hold = Hold(kind, centre, across(up, unit(back)), back, lit=lit)
+    grips = {}
+    for hand in (side, OTHER[side]) if way == "both" else (side,):
+        thick = 0.024 if kind == "pda" else 0.009
+        grips[hand] = partial(grip_flat, side=hand, low=rng.uniform(0.0, 0.04), thick=thick)
+        pose.curls[hand] = GRIPS["behind" if way == "both" else "phone"]
+        pose.elbows[hand] = (SIDES[hand] * rng.uniform(0.05, 0.25), 0.3, -0.85)
+    grasp(body, pose, hold, grips)
+    return Act(f"held_{posture}", pose, [hold], tuple(grips), seat=seat_of(pose, posture))
+
+
+def held_walking(body: Body, position, yaw: float, rng: random.Random) -> Act:
+    """Walk with a phone or a PDA in a hand that swings, or that is half raised."""
+    phase, side = rng.random(), rng.choice("rrl")
+    pose = Pose(tuple(position), yaw, spine=(4, 0, 6 * np.cos(2 * np.pi * phase)))
+    stride(body, pose, phase)
+    pose.head = (rng.uniform(-25, 25), rng.uniform(-3, 18))
+    swing = pose.hands[side]
+    if rng.random() < 0.4:
+        pose.hands[side] = Swing(swing.forward * 0.4 + rng.uniform(0, 12), rng.uniform(50, 95), rng.uniform(6, 12))
+    hold = take_along(body, pose, side, idle_kind(rng), rng, is_lit(rng))
+    return Act("held_walk", pose, [hold], (side,))
+
+
+def held_carrying(body: Body, position, yaw: float, size, rng: random.Random) -> Act:
+    """Carry a parcel of `size`, with a phone between it and a hand."""
+    act = carry(body, position, yaw, size, rng)
+    foot, pose = act.carried[0], act.pose
+    ahead, right = heading(yaw)
+    side = rng.choice("rl")
+    out, wrist = right if side == "r" else -right, pose.hands[side]
+    wrist.wrist = wrist.wrist + out * 0.01
+    body.pose(pose)
+    beside_it = foot + UP * size[2] / 2 + out * (size[0] / 2 + 0.006)
+    centre = beside_it + ahead * rng.uniform(0.0, 0.04) - UP * (size[2] * 0.2 + rng.uniform(-0.03, 0.02))
+    up = turn(out, rng.uniform(-25, 60) * SIDES[side]) @ wrist.fingers
+    act.holds = [Hold("phone", centre, across(up, out), out * rng.choice([-1, 1]), lit=is_lit(rng))]
+    act.name, act.holding = "held_carry", (side,)
+    return act
+
+
+def held_handling(body: Body, position, point, rng: random.Random, posture: str) -> Act:
+    """One hand at something, as in `handle`, in the other a phone or a PDA that isn't used."""
+    act = handle(body, position, point, rng, posture)
+    pose, side = act.pose, rng.choice("rl")
+    del pose.curls[side]
+    if posture in LOW and rng.random() < 0.6:
+        pose.hands[side] = over_knee(body, pose.yaw, side)
+    else:
+        pose.hands[side] = Swing(rng.uniform(0, 40), rng.uniform(5, 70), rng.uniform(8, 18))
+    hold = take_along(body, pose, side, idle_kind(rng), rng, is_lit(rng))
+    return Act(f"held_handle_{posture}", pose, [hold], (side,))
+
+
+def idle_kind(rng: random.Random) -> str:
+    """What is merely held: mostly a phone."""
+    return "pda" if rng.random() < 0.15 else "phone"
+
+
+def is_lit(rng: random.Random) -> bool:
+    """Whether the screen of something that nobody looks at is on."""
+    return rng.random() < 0.4
+
+
+def over_knee(body: Body, yaw: float, side: str) -> Hand:
+    """A hand that hangs over the knee of somebody low, the forearm on the thigh."""
+    (ahead, right), knee = heading(yaw), body.places[f"calf_{side}"]
+    out = right if side == "r" else -right
+    return Hand(knee + UP * 0.09 + ahead * 0.03, -out * 0.6 - UP * 0.5, unit(ahead * 0.8 - UP * 0.6 - out * 0.1))
+
+
+def take_along(body: Body, pose: Pose, side: str, kind: str, rng: random.Random, lit: bool) -> Hold:
+    """Put a phone or PDA into a hand that has its place, and close the hand."""
+    pose.curls[side] = GRIPS["phone"]
+    body.pose(pose)
+    return in_palm(body, side, kind, rng.uniform(-10, 60), lit=lit)
+
+
+def seat_of(pose: Pose, posture: str) -> float | None:
+    """Height of what somebody sits on."""
+    return pose.hips - 0.1 if posture == "sit" else None

@@ -1,10 +1,29 @@
-"""Scripts: what each person of a clip does, one step after another."""
+"""What people do: in a still each one thing, in a clip by a script one step after another."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
+# How often people of a still do what: what concerns phones and scanners most, look-alikes next. `held` is a device in
+# the hand that isn't used; it stands last, so that without it (`--often held=0`) all is drawn as before it was known.
+ACTS = {
+    "photo": 30,
+    "scan": 15,
+    "browse": 14,
+    "call": 9,
+    "read": 9,
+    "hold": 5,
+    "tape": 5,
+    "handle": 6,
+    "rest": 4,
+    "point": 2,
+    "carry": 5,
+    "walk": 6,
+    "held": 20,
+}
+# What people do who merely hold a device.
+HELD = {"stand": 42, "walk": 24, "handle": 22, "carry": 12}
 MOVE = 1.4  # seconds that somebody needs from one step to the next, about
 # How often `auto` draws which.
 WEIGHTS = {"sweep": 5, "sweep_two": 2, "scanning": 4, "phones": 4, "work": 3, "mixed": 4}
@@ -26,6 +45,12 @@ class Step:
     act: str
     seconds: float
     posture: str = "stand"
+
+
+def act(rng: random.Random, often: dict[str, float]) -> str:
+    """What somebody in a still does, drawn by `ACTS` but for what `often` says."""
+    acts = ACTS | often
+    return rng.choices(list(acts), acts.values())[0]
 
 
 def drawn(rng: random.Random) -> str:

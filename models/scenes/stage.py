@@ -8,32 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from scenes import poses
+from scenes import poses, scripts
 from scenes.blender import Block, Paint, Studio
 from scenes.body import Body
+from scenes.chance import beside
 from scenes.clothes import VESTS, dressed_person
-from scenes.devices import Props
+from scenes.devices import Props, viewfinder
 from scenes.parcels import Packer, Parcel
 from scenes.room import Room
-from scenes.textures import Textures
-from scenes.truth import Register, Thing, act_of
+from scenes.sensor import expose
+from scenes.textures import STYLES, Textures, viewfinder_picture
+from scenes.truth import LENS_UP, LENS_VIEW, Register, Thing, act_of
 from scenes.vectors import UP, yaw_to
 
-# How often people do what: what concerns phones and scanners most, look-alikes next.
-ACTS = {
-    "photo": 30,
-    "scan": 15,
-    "browse": 14,
-    "call": 9,
-    "read": 9,
-    "hold": 5,
-    "tape": 5,
-    "handle": 6,
-    "rest": 4,
-    "point": 2,
-    "carry": 5,
-    "walk": 6,
-}
+GLIMPSE, FINGERS_OFF = (24, 30), 0.05  # pixels of what a phone's camera sees; metres before it that fingers are in
 LOW, HIGH = ("crouch", "crouch", "kneel", "bend", "bend", "stand"), ("stand", "stand", "stoop")
 HAIR_TINTS = ((0.22, 0.2, 0.2), (0.3, 0.25, 0.22), (0.12, 0.12, 0.13))
 HAIR_OWN = (1.0, 0.95, 0.9)  # some textures are dark already
@@ -58,9 +46,9 @@ class Stage:
     def populate(self, rng: random.Random, focus, count: int, spread: float, often: dict[str, float]) -> list[Person]:
         """Put up to `count` people around `focus` (m), those included who only stand by; fewer where it's full.
 
-        How often they do what is `ACTS`, but for what `often` says.
+        How often they do what is `scripts.ACTS`, but for what `often` says.
         """
-        self._rng, acts = rng, ACTS | often
+        self._rng = rng
         self._props = Props(self._studio, self._register, self._textures, rng)
         self._packer = Packer(self._studio, self._register, self._textures, rng)
         self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
@@ -69,7 +57,7 @@ class Stage:
         for _ in range(count * 3):
             if len(people) == count:
                 break
-            act = rng.choices(list(acts), acts.values())[0]
+            act = scripts.act(rng, often)
             near = focus
             if people and rng.random() < 0.35:  # close to somebody else: one covers the other
                 near = people[-1].act.pose.position
@@ -77,7 +65,22 @@ class Stage:
             person = self._person(act, near, spread)
             if person:
                 people.append(person)
+        self._open_cameras(people)
         return people
+
+    def _open_cameras(self, people: list[Person]) -> None:
+        """Show on the screens of phones that photograph what they see, by now everybody who is there."""
+        for person in people:
+            if person.act.use == "photo":
+                phone = next(t for t in self._register.things.values() if t.facts.get("holder") == person.thing.id)
+                hold = person.act.holds[0]
+                self.show_viewfinder(phone, hold.frame, hold.centre)
+
+    def show_viewfinder(self, phone: Thing, frame, centre) -> None:
+        """Show on a phone's screen what its camera sees from there, with the buttons of one app or another."""
+        lens = np.asarray(centre, float) + frame[:, 1] * LENS_UP
+        seen = expose(self._studio.glimpse(lens, frame, LENS_VIEW, GLIMPSE, FINGERS_OFF), grey=0.42)
+        self._studio.draw(viewfinder(phone), viewfinder_picture((seen * 255).astype(np.uint8), phone.id % STYLES))
 
     def in_view(self, point, margin: float = 0.06) -> bool:
         """Whether a world point is in the picture, further than that share of it from its border."""
@@ -109,9 +112,11 @@ class Stage:
             parcel, spot = found
             height = parcel.label.centre[2]
             posture = rng.choice(LOW if height < 0.5 else HIGH)
-            make = poses.photo if wanted == "photo" else poses.scan
-            return make(body, spot, parcel.label, rng, posture), "label", parcel
-        if wanted in ("tape", "handle"):
+            if wanted == "scan":
+                return poses.scan(body, spot, parcel.label, rng, posture), "label", parcel
+            return poses.photo(body, spot, parcel.label, rng, posture, self.is_hidden), "label", parcel
+        way = rng.choices(list(scripts.HELD), scripts.HELD.values())[0] if wanted == "held" else None
+        if wanted in ("tape", "handle") or way == "handle":
             found = self.parcel_spot(near, spread)
             if found is None:
                 return none
@@ -120,7 +125,8 @@ class Stage:
             if wanted == "tape":
                 return poses.tape(body, spot, parcel, rng, posture), None, parcel
             point = np.array([*parcel.foot[:2], parcel.top - 0.03])
-            return poses.handle(body, spot, point, rng, posture), None, parcel
+            make = poses.held_handling if way else poses.handle
+            return make(body, spot, point, rng, posture), None, parcel
         spot = self.free_spot(near, spread)
         if spot is None:
             return none
@@ -144,10 +150,21 @@ class Stage:
                 target = rng.choice(self.room.parcels).foot if self.room.parcels else np.array([0, 0, 1.0])
                 return poses.point_at(body, spot, target, rng), None, None
             case "carry":
-                size = (rng.uniform(0.3, 0.5), rng.uniform(0.25, 0.38), rng.uniform(0.15, 0.38))
-                return poses.carry(body, spot, yaw, size, rng), None, None
+                return poses.carry(body, spot, yaw, load_size(rng), rng), None, None
+            case "held" if way == "walk":
+                return poses.held_walking(body, spot, yaw, rng), None, None
+            case "held" if way == "carry":
+                return poses.held_carrying(body, spot, yaw, load_size(rng), rng), None, None
+            case "held":
+                posture = rng.choice(["stand", "stand", "stand", "lean", "sit", "crouch"])
+                return poses.held(body, spot, yaw, rng, posture), None, None
             case _:
                 return poses.walk(body, spot, yaw, rng), None, None
+
+    def is_hidden(self, lens, point) -> bool:
+        """Whether something lies between a point and a phone's lens; short of the lens, where the fingers are."""
+        way = lens - point
+        return self._studio.is_hit(point, point + way * max(0.01, 1 - 0.1 / float(np.linalg.norm(way))))
 
     def _label_spot(self, near, spread: float):
         """A parcel whose label is in view, with a place to stand before it; each parcel once a frame."""
@@ -248,7 +265,7 @@ class Stage:
     def _give(self, act: poses.Act, thing: Thing, parcel: Parcel | None) -> None:
         """The things in a person's hands, the parcel carried, the seat."""
         rng = self._rng
-        screen = "camera" if act.use == "photo" else rng.choice(["chat", "feed", "feed", "scan"])
+        screen = "camera" if act.use == "photo" else shown(act.use, rng)
         for hold in act.holds:
             held = self._props.make(hold, thing.id, screen)
             if held.kind in ("phone", "scanner"):
@@ -266,3 +283,17 @@ class Stage:
                 Paint(tone, rough=0.6),
                 bevel=0.01,
             )
+
+
+def load_size(rng: random.Random) -> tuple[float, float, float]:
+    """Of a parcel that somebody carries, metres."""
+    return rng.uniform(0.3, 0.5), rng.uniform(0.25, 0.38), rng.uniform(0.15, 0.38)
+
+
+def shown(use: str | None, rng: random.Random) -> str:
+    """What is on the screen of a phone that doesn't photograph."""
+    screen, more = rng.choice(["chat", "feed", "feed", "scan"]), beside(rng)
+    if use is None:
+        return more.choice(["home", "home", "chat", "feed", "video", "photo"])
+    # what is read is as bright and as brown as what a camera sees, too
+    return more.choice(["shop", "photo", "photo", "video", "night"]) if more.random() < 0.6 else screen

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scenes import camera as cameras
 from scenes import parts, sensor
 from scenes.regions import around, covering, faded
+from scenes.scripts import ACTS
 from scenes.vectors import unit
 
 MODES = ("day",) * 12 + ("ir",) * 5 + ("backlight",) * 3
@@ -48,8 +49,6 @@ def size_of(text: str) -> tuple[int, int]:
 
 def often(text: str) -> tuple[str, float]:
     """`scan=40` as ("scan", 40.0)."""
-    from scenes.stage import ACTS
-
     act, _, number = text.partition("=")
     if act not in ACTS or not number.replace(".", "", 1).isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} isn't ACT=NUMBER, ACT one of {', '.join(ACTS)}")

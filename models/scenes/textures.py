@@ -21,6 +21,7 @@ try:
 except ImportError as missing:
     raise MissingPartError(f"{missing}; hint: pip install pillow python-barcode qrcode Faker") from missing
 
+VIEWFINDER, STYLES = (75, 160), 4  # pixels of the screen of a phone whose camera is open; apps
 KRAFTS, LABELS, PRINTS, FLOORS, WALLS, SCREENS = 10, 90, 9, 6, 4, 6
 BOARD = ((176, 136, 94), (186, 148, 106), (160, 120, 80), (198, 164, 122), (150, 112, 76))
 CARRIERS = (
@@ -83,7 +84,7 @@ class Textures:
         return self._drawn(f"paper{k}", lambda: self._paper(k))
 
     def screen(self, kind: str, k: int) -> Path:
-        """Phone screen: camera, chat, feed, scan or dark."""
+        """Phone screen: chat, feed, scan, shop, photo, video, night, home or dark."""
         return self._drawn(f"screen_{kind}{k}", lambda: screen(kind, random.Random(f"{kind}{k}")))
 
     def vest(self, colour: str) -> Path:
@@ -282,22 +283,16 @@ def screen(kind: str, rng: random.Random):
     """What a phone shows, 300x640."""
     if kind == "dark":
         return Image.new("RGB", (300, 640), (6, 6, 8))
-    if kind == "camera":
-        image = Image.new("RGB", (300, 640), (12, 12, 12))
-        draw = ImageDraw.Draw(image)
-        draw.rectangle((0, 70, 300, 500), fill=(rng.randint(110, 180), rng.randint(95, 140), rng.randint(70, 110)))
-        x, y = rng.randint(20, 110), rng.randint(110, 240)
-        draw.rectangle((x, y, x + rng.randint(90, 170), y + rng.randint(120, 230)), fill=(235, 235, 230))
-        draw.ellipse((115, 530, 185, 600), fill=(245, 245, 245))
-        return image
-    light = rng.random() < 0.75
+    if kind in ("photo", "video", "home"):
+        return pictured(kind, rng)
+    light = rng.random() < 0.75 and kind != "night"
     image = Image.new("RGB", (300, 640), (235, 238, 240) if light else (24, 26, 30))
     draw = ImageDraw.Draw(image)
     accent = rng.choice([(60, 140, 90), (40, 90, 190), (200, 60, 50), (230, 150, 40), (90, 90, 100)])
     draw.rectangle((0, 0, 300, 60), fill=accent)
     for k in range(8):
         y = 80 + k * 64
-        if kind == "chat":
+        if kind in ("chat", "night"):
             x = 20 if k % 2 else 120
             fill = ((255, 255, 255) if light else (60, 62, 66)) if k % 2 else (150, 220, 120)
             draw.rounded_rectangle((x, y, x + 160, y + 45), 12, fill=fill)
@@ -306,10 +301,83 @@ def screen(kind: str, rng: random.Random):
             for line in range(3):
                 ink = (120, 120, 120) if light else (150, 150, 150)
                 draw.rectangle((112, y + 6 + 16 * line, rng.randint(180, 288), y + 13 + 16 * line), fill=ink)
+        elif kind == "shop":  # two columns of goods
+            x, tall = 10 + 148 * (k % 2), 150
+            y = 75 + (k // 2) * tall
+            image.paste(snapshot((134, 100), rng), (x, y))
+            draw.rectangle((x, y + 104, x + 134, y + 142), fill=(255, 255, 255) if light else (40, 42, 46))
+            draw.rectangle((x + 6, y + 122, x + 60, y + 136), fill=(220, 60, 30))
         else:  # a warehouse form
             draw.rectangle((16, y, 284, y + 48), outline=(120, 120, 120), width=2)
             draw.rectangle((26, y + 14, rng.randint(60, 240), y + 32), fill=(80, 80, 90))
     return image
+
+
+def pictured(kind: str, rng: random.Random):
+    """A phone's screen that is mostly a picture: a photo, a video, the home screen; 300x640."""
+    image = Image.new("RGB", (300, 640), (8, 8, 8) if rng.random() < 0.6 else (240, 240, 240))
+    draw = ImageDraw.Draw(image)
+    if kind == "home":
+        image.paste(snapshot((300, 640), rng), (0, 0))
+        for k in range(20):
+            x, y = 22 + 70 * (k % 4), 60 + 100 * (k // 4)
+            draw.rounded_rectangle((x, y, x + 46, y + 46), 10, fill=tuple(rng.randint(30, 250) for _ in range(3)))
+    elif kind == "photo":
+        tall = rng.choice([400, 400, 540, 225])
+        image.paste(snapshot((300, tall), rng), (0, rng.choice([70, (640 - tall) // 2])))
+        for x in (50, 140, 230):
+            draw.rectangle((x, 600, x + 22, 622), fill=(130, 130, 130))
+    elif rng.random() < 0.5:  # upright video, with buttons at its side
+        image.paste(snapshot((300, 640), rng), (0, 0))
+        for y in (300, 370, 440, 510):
+            draw.ellipse((256, y, 288, y + 32), fill=(250, 250, 250))
+    else:  # video on top, what others say below
+        image.paste(snapshot((300, 170), rng), (0, 40))
+        for y in range(230, 620, 56):
+            draw.ellipse((12, y, 44, y + 32), fill=tuple(rng.randint(60, 220) for _ in range(3)))
+            draw.rectangle((56, y + 8, rng.randint(140, 286), y + 20), fill=(130, 130, 130))
+    return image
+
+
+def snapshot(size: tuple[int, int], rng: random.Random):
+    """What somebody took a picture of: parcels on a floor, or things and places of any colour."""
+    width, height = size
+    drawn = np.random.default_rng(rng.randrange(2**32))
+    board = [tuple(float(c) for c in np.array(tone) * drawn.uniform(0.6, 1.15)) for tone in BOARD]
+    if rng.random() < 0.55:
+        tone = drawn.uniform(70, 190) * (np.array([1.0, 0.98, 0.94]) + drawn.uniform(-0.06, 0.06, 3))
+        image = np.full((height, width, 3), tone)
+        for _ in range(rng.randint(1, 5)):
+            centre = drawn.uniform(0.1, 0.9, 2) * size
+            side, angle = drawn.uniform(0.2, 0.55) * width, drawn.uniform(0, 180)
+            for share, colour in ((1.0, rng.choice(board)), (drawn.uniform(0.3, 0.6), (235.0, 235.0, 230.0))):
+                box = cv2.boxPoints((tuple(centre), (side * share, side * share * drawn.uniform(0.6, 1.0)), angle))
+                cv2.fillConvexPoly(image, np.round(box).astype(np.int32), colour)
+    else:
+        ends = drawn.uniform(20, 245, (2, 3))
+        share = np.linspace(0, 1, height)[:, None, None]
+        image = np.broadcast_to(ends[0] * (1 - share) + ends[1] * share, (height, width, 3)).copy()
+        for _ in range(rng.randint(2, 7)):
+            centre = tuple(int(v) for v in drawn.uniform(0, 1, 2) * size)
+            colour = tuple(float(c) for c in drawn.uniform(20, 245, 3))
+            cv2.circle(image, centre, int(drawn.uniform(0.05, 0.3) * width), colour, -1)
+    image = cv2.GaussianBlur(image, (0, 0), width / 150) * (1 + 0.06 * drawn.standard_normal((height, width, 1)))
+    return Image.fromarray(image.clip(0, 255).astype(np.uint8))
+
+
+def viewfinder_picture(seen, style: int) -> np.ndarray:
+    """What a phone shows whose camera sees `(h, w, 3)` 8-bit RGB: `VIEWFINDER` large, with the buttons of an app."""
+    width, height = VIEWFINDER
+    screen = np.full((height, width, 3), (0, 14)[style % 2], np.uint8)
+    top, bottom = (round(edge * height) for edge in ((0, 1), (0.11, 0.78), (0.05, 0.82), (0, 1))[style])
+    screen[top:bottom] = cv2.resize(seen, (width, bottom - top), interpolation=cv2.INTER_CUBIC)
+    if style == 3:  # an app that reads codes: darker, a line across
+        screen = (screen * 0.85).astype(np.uint8)
+        cv2.line(screen, (width // 6, height // 2), (width * 5 // 6, height // 2), (60, 220, 110), 2)
+    else:
+        cv2.circle(screen, (width // 2, round(0.89 * height)), round(0.11 * width), (240, 240, 240), -1)
+        cv2.circle(screen, (width // 5, round(0.89 * height)), round(0.06 * width), (150, 140, 130), -1)
+    return screen
 
 
 def vest_cloth(colour: str, size: int = 512):
