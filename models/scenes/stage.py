@@ -80,7 +80,8 @@ class Stage:
         """Show on a phone's screen what its camera sees from there, with the buttons of one app or another."""
         lens = np.asarray(centre, float) + frame[:, 1] * LENS_UP
         seen = expose(self._studio.glimpse(lens, frame, LENS_VIEW, GLIMPSE, FINGERS_OFF), grey=0.42)
-        self._studio.draw(viewfinder(phone), viewfinder_picture((seen * 255).astype(np.uint8), phone.id % STYLES))
+        style = random.Random(f"style {phone.id}").randrange(STYLES)  # ids follow one another by twos and fours
+        self._studio.draw(viewfinder(phone), viewfinder_picture((seen * 255).astype(np.uint8), style))
 
     def in_view(self, point, margin: float = 0.06) -> bool:
         """Whether a world point is in the picture, further than that share of it from its border."""
