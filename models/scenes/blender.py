@@ -78,7 +78,8 @@ class Studio:
         self._materials: dict[Paint, object] = {}
         self._paints: dict[str, Paint] = {}  # by their material's name
         self._textures: dict[Path, np.ndarray] = {}
-        self._drawn: set[str] = set()
+        self._drawn: dict[str, object] = {}  # pictures by name, and the nodes that show them
+        self._shown: dict[str, list] = {}
         self._cameras: dict[Camera, object] = {}
         world = bpy.data.worlds.new("world")
         world.use_nodes = True
@@ -187,12 +188,17 @@ class Studio:
     def draw(self, name: str, picture) -> None:
         """Give what is painted with a `drawn` picture of that name another one: `(h, w, 3)` 8-bit RGB."""
         height, width = picture.shape[:2]
-        image = bpy.data.images.get(name) or bpy.data.images.new(name, width, height)
+        image = bpy.data.images.new(name, width, height)
         values = np.ones((height, width, 4), np.float32)
         values[..., :3] = picture[::-1] / np.float32(255)  # from the bottom up
         image.pixels.foreach_set(values.ravel())
         image.update()
-        self._drawn.add(name)
+        nodes, before = self._shown.setdefault(name, []), self._drawn.get(name)
+        for node in nodes:  # of an image that only has other pixels the renderer goes on to show the first
+            node.image = image
+        if before:
+            bpy.data.images.remove(before)
+        self._drawn[name] = image
 
     def objects(self) -> set:
         """All objects there are; the difference of two such sets is what was made between them."""
@@ -322,7 +328,8 @@ class Studio:
         if paint.texture or paint.drawn:
             if paint.drawn:
                 node = nodes.new("ShaderNodeTexImage")
-                node.image = bpy.data.images[paint.drawn]
+                node.image = self._drawn[paint.drawn]
+                self._shown[paint.drawn].append(node)
             else:
                 node = picture(paint.texture, data=False)
             colour = node.outputs["Color"]
@@ -371,9 +378,10 @@ class Studio:
         for material in new:
             del self._paints[material.name]
             bpy.data.materials.remove(material)
-        for name in self._drawn:
-            bpy.data.images.remove(bpy.data.images[name])
+        for image in self._drawn.values():
+            bpy.data.images.remove(image)
         self._drawn.clear()
+        self._shown.clear()
 
     # ---- rendering ----
 

@@ -6,6 +6,7 @@ hand goes to it by inverse kinematics.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ LOW = ("crouch", "kneel", "sit")
 # What of a body may be before a lens: from which joint to which, and how thick it is there, clothes included, metres.
 LIMBS = (("thigh", "calf", 0.095), ("calf", "foot", 0.07), ("upperarm", "lowerarm", 0.06), ("lowerarm", "hand", 0.05))
 # Where else to hold a phone that doesn't see the label: metres to the right, up and ahead, the nearest first.
-SIDEWAYS, UPWARDS, AHEAD = (0.0, 0.09, -0.09, 0.18, -0.18, 0.27, -0.27), (0.0, 0.1, 0.2), (0.0, 0.12)
+SIDEWAYS, UPWARDS, AHEAD = (0.0, 0.09, -0.09, 0.18, -0.18, 0.27, -0.27), (0.0, 0.1, 0.2, 0.32), (0.0, 0.12, -0.1)
 SHIFTS = sorted(product(SIDEWAYS, UPWARDS, AHEAD), key=lambda shift: np.hypot.reduce(shift))[1:]
 IsHidden = Callable[[np.ndarray, np.ndarray], bool]  # whether anything lies between a lens and a point
 
@@ -204,28 +205,28 @@ def photo(
 
         return bool(exposed(hold.centre, hold.frame, [label.thing], hides))
 
-    first = hold.centre
+    first = dataclasses.replace(hold)
     for shift in SHIFTS:
         if is_seen():
             return act
-        move_phone(body, act, grips, first + np.stack([right, UP, ahead], 1) @ shift, target)
+        move_phone(body, act, grips, first, first.centre + np.stack([right, UP, ahead], 1) @ shift, target)
     if not is_seen():
-        move_phone(body, act, grips, first, target)
+        move_phone(body, act, grips, first, first.centre, target)
     return act
 
 
-def move_phone(body: Body, act: Act, grips: dict, centre, target) -> None:
-    """Hold a phone elsewhere and point it at the target as well as it was before; the hands follow."""
+def move_phone(body: Body, act: Act, grips: dict, first: Hold, centre, target) -> None:
+    """Hold a phone elsewhere, pointed at the target as it was at `first`; the hands follow, as far as they reach."""
     hold = act.holds[0]
-    before, now = unit(target - hold.centre), unit(target - centre)
-    axis = np.cross(before, now)
-    if np.linalg.norm(axis) > 1e-6:
-        turned = turn(axis, float(np.degrees(np.arccos(np.clip(before @ now, -1, 1)))))
-        hold.up, hold.back = turned @ hold.up, turned @ hold.back
-    hold.centre = centre
-    if act.pose.look is not None:
-        act.pose.look = centre - unit(hold.back) * 0.02
-    grasp(body, act.pose, hold, grips)
+    before, hold.centre = unit(target - first.centre), centre
+    for _ in range(2):  # the second time from where the hands got to
+        now = unit(target - hold.centre)
+        angle = float(np.degrees(np.arccos(np.clip(before @ now, -1, 1))))
+        turned = turn(np.cross(before, now), angle) if angle > 0.01 else np.eye(3)
+        hold.up, hold.back = turned @ first.up, turned @ first.back
+        if act.pose.look is not None:
+            act.pose.look = hold.centre - unit(hold.back) * 0.02
+        grasp(body, act.pose, hold, grips)
 
 
 def hold_phone(
