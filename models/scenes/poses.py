@@ -246,7 +246,7 @@ def hold_phone(
         free_hand(body, pose, OTHER[main], posture, rng)
     elsewhere = None if rng.random() < 0.88 else (rng.uniform(-45, 45), rng.uniform(-5, 15))
     if use == "text":  # who doesn't look at it doesn't read it; eyes look lower than the face does
-        pose.look = hold.centre + UP * 0.12
+        pose.look = hold.centre + UP * 0.18
     elif elsewhere is None:
         pose.look = hold.centre - unit(hold.back) * 0.02
     else:  # photographs as if doing something else
