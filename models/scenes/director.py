@@ -620,6 +620,8 @@ class Planner:
                 act = self._sided(lambda: poses.browse(body, spot, yaw, rng, step.posture))
             case "call":
                 act = self._sided(lambda: poses.call(body, spot, yaw, rng, step.posture))
+            case "held":
+                act = self._sided(lambda: poses.held(body, spot, yaw, rng, step.posture))
             case "read":
                 act = poses.read_object(body, spot, yaw, rng, step.posture)
             case "hold":

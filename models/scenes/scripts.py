@@ -25,8 +25,8 @@ ACTS = {
 # What people do who merely hold a device.
 HELD = {"stand": 42, "walk": 24, "handle": 22, "carry": 12}
 MOVE = 1.4  # seconds that somebody needs from one step to the next, about
-# How often `auto` draws which.
-WEIGHTS = {"sweep": 5, "sweep_two": 2, "scanning": 4, "phones": 4, "work": 3, "mixed": 4}
+# How often `auto` draws which; `idle` came later, and seeds were given out by then.
+WEIGHTS = {"sweep": 5, "sweep_two": 2, "scanning": 4, "phones": 4, "work": 3, "mixed": 4, "idle": 0}
 SCRIPTS = tuple(WEIGHTS)
 CROUCHER, BENDER, STANDER = ("crouch", "crouch", "kneel"), ("bend", "bend", "stoop"), ("stand", "stand", "stoop")
 
@@ -36,8 +36,9 @@ class Step:
     """One thing that somebody does.
 
     Attributes:
-        act: photo, scan, browse, look (at the phone, before a parcel), call, read, hold, tape, handle, rest, point,
-            stand, leave, carry (a parcel of their own), put (it down), pack (tape it), lift (it).
+        act: photo, scan, browse, look (at the phone, before a parcel), held (a device that isn't used), call, read,
+            hold, tape, handle, rest, point, stand, leave, carry (a parcel of their own), put (it down), pack (tape it),
+            lift (it).
         seconds: How long, without the way there.
         posture: stand, stoop, bend, crouch, kneel or lean; what is high is done standing all the same.
     """
@@ -75,6 +76,8 @@ def written(script: str, rng: random.Random, seconds: float) -> list[list[Step]]
             people = [phone_user] * rng.choice([1, 2, 2])
         case "work":
             people = [rng.choice([porter, worker]) for _ in range(rng.choice([1, 2, 2]))]
+        case "idle":
+            people = [idler] * rng.choice([2, 3])
         case "mixed":
             people = [rng.choice([photographer, photographer, scanner, phone_user])]
             people += [rng.choice([scanner, phone_user, porter, worker]) for _ in range(rng.choice([1, 2]))]
@@ -127,6 +130,17 @@ def phone_user(rng: random.Random, seconds: float) -> list[Step]:
     steps.insert(
         rng.randint(0, min(2, len(steps))), Step("look", rng.uniform(1.5, 4.5), rng.choice(("stand", "crouch")))
     )
+    return steps
+
+
+def idler(rng: random.Random, seconds: float) -> list[Step]:
+    """Stands about and goes to and fro with a phone in the hand that isn't used."""
+    steps: list[Step] = []
+    while not enough(steps, seconds):
+        posture = rng.choice(("stand", "stand", "stand", "lean", "crouch"))
+        steps.append(Step("held", rng.uniform(2, 6), posture))
+        if rng.random() < 0.5:
+            steps.append(Step("leave", rng.uniform(0.5, 1.5)))
     return steps
 
 

@@ -433,7 +433,7 @@ def test_who_photographs_where_is_what_the_script_says(seed):
     }
     assert photographers["sweep"] == 1
     assert photographers["sweep_two"] == 2
-    assert not any(photographers[script] for script in ("scanning", "phones", "work"))
+    assert not any(photographers[script] for script in ("scanning", "phones", "work", "idle"))
 
 
 @given(st.integers(0, 10_000))
@@ -442,6 +442,18 @@ def test_a_sweep_takes_each_parcel_for_one_and_a_half_to_four_seconds(seed):
     photos = [s.seconds for s in steps if s.act == "photo"]
     assert len(photos) >= 2
     assert all(1.5 <= seconds <= 4 for seconds in photos)
+
+
+def test_an_idler_uses_the_phone_in_the_hand_for_nothing():
+    acts = {s.act for seed in range(20) for s in scripts.idler(random.Random(seed), 20)}
+    assert acts == {"held", "leave"}
+
+
+def test_a_clip_s_script_is_drawn_as_before_there_were_idlers():
+    before = [(script, weight) for script, weight in scripts.WEIGHTS.items() if script != "idle"]
+    for seed in range(200):
+        (script,) = random.Random(seed).choices(*zip(*before, strict=True))
+        assert scripts.drawn(random.Random(seed)) == script
 
 
 def test_an_honest_phone_user_looks_at_the_phone_before_a_parcel_once():
