@@ -122,6 +122,12 @@ def test_whoever_merely_holds_a_phone_does_nothing_with_it_and_looks_elsewhere(b
     assert np.percentile(away, 10) > 15
 
 
+@pytest.mark.parametrize("posture", ["stand", "lean", "crouch", "sit"])
+def test_nobody_faces_a_phone_that_they_merely_hold(body: Body, posture: str) -> None:
+    away = [gaze(body, done(poses.held, body, seed, posture)) for seed in range(25)]
+    assert min(away) > 30
+
+
 def test_a_phone_that_is_merely_held_is_mostly_below_the_chest(body: Body) -> None:
     drops = [poses.shoulders(body)[2] - done(poses.held, body, seed).holds[0].centre[2] for seed in range(30)]
     assert np.mean(np.array(drops) > 0.25) > 0.7
