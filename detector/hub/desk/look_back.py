@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 
 DAYS = 30  # before the incident's
 BESIDE = timedelta(hours=1)  # nobody comes to the minute
-RECORDINGS, CONFIG = "RECORDINGS", "CONFIG.yaml"  # for whoever runs it to put in
 
 
-def look_back(camera: str, started: datetime, ended: datetime) -> str:
+def look_back(recordings: str, config: str, camera: str, started: datetime, ended: datetime) -> str:
     """The command, for a shell.
 
     Args:
+        recordings: What stands for where they lie, for whoever runs it to put in.
+        config: Likewise for the configuration of the camera's box.
         camera: Its name at its box.
         started: When the incident began, on the site's wall.
         ended: When it ended.
@@ -26,7 +27,7 @@ def look_back(camera: str, started: datetime, ended: datetime) -> str:
     days = ["--from", (first.date() - timedelta(days=DAYS)).isoformat(), "--to", first.date().isoformat()]
     hours = ["--hours", f"{first:%H:%M}-{until:%H:%M}"] if until - first < timedelta(days=1) else []
     words = ["--camera", camera, *days, *hours, "--out", f"look-back-{camera}-{started:%Y-%m-%d}", "--publish"]
-    return shlex.join(["labelwatch", "replay", RECORDINGS, "--config", CONFIG, *words])
+    return shlex.join(["labelwatch", "replay", recordings, "--config", config, *words])
 
 
 def whole_hours(started: datetime, ended: datetime) -> tuple[datetime, datetime]:

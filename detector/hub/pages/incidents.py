@@ -357,7 +357,10 @@ def _look_back(view: View, incident: StoredIncident) -> str | None:
     """How to find out since when it has gone on; `None` where nobody does anything to a label."""
     if incident.kind not in (IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.ORIENTATION_PATTERN):
         return None
-    return look_back(incident.camera, view.local(incident.started_at), view.local(incident.ended_at))
+    recordings, config = view.say("look_back_recordings"), view.say("look_back_config")
+    return look_back(
+        recordings, config, incident.camera, view.local(incident.started_at), view.local(incident.ended_at)
+    )
 
 
 def _zone_map(view: View, incident: StoredIncident) -> ZoneMap | None:

@@ -86,8 +86,10 @@ ZH: dict[str, str] = {
     "look_back": "以前有没有过",
     "look_back_why": "录像机里的老录像可以回放：先看这台摄像机前 {n} 天的这个时段，比全部看完快得多。",
     "look_back_how": "怎么查",
-    "look_back_where": "在能读到录像文件、有这台摄像机配置文件的机器上运行，"
-    "把 RECORDINGS 和 CONFIG.yaml 换成实际的路径。找到的会标着“回放”出现在告警里，不会推送到任何人的手机。",
+    "look_back_where": "在能读到录像文件、有这台摄像机配置文件的机器上运行，把引号里的换成实际的路径。"
+    "找到的会标着“回放”出现在告警里，不会推送到任何人的手机。",
+    "look_back_recordings": "录像文件夹",
+    "look_back_config": "配置文件",
     "clip_title": "{camera}：没有告警的片段",
     "clip_no_alert": "这个片段还没有对应的告警：告警可能还在边缘设备上排队，也可能丢了。告警一到，这个链接就会打开它。",
     "clip_came": "{time} 收到",
@@ -281,6 +283,8 @@ EN: dict[str, str] = {
     "look_back_how": "How to look",
     "look_back_where": "Run this where the recorder's files can be read and the camera's configuration lies, with "
     "their paths for RECORDINGS and CONFIG.yaml. What is found comes here as “Replay”, and rings nobody's phone.",
+    "look_back_recordings": "RECORDINGS",
+    "look_back_config": "CONFIG.yaml",
     "clip_title": "{camera}: a clip without an alert",
     "clip_no_alert": "No alert has come for this clip: it may wait at the edge box still, or be lost. Once it is here, "
     "this link opens it.",
