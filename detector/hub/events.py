@@ -24,7 +24,7 @@ from detector.hub.storage.store import Store
 from detector.hub.storage.tail import Tail
 
 HEARTBEAT_S = 15.0
-TOLD_PER_S = 20  # so often at most, however much happens, all pages together are told of changes
+TOLD_PER_S = 10  # so often at most, however much happens, all pages together are told of changes
 STREAMS_AT_ONCE = 200
 OF_ONE = 50  # of one user or token, so that nobody takes them all
 RELOAD = "event: reload\ndata: {}\n\n"

@@ -9,6 +9,7 @@ the two differ.
 from __future__ import annotations
 
 import itertools
+import re
 import statistics
 import sys
 import tempfile
@@ -74,10 +75,13 @@ def alert(n: int, incidents: int) -> dict[str, object]:
 
 def measure(site: Site, incidents: int) -> None:
     """Ask for pages and print how long they took."""
+    said = dict(re.findall(r'<input type="hidden" name="(seen|to|shown)" value="([^"]*)"', site.client.get("/").text))
+    live = "/feed/live?" + urlencode({**said, "seen": int(said["seen"]) - 1})
     pages = {
         "feed": ["/"],
         "feed, paged": [f"/?before={NOON - incidents * EVERY_S / 2},", f"/feed/older?before={NOON - 86400},"],
-        "feed, live": ["/feed/live?seen=1&shown=20", "/feed/live?seen=1&shown=200"],
+        "feed, live": [live],
+        "feed, live, of 200 cards": [re.sub(r"&to=[^&]*&shown=[^&]*", "&shown=200", live)],
         "digest": ["/digest"],
         "day": ["/day", "/day?day=2026-10-20"],
         "weeks": ["/weeks"],

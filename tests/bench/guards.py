@@ -11,6 +11,7 @@ hub took from its start to its end, and whether every alert arrived.
 from __future__ import annotations
 
 import random
+import re
 import resource
 import statistics
 import subprocess
@@ -43,6 +44,7 @@ EDGES = 3
 ALERT_EVERY_S = 2.0
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 PASSWORD = "correct horse battery"
+HIDDEN = re.compile(r'<input type="hidden" name="(before|seen|to|shown)" value="([^"]*)"')
 
 
 class Times:
@@ -92,14 +94,19 @@ def guard(url: str, number: int, times: Times, stop: threading.Event) -> None:
                 with times.of("item, told"):
                     assert page.get(f"/incidents/{shown[-1]}/item").status_code in (200, 404)
 
+        known: dict[str, str] = {}  # what the open feed says of itself: which cards it has, and up to which change
+
         def feed(page: httpx.Client) -> None:
             with times.of("feed, told"):
-                assert page.get("/feed/live", params={"seen": 1, "shown": 20}).status_code == 200
+                answer = page.get("/feed/live", params=known)
+            assert answer.status_code == 200, answer.status_code
+            known.update(HIDDEN.findall(answer.text))
 
         deeds: list[tuple[Callable[[httpx.Client], None], float, float]] = [(queue, 0.15, 4), (item, 5, 0)]
         open_page(url, dict(client.cookies), f"/review/events?desk=guard-{number:03}&after=0", deeds, stop)
         if number % 5 == 0:
-            open_page(url, dict(client.cookies), "/events?after=0", [(feed, 0.15, 0)], stop)
+            known.update(HIDDEN.findall(client.get("/").text))
+            open_page(url, dict(client.cookies), f"/events?after={known['seen']}", [(feed, 0.15, 0)], stop)
         while not stop.wait(rng.uniform(2, 6)):
             if not seen:
                 with times.of("review desk"):

@@ -33,7 +33,8 @@ new MutationObserver(() => {
 
 def once(browser: Any, folder: Path) -> tuple[float, float]:
     """Seconds from act to card, and from the edge's envelope to the card."""
-    command = [sys.executable, "-m", "detector", "demo", "--data", str(folder)]
+    data = folder / "demo"
+    command = [sys.executable, "-m", "detector", "demo", "--data", str(data)]
     log = (folder / "log").open("w+")
     demo = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, text=True, env=None)
     try:
@@ -48,7 +49,7 @@ def once(browser: Any, folder: Path) -> tuple[float, float]:
         cards: dict[str, float] = page.evaluate("window.cardsAt")
         page.close()
         incident, at = min(cards.items(), key=lambda card: card[1])
-        store = Store(f"sqlite:///{folder / 'hub/hub.sqlite'}")
+        store = Store(f"sqlite:///{data / 'hub/hub.sqlite'}")
         # The first of them was a note, of one photo or of a sweep that wasn't sure yet; notes are in the digest.
         first = next(one for one in store.envelopes(incident) if one["after"]["severity"] != "info")
         store.close()
