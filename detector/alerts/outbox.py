@@ -340,8 +340,7 @@ class Outbox:
         is_signed_so = any(key in row.payload for key in self._keys_of_run)
         if is_named_so and is_signed_so:
             return row
-        known = "SELECT 1 FROM stories JOIN alerts USING (incident) WHERE seq = ? AND told = 1"
-        if not is_named_so and bool(self._file.query(known, (row.seq,))) == (row.attempts % 2 == 0):
+        if not is_named_so and self._keeps_its_name(row):
             if is_signed_so:
                 return row
             name = {}
@@ -349,6 +348,12 @@ class Outbox:
             return replace(row, payload=wire.told_as(name, row.payload, self._key))
         except WireError:
             return row
+
+    def _keeps_its_name(self, row: Row) -> bool:
+        """Whether this try goes under the name it was told by: as the hub has it, and each second try the other way."""
+        told = "SELECT 1 FROM stories JOIN alerts USING (incident) WHERE seq = ? AND told = 1"
+        is_known_so = bool(self._file.query(told, (row.seq,)))
+        return is_known_so if row.attempts % 2 == 0 else not is_known_so
 
     def _payload(self, id_: str, seq: int, now: float, fields: Mapping[str, Any]) -> bytes:
         whole = {
