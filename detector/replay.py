@@ -110,7 +110,8 @@ def replay(
     with _own(out):
         archive = gather(paths, out, say)
         cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone, say=say)
-        cameras, left_out = asked.of(cameras, say) if asked else (cameras, 0)
+        asked = asked or Asked(zone or config.timezone)
+        cameras, left_out = asked.of(cameras, say)
         say(f"loading the model, for {len(archive.files) - left_out} files, cameras: {len(cameras)}")
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]
         looks = LookFolder(out / "looks")

@@ -30,15 +30,14 @@ def summary_of(
     wall_s: float,
     model: dict[str, str],
     known: Collection[str],
-    asked: Asked | None = None,
-    left_out: int = 0,
+    asked: Asked,
+    left_out: int,
 ) -> dict[str, Any]:
     """What `summary.json` tells; `now_s` of video are of cameras that this run judged, in `wall_s`.
 
     `known` are the names of the configuration's cameras; others are made of names of files. `asked` is what was asked
     for where that is less than all, and `left_out` how many files are not of that.
     """
-    gaps = (asked or Asked("Etc/UTC")).gaps
     files = [file for result in results for file in result.files]
     borders = [border for result in results for border in result.borders]
     unread = [{"file": as_text(one.path), "why": as_text(f"{one.path}: {one.why}")} for one in archive.unread]
@@ -57,7 +56,7 @@ def summary_of(
         "frames_passed_over": sum(result.frames_passed_over for result in results),
         "wall_s": wall_s,
         "cpu_s": round(sum(result.cpu_s for result in results), 2),
-        "gaps": [gap for result in results for gap in gaps(result.files, result.borders)],
+        "gaps": [gap for result in results for gap in asked.gaps(result.files, result.borders)],
         "overlaps": [border for border in borders if border["what"] == "overlap"],
         "incidents": dict(Counter(incident["kind"] for incident in incidents)),
         "severities": dict(Counter(incident["severity"] for incident in incidents)),
