@@ -22,6 +22,7 @@ from detector.machine.progress import span
 from detector.recorded.recordings import FILE_DATE, UNDATED, VAGUE
 from detector.recorded.spots import shown
 from detector.report.answer import WEEKDAYS_ZH, Answer, answer_of, labels, who
+from detector.report.bilingual import both, speaker, template
 from detector.report.calendar import Day, weeks
 from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
 from detector.report.pictures import sources
@@ -40,6 +41,8 @@ WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 BLIND = frozenset({"tamper"})
 
 Record = Mapping[str, Any]
+
+_say = speaker(ZH, EN)
 
 
 def write_report(
@@ -208,9 +211,9 @@ def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -
         "picture": picture,
         "carried": bool(picture and picture.startswith("data:")),
         "shape": SHAPES[word],
-        "kind_words": _both(lambda language: KIND_NAMES[language][incident["kind"]]),
+        "kind_words": both(lambda language: KIND_NAMES[language][incident["kind"]]),
         "severity_words": _severity(word),
-        "sentence_words": _both(lambda language: sentence(incident, language)),
+        "sentence_words": both(lambda language: sentence(incident, language)),
         "exposed": count_range(exposed["low"], exposed["high"]) if exposed["high"] else "",
         "photos": photos_counted(incident),
         "from_until": _from_until(local(incident["started_at"]), local(incident["ended_at"])),
@@ -222,23 +225,8 @@ def _from_until(begins: str, ends: str) -> str:
     return f"{begins} – {ends[11:] if ends[:10] == begins[:10] else ends}"
 
 
-def _both(words: Callable[[str], str]) -> Markup:
-    """Words in both languages, of which the page shows one."""
-    return Markup("<span class='zh' lang='zh'>{}</span><span class='en' lang='en'>{}</span>").format(
-        words("zh"), words("en")
-    )
-
-
-def _say(name: str, **values: object) -> Markup:
-    def words(language: str) -> str:
-        one, _, many = (ZH if language == "zh" else EN)[name].partition("|")
-        return (one if values.get("n") == 1 or not many else many).format(**values)
-
-    return _both(words)
-
-
 def _why(item: Mapping[str, Any]) -> Markup:
-    return _both(lambda language: in_chinese(item["why"], item["file"]) if language == "zh" else item["why"])
+    return both(lambda language: in_chinese(item["why"], item["file"]) if language == "zh" else item["why"])
 
 
 def _percent(low: float, high: float) -> str:
@@ -254,41 +242,34 @@ def _length(hours: float) -> Markup:
 
 
 def _answered(answer: Answer, title: str) -> Markup:
-    return _both(lambda language: answer.words(language, title))
+    return both(lambda language: answer.words(language, title))
 
 
 def _who(person: PersonShift) -> Markup:
-    return _both(lambda language: who(person, language))
+    return both(lambda language: who(person, language))
 
 
 def _severity(word: str) -> Markup:
-    return _both(lambda language: SEVERITY_NAMES[language][word])
+    return both(lambda language: SEVERITY_NAMES[language][word])
 
 
 def _day(day: date) -> Markup:
-    return _both(lambda language: f"{day} 周{WEEKDAYS_ZH[day.weekday()]}" if language == "zh" else f"{day:%Y-%m-%d %a}")
+    return both(lambda language: f"{day} 周{WEEKDAYS_ZH[day.weekday()]}" if language == "zh" else f"{day:%Y-%m-%d %a}")
 
 
 def _page() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
+    return template(
+        Path(__file__).with_name("page.html"),
         say=_say,
         span=span,
         length=_length,
         percent=_percent,
         range_of=labels,
         day_words=_day,
-        weekdays=[_both({"zh": zh, "en": en}.__getitem__) for zh, en in zip(WEEKDAYS_ZH, WEEKDAYS_EN, strict=True)],
+        weekdays=[both({"zh": zh, "en": en}.__getitem__) for zh, en in zip(WEEKDAYS_ZH, WEEKDAYS_EN, strict=True)],
         answered=_answered,
         who=_who,
         shapes=SHAPES,
         severity_words=_severity,
         why=_why,
     )
-    return environment.get_template("page.html")
