@@ -174,12 +174,14 @@ class Judge:
         left_out: Looks not taken, since their times make no sense (a pipeline's: or there is no picture in the frame).
         scene: What the newest look taken shows; `None` before the first.
         sight: What was seen by the look taken last; `None` where that was left out.
+        signals: What rules said of it, whatever became of that.
     """
 
     def __init__(self, build: Callable[[], Stages]) -> None:
         self.left_out = 0
         self.scene: Scene | None = None
         self.sight: Sight | None = None
+        self.signals: tuple[Signal, ...] = ()
         self._build = build
         self._begin()
         self._timeline = Timeline()
@@ -192,7 +194,7 @@ class Judge:
 
     def _leap(self, at: float) -> float | None:
         """By how much time leaps with what comes; `None`: leave it out."""
-        self.sight = None
+        self.sight, self.signals = None, ()
         leap = self._timeline.leap(at)
         self.left_out += leap is None
         return leap
@@ -209,11 +211,11 @@ class Judge:
             scene = replace(scene, clock_step_s=leap)
         self.scene = scene
         # Whatever a rule thinks of, no label is to be legible in the picture that goes with what it says.
-        signals = [
+        self.signals = tuple(
             replace(signal, private=scene.private) for rule in self._stages.rules for signal in rule.observe(scene)
-        ]
+        )
         self.sight = Sight(scene, self._photographing(scene), bool(first or leap or resized))
-        return updates + self._stages.policy.admit(signals, look.captured_at)
+        return updates + self._stages.policy.admit(self.signals, look.captured_at)
 
     def finish(self) -> list[IncidentUpdate]:
         """The recording is over: end what is open."""

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from detector.config import Camera, EdgeConfig
+from detector.errors import ConfigError, Problem
 from detector.recorded.recorder_names import Named, Pattern, read_name
 
 # How it is known when a file begins, where that is hardly known: copying changes a file's date.
@@ -130,6 +131,24 @@ def sessions(
             at, known_by = _begin(path, name)
             others.append(Piece(path, camera, at, known_by, at, name.length_s, name.within_s))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
+
+
+def of_camera(found: Sequence[Session], camera: str | None) -> Session:
+    """The session of the camera named; of the only one there is when left out.
+
+    Raises:
+        ConfigError: There are recordings of several cameras, or none of the one named.
+    """
+    names = [session.camera.name for session in found]
+    if camera is None and len(found) == 1:
+        return found[0]
+    if camera in names:
+        return found[names.index(camera)]
+    there = f"these recordings are of: {', '.join(names)}"
+    if camera is not None:
+        there += "; `recordings` of a camera in the configuration says which files are its"
+    reason = "which of them? Only one is looked at" if camera is None else f"no recording is of the camera {camera}"
+    raise ConfigError([Problem("--camera", "", reason, there)])
 
 
 def _following(before: Sequence[Piece], path: Path, camera: Camera, name: Named) -> Piece:

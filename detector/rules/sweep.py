@@ -105,7 +105,7 @@ class SweepRule:
         key = act.key
         counts_in = self._counts_in(key)
         known = self._noted[counts_in][key] if counts_in else None
-        zone = known.zone if known else self._zone_of(act, scene)
+        zone = known.zone if known else zone_of(act, scene, self._zones)
         if zone is None or not isfinite(act.started_at + act.ended_at):
             return
         noted = self._seen(act, zone, scene, known)
@@ -143,14 +143,6 @@ class SweepRule:
             if {*moved} - {newest} and any(n.may_count and n.who != who for n in acts.values()):
                 left.append(zone)
         return home, left
-
-    def _zone_of(self, act: Act, scene: Scene) -> Zone | None:
-        """Zone of the act, by its parcel or else the person's feet; `None` where the parcel is none of our business."""
-        targets = [centre(p.box) for p in scene.parcels if p.id in act.parcels]
-        if any(self._zones.ignores(place, scene.size) for place in targets):
-            return None
-        places = [*targets, *(foot(p.box) for p in scene.people if p.id == act.track)]
-        return next((zone for place in places if (zone := self._zones.at(place, scene.size))), None)
 
     def _seen(self, act: Act, zone: Zone, scene: Scene, known: Noted | None) -> Noted:
         """What is known of an act after this scene; `known` is what was before, `None` where it is told first."""
@@ -309,6 +301,15 @@ class SweepRule:
         now = sum(person.id in tracks for person in scene.people)
         self._together[zone] = began, max(1, now, before if since == began else 0)
         return self._together[zone][1]
+
+
+def zone_of(act: Act, scene: Scene, zones: ZoneMap) -> Zone | None:
+    """Zone of an act, by its parcel or else the person's feet; `None` where the parcel is none of our business."""
+    targets = [centre(p.box) for p in scene.parcels if p.id in act.parcels]
+    if any(zones.ignores(place, scene.size) for place in targets):
+        return None
+    places = [*targets, *(foot(p.box) for p in scene.people if p.id == act.track)]
+    return next((zone for place in places if (zone := zones.at(place, scene.size))), None)
 
 
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import EdgeConfig
-from detector.errors import ConfigError, NotThere, Problem, SourceError, SourceUnavailable
+from detector.errors import NotThere, SourceError, SourceUnavailable
 from detector.geometry import distance, foot
 from detector.names import is_name
-from detector.recorded.recordings import Session, sessions
+from detector.recorded.recordings import of_camera, sessions
 from detector.values import Scene
 
 Point = tuple[float, float]
@@ -207,7 +207,7 @@ def watch(
         logger.info("passed over: %s: %s", passed.path, passed.why)
     for one in archive.unread:
         unread(f"{one.path}: {one.why}")
-    session = _of_camera(sessions(archive.files, config, None), camera)
+    session = of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
     last_at, ended_at = float("-inf"), 0.0
@@ -238,19 +238,6 @@ def watch(
     if not isfinite(last_at):
         raise SourceUnavailable(f"{', '.join(str(piece.path) for piece in session.pieces)}: no picture can be decoded")
     return log.finish(session.camera.name, size), backdrop.picture()
-
-
-def _of_camera(found: list[Session], camera: str | None) -> Session:
-    names = [session.camera.name for session in found]
-    if camera is None and len(found) == 1:
-        return found[0]
-    if camera in names:
-        return found[names.index(camera)]
-    there = f"these recordings are of: {', '.join(names)}"
-    if camera is not None:
-        there += "; `recordings` of a camera in the configuration says which files are its"
-    reason = "which of them? A map is of one camera" if camera is None else f"no recording is of the camera {camera}"
-    raise ConfigError([Problem("--camera", "", reason, there)])
 
 
 def write_footage(path: Path, footage: Footage, picture: Picture) -> None:
