@@ -112,6 +112,7 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
                 "detector.alerts.clips",
                 "detector.alerts.cutting",
                 "detector.alerts.joined",
+                "detector.why.film",
                 "detector.bench.clips",
                 "detector.hub.footage.copying",
                 "detector.hub.footage.opened",

@@ -44,18 +44,7 @@ def add_verbs(verb: Verb) -> None:
         metavar="FOLDER",
         help="for incidents.jsonl, summary.json, report.html",
     )
-    replay.add_argument(
-        "--start", metavar="ISO8601", help="when each camera's first file begins; when left out, names of files tell"
-    )
-    replay.add_argument(
-        "--pattern", help="how files are named, where that isn't known, e.g. {camera}/%%Y-%%m-%%d/%%H%%M%%S*"
-    )
-    replay.add_argument(
-        "--timezone",
-        type=timezone,
-        metavar="ZONE",
-        help="of --start and the recorder's clock; the configuration's when left out",
-    )
+    _add_dating(replay)
     replay.add_argument(
         "--camera", action="append", default=[], metavar="NAME", help="look at this camera's only; may be given again"
     )
@@ -94,6 +83,20 @@ def add_verbs(verb: Verb) -> None:
     )  # fmt: skip
     replay.add_argument("--json", action="store_true", help="print the summary as JSON")
 
+    why = verb("why", run_why, "what was seen of somebody, and why nobody was told")
+    why.add_argument(
+        "paths", type=file_or_folder, nargs="+", metavar="PATH", help="recordings of it: files, and folders of them"
+    )
+    why.add_argument("--config", required=True, **EDGE_CONFIG)
+    why.add_argument("--at", metavar="ISO8601", help="when it happened; the first 15 minutes when left out")
+    why.add_argument(
+        "--around", type=positive, default=60, metavar="SECONDS", help="before and after it are shown as well (60)"
+    )
+    why.add_argument("--camera", metavar="NAME", help="which camera's, where there are recordings of several")
+    _add_dating(why)
+    why.add_argument("--out", type=file_or_folder, required=True, metavar="FOLDER", help="for why.html and why.mp4")
+    why.add_argument("--json", action="store_true", help="print every person and step as JSON")
+
     track_map = verb("map", run_map, "where people go out of sight: where to put the next camera")
     track_map.add_argument("config", **EDGE_CONFIG)
     sources = track_map.add_mutually_exclusive_group(required=True)
@@ -106,6 +109,22 @@ def add_verbs(verb: Verb) -> None:
         "--out", type=file_or_folder, default=Path("map.png"), metavar="FILE", help="picture to write (map.png)"
     )
     track_map.add_argument("--json", action="store_true", help="print the places as JSON")
+
+
+def _add_dating(verb: argparse.ArgumentParser) -> None:
+    """What says when recordings begin."""
+    verb.add_argument(
+        "--start", metavar="ISO8601", help="when each camera's first file begins; when left out, names of files tell"
+    )
+    verb.add_argument(
+        "--pattern", help="how files are named, where that isn't known, e.g. {camera}/%%Y-%%m-%%d/%%H%%M%%S*"
+    )
+    verb.add_argument(
+        "--timezone",
+        type=timezone,
+        metavar="ZONE",
+        help="of --start and the recorder's clock; the configuration's when left out",
+    )
 
 
 def run_replay(options: argparse.Namespace) -> int:
@@ -153,6 +172,38 @@ def run_replay(options: argparse.Namespace) -> int:
         print(f"labelwatch: {one_line(remark)}", file=sys.stderr)
     code = _publish(options, config, summary) if options.publish else FINE
     return FAILED if summary["unreadable"] else code
+
+
+def run_why(options: argparse.Namespace) -> int:
+    """`labelwatch why`."""
+    from zoneinfo import ZoneInfo
+
+    from detector.config import load_edge
+    from detector.recorded.recorder_names import Pattern
+    from detector.why import explain
+    from detector.why.again import When
+
+    config = _watched_by(load_edge(options.config))
+    zone = options.timezone or config.timezone
+    when = When(time_of("--at", options.at, ZoneInfo(zone)), options.around, config.rules.sweep.window_s)
+    unread: list[str] = []
+    with progress_seconds() as progress:
+        found = explain(
+            options.paths, config, when, options.out,
+            camera=options.camera, start=time_of("--start", options.start, ZoneInfo(zone)),
+            pattern=Pattern(options.pattern) if options.pattern else None, zone=options.timezone,
+            progress=progress, unread=unread.append,
+        )  # fmt: skip
+    print(json.dumps(found.record | {"unreadable": unread}, ensure_ascii=False) if options.json else found.words)
+    _tell_unread(unread)
+    return FAILED if unread else FINE
+
+
+def _tell_unread(unread: list[str]) -> None:
+    for why in unread[:MOST_TOLD]:
+        print(f"labelwatch: not read: {one_line(why)}", file=sys.stderr)
+    if (more := len(unread) - MOST_TOLD) > 0:
+        print(f"labelwatch: not read: {more} more", file=sys.stderr)
 
 
 def _watched_by(config: EdgeConfig) -> EdgeConfig:
@@ -235,8 +286,5 @@ def run_map(options: argparse.Namespace) -> int:
         if not found.places:
             print("没有人走出视线\nNobody went out of sight.")
         print(*written, sep="\n")
-    for why in unread[:MOST_TOLD]:
-        print(f"labelwatch: not read: {one_line(why)}", file=sys.stderr)
-    if (more := len(unread) - MOST_TOLD) > 0:
-        print(f"labelwatch: not read: {more} more", file=sys.stderr)
+    _tell_unread(unread)
     return FAILED if unread else FINE

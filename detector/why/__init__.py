@@ -1,0 +1,82 @@
+"""Why nobody was told: recordings of something that happened enter, a page and a film of what was seen of it leave.
+
+Every system misses things, and who can't see why stops trusting it. So this looks again as the worker does, keeps what
+is otherwise thrown away, and says of each person in view which step towards an alert was the first not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detector.config import EdgeConfig
+from detector.errors import ConfigError, ModelError, Problem
+
+if TYPE_CHECKING:
+    from detector.recorded.recorder_names import Pattern
+    from detector.why.again import When
+
+PAGE, FILM = "why.html", "why.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What came of it, in words for a terminal and as a record for programs."""
+
+    words: str
+    record: dict[str, Any]
+
+
+def explain(
+    paths: Iterable[Path],
+    config: EdgeConfig,
+    when: When,
+    out: Path,
+    *,
+    camera: str | None = None,
+    start: float | None = None,
+    pattern: Pattern | None = None,
+    zone: str | None = None,
+    progress: Callable[[str, float], None] = lambda name, seconds: None,
+    unread: Callable[[str], None] = lambda why: None,
+) -> Explained:
+    """Look again, and write `why.html` and `why.mp4`.
+
+    Args:
+        paths: As of `again.look_again`, as all that isn't told here.
+        config: Of the edge that watches the camera.
+        when: It happened.
+        out: Folder to write to.
+        camera: See there.
+        start: See there.
+        pattern: See there.
+        zone: See there.
+        progress: See there.
+        unread: See there.
+
+    Raises:
+        ConfigError: `out` is no folder, and as of `again.look_again`; so with its other errors.
+        OSError: The folder, the page or the film can't be written.
+    """
+    from detector.coverage import least_height_px
+    from detector.tuned import configured
+    from detector.why.again import look_again
+    from detector.why.page import headline, record_of, write_page
+    from detector.why.steps import Steps
+
+    if out.exists() and not out.is_dir():
+        raise ConfigError([Problem("--out", "", f"is no folder: {out}", "name one")])
+    account = look_again(
+        paths, config, when, out / FILM,
+        camera=camera, start=start, pattern=pattern, zone=zone, progress=progress, unread=unread,
+    )  # fmt: skip
+    try:
+        least_height: float | None = least_height_px(config.analysis.model)
+    except ModelError:  # a model of one's own, of which nobody measured how small a phone it finds
+        least_height = None
+    steps = Steps(config, account.camera, configured(config, account.camera), least_height)
+    write_page(out / PAGE, account, steps, FILM, config.timezone)
+    words = "\n".join((*headline(account, steps), str(out / PAGE), str(out / FILM)))
+    return Explained(words, record_of(account, steps))

@@ -1,0 +1,272 @@
+"""What was seen of each person, and what was made of it: looks of a pipeline enter one by one, an `Account` leaves.
+
+What the rules think of looks they keep to themselves, so acts are told here once more, by the same stage from the same
+scenes. Whoever is judged by the pipeline is judged alike here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.config import Camera, EdgeConfig
+from detector.geometry import foot, grown
+from detector.media.pixelation import blurred, coarse
+from detector.pipeline import Judge
+from detector.rules.acts import ActRecogniser
+from detector.rules.bearing import Bearing, carried_on
+from detector.rules.evidence import load_weights, looks, sureness
+from detector.rules.memory import TrackMemory
+from detector.rules.sweep import zone_of
+from detector.rules.zones import ZoneMap
+from detector.values import (
+    Act,
+    ActKey,
+    Box,
+    Device,
+    Frame,
+    Incident,
+    IncidentKind,
+    IncidentUpdate,
+    Person,
+    Scene,
+    Signal,
+)
+
+BESIDE = 0.35  # of a person's box, on each side, is shown with them
+PICTURE_HEIGHT = 420  # pixels
+QUALITY = 80
+
+Who = tuple[int, int]  # how often stages were built anew before, and the track
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One look at one person.
+
+    Attributes:
+        at: Frame time.
+        height: How tall they stand, pixels of the frame.
+        zone: Name of the zone that their feet are in; `None` in none, or where nothing is looked at.
+        passed_over: Whether it was the turn of others to be looked at closely.
+        device: The surest one seen in the hand.
+        chances: By `KINDS`, 0..1, how likely the look makes each, all being equally likely before; `None` where it
+            tells nothing.
+        belief: How far it is believed, 0..1, that they photograph.
+    """
+
+    at: float
+    height: float
+    zone: str | None
+    passed_over: bool
+    device: Device | None
+    chances: tuple[float, ...] | None
+    belief: float
+
+
+@dataclass(slots=True)
+class Witnessed:
+    """One person in the time asked for.
+
+    Attributes:
+        who: Which one.
+        moments: Every look, in order.
+        acts: What they were told to do, as told last.
+        places: Name of the zone of each, as the sweep's rule has it.
+        picture: JPEG of the look that says most, parcels and labels beyond reading.
+        score: Of the surest finding of photographing that they have part in, whether it was told or not.
+        incident: The gravest that they have part in.
+    """
+
+    who: Who
+    moments: list[Moment] = field(default_factory=list)
+    acts: dict[ActKey, Act] = field(default_factory=dict)
+    places: dict[ActKey, str | None] = field(default_factory=dict)
+    picture: bytes = b""
+    score: float | None = None
+    incident: Incident | None = None
+    weight: tuple[float, float, float] = (-1.0, 0.0, 0.0)
+
+    @property
+    def acts_in_order(self) -> list[Act]:
+        """By when they began."""
+        return sorted(self.acts.values(), key=lambda act: act.started_at)
+
+    @property
+    def belief(self) -> float:
+        """The most that it was believed that they photograph."""
+        return max(moment.belief for moment in self.moments)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was seen of one camera from frame time `since` to `until`; `people` with those who matter most first.
+
+    `looked_since` is when looking began: what was before nobody knows of. `incidents` are all that were told of the
+    time, whoever has part in them.
+    """
+
+    camera: Camera
+    size: tuple[int, int]
+    looked_since: float
+    since: float
+    until: float
+    people: tuple[Witnessed, ...]
+    incidents: tuple[Incident, ...]
+
+
+class Witness:
+    """Keeps what is seen of a time.
+
+    Args:
+        config: Of the edge.
+        camera: One of its cameras, or one made for a recording.
+        since: Frame time from which on what is seen is kept; what is before counts for what is believed.
+    """
+
+    def __init__(self, config: EdgeConfig, camera: Camera, since: float) -> None:
+        self._photo = config.rules.photo
+        self._camera = camera
+        self._zones = ZoneMap(camera.zones)
+        self._weighing = load_weights()
+        self._since = since
+        self._people: dict[Who, Witnessed] = {}
+        self._incidents: dict[str, tuple[int, Incident]] = {}
+        self._epoch = -1
+        self._begun: float | None = None
+        self._until = since
+        self._size = (0, 0)
+        self._begin()
+
+    def observe(self, frame: Frame, judge: Judge, updates: Iterable[IncidentUpdate]) -> None:
+        """Take in a frame that a pipeline was given, and what it told of it."""
+        sight = judge.sight
+        if sight is not None:
+            if sight.first:
+                self._begin()
+            self._take(frame, sight.scene, judge.signals)
+        self.tell(updates)
+
+    def tell(self, updates: Iterable[IncidentUpdate]) -> None:
+        """Take in what is told of incidents."""
+        for update in updates:
+            epoch = self._incidents.get(update.after.id, (self._epoch, None))[0]
+            self._incidents[update.after.id] = epoch, update.after
+
+    def account(self) -> Account:
+        """All of it."""
+        told = [(epoch, one) for epoch, one in self._incidents.values() if one.ended_at >= self._since]
+        for witnessed in self._people.values():
+            theirs = [one for epoch, one in told if epoch == witnessed.who[0] and witnessed.who[1] in one.tracks]
+            witnessed.incident = max(theirs, key=_gravity, default=None)
+        people = sorted(self._people.values(), key=_order)
+        begun = self._since if self._begun is None else self._begun
+        since = max(self._since, begun)
+        incidents = tuple(sorted((one for _, one in told), key=lambda one: one.started_at))
+        return Account(self._camera, self._size, begun, since, self._until, tuple(people), incidents)
+
+    def _begin(self) -> None:
+        """Stages were built anew: who bears a track's number from here on is somebody else."""
+        self._epoch += 1
+        self._recogniser = ActRecogniser(self._photo, self._weighing)
+        self._bearings: TrackMemory[Bearing | None] = TrackMemory(lambda: None)
+
+    def _take(self, frame: Frame, scene: Scene, signals: Iterable[Signal]) -> None:
+        self._begun = scene.at if self._begun is None else self._begun
+        self._until, self._size = scene.at, scene.size
+        chances = self._chances(scene)
+        acts = self._recogniser.observe(scene)
+        beliefs = self._recogniser.photographing(person.id for person in scene.people)
+        if scene.at >= self._since:
+            for person in scene.people:
+                witnessed = self._people.setdefault((self._epoch, person.id), Witnessed((self._epoch, person.id)))
+                moment = self._moment(person, scene, chances.get(person.id), beliefs[person.id])
+                witnessed.moments.append(moment)
+                _keep_picture(witnessed, moment, frame, scene, person)
+        for act in acts:
+            if act.ended_at >= self._since and (known := self._people.get((self._epoch, act.track))):
+                known.acts[act.key] = act
+                zone = zone_of(act, scene, self._zones)
+                known.places.setdefault(act.key, zone.name if zone else None)
+        for signal in signals:
+            if signal.kind is IncidentKind.LABEL_PHOTOGRAPHY:
+                for track in signal.tracks:
+                    if known := self._people.get((self._epoch, track)):
+                        known.score = max(known.score or 0.0, signal.score)
+
+    def _chances(self, scene: Scene) -> Mapping[int, tuple[float, ...]]:
+        """Of who was looked at closely, where that says something."""
+        self._bearings.drop(scene.ended)
+        people = []
+        for person in scene.people:
+            self._bearings[person.id] = carried_on(self._bearings[person.id], person, scene.at)
+            if not person.passed_over:
+                people.append(person)
+        seen = Scene(scene.camera, scene.at, scene.size, tuple(people), scene.devices, scene.parcels)
+        evidence = looks(seen, [b for p in people if (b := self._bearings[p.id]) is not None])
+        said = self._weighing.said(evidence)
+        return {
+            person.id: _shares(likelihoods)
+            for person, look, likelihoods in zip(people, evidence, said, strict=True)
+            if look.telling
+        }
+
+    def _moment(self, person: Person, scene: Scene, chances: tuple[float, ...] | None, belief: float) -> Moment:
+        bearing = self._bearings[person.id]
+        zone = self._zones.at(foot(person.box), scene.size)
+        held = [device for device in scene.devices if device.holder == person.id]
+        return Moment(
+            scene.at,
+            bearing.height if bearing else person.box[3] - person.box[1],
+            zone.name if zone else None,
+            person.passed_over,
+            max(held, key=sureness, default=None),
+            chances,
+            belief,
+        )
+
+
+def _shares(likelihoods: Iterable[float]) -> tuple[float, ...]:
+    exact = np.exp(np.array([*likelihoods]) - max(likelihoods))
+    return tuple((exact / exact.sum()).tolist())
+
+
+def _order(person: Witnessed) -> tuple[bool, float, float, int]:
+    return person.incident is None, -(person.score or 0.0), -round(person.belief, 2), -len(person.moments)
+
+
+def _gravity(incident: Incident) -> tuple[int, float]:
+    return incident.severity.rank, incident.score
+
+
+def _keep_picture(witnessed: Witnessed, moment: Moment, frame: Frame, scene: Scene, person: Person) -> None:
+    """Keep a picture of the look where photographing is believed most, else with the surest device, else nearest."""
+    weight = (round(moment.belief, 2), sureness(moment.device) if moment.device else 0.0, moment.height)
+    if weight > witnessed.weight:
+        witnessed.weight, witnessed.picture = weight, _picture(frame, scene, person.box, moment.device)
+
+
+def _picture(frame: Frame, scene: Scene, box: Box, device: Device | None) -> bytes:
+    left, top, right, bottom = grown(box, BESIDE)
+    width, height = frame.size
+    x, y = max(0, int(left)), max(0, int(top))
+    part: NDArray[np.uint8] = frame.image[y : min(height, int(bottom) + 1), x : min(width, int(right) + 1)]
+    if not part.size:
+        return b""
+    there = [_moved(parcel.box, x, y) for parcel in scene.parcels]
+    hidden = blurred(coarse(part, there), [_moved(label, x, y) for label in scene.labels])
+    scale = PICTURE_HEIGHT / hidden.shape[0]
+    size = max(1, round(hidden.shape[1] * scale)), PICTURE_HEIGHT
+    shown = cv2.resize(hidden, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    if device is not None:
+        x1, y1, x2, y2 = (round(v * scale) for v in _moved(device.box, x, y))
+        cv2.rectangle(shown, (x1 - 3, y1 - 3), (x2 + 3, y2 + 3), (60, 60, 230), 2, cv2.LINE_AA)
+    return cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def _moved(box: Box, x: int, y: int) -> Box:
+    return box[0] - x, box[1] - y, box[2] - x, box[3] - y

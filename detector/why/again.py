@@ -1,0 +1,178 @@
+"""Looking again: recordings of one camera and a time enter, an `Account` of it and a film leave."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from detector.assembly import build_pipeline
+from detector.clock import on_the_wall
+from detector.config import EdgeConfig
+from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
+from detector.recorded.archive import gather
+from detector.recorded.judging import SHORT_S
+from detector.recorded.recorder_names import Pattern
+from detector.recorded.recordings import Piece, Session, of_camera, sessions
+from detector.sources.recording import Recording
+from detector.values import Frame
+from detector.why.account import Account, Witness
+from detector.why.film import Film
+
+logger = logging.getLogger(__name__)
+
+LONGEST_S = 900.0  # of what is shown: a film and a page that people look through
+FORM = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """What is asked for: so many seconds around a moment, Unix seconds; the beginning of it all where that is `None`.
+
+    What was before it by up to `lead_s` is looked at too: acts shortly before count towards what is believed then.
+    """
+
+    at: float | None
+    around_s: float
+    lead_s: float
+
+    @property
+    def since(self) -> float:
+        """From when on it is shown."""
+        return -inf if self.at is None else self.at - self.around_s
+
+    def until(self, first: float) -> float:
+        """Until when, where the first frame is of this time."""
+        return first + LONGEST_S if self.at is None else self.at + self.around_s
+
+
+def look_again(
+    paths: Iterable[Path],
+    config: EdgeConfig,
+    when: When,
+    film: Path,
+    *,
+    camera: str | None = None,
+    start: float | None = None,
+    pattern: Pattern | None = None,
+    zone: str | None = None,
+    progress: Callable[[str, float], None] = lambda name, seconds: None,
+    unread: Callable[[str], None] = lambda why: None,
+) -> Account:
+    """Look at recordings of one camera as the worker does, and keep what it made of everybody.
+
+    Args:
+        paths: Video files, folders with all below them, and globs, as for a replay.
+        config: Whose cameras, model, rules and time zone apply.
+        when: What is asked for.
+        film: MP4 to write, whole or not at all; no other in its folder is taken for a recording.
+        camera: Which camera's, where there are those of several.
+        start: As of `sessions`; so are `pattern` and `zone`.
+        pattern: See there.
+        zone: See there.
+        progress: Called with the camera's name and the seconds of footage done since the last call.
+        unread: Called with each file that can't be read, and why.
+
+    Raises:
+        ConfigError: There are recordings of several cameras, none of the one named, or none of that time.
+        SourceUnavailable: A path is no video file and no folder with any, or no picture can be decoded.
+        ModelError: The model can't be loaded.
+        OSError: The film can't be written.
+    """
+    archive = gather(paths, film.parent)
+    told: list[str] = []
+
+    def left(why: str) -> None:
+        told.append(why)
+        unread(why)
+
+    for one in archive.unread:
+        left(f"{one.path}: {one.why}")
+    session = of_camera(sessions(archive.files, config, start, pattern=pattern, zone=zone), camera)
+    pipeline = build_pipeline(config, session.camera)
+    witness = Witness(config, session.camera, when.since)
+    clock = ZoneInfo(config.timezone)
+    draft = film.with_name(f".{film.name}.draft")
+    film.parent.mkdir(parents=True, exist_ok=True)
+    shown = False
+    try:
+        with closing(Film(draft)) as drawn:
+            for frame in _frames(session, when, config.analysis.fps, progress, left):
+                witness.observe(frame, pipeline, pipeline.process(frame))
+                sight = pipeline.sight
+                if sight is not None and frame.captured_at >= when.since:
+                    shown = True
+                    at = on_the_wall(datetime.fromtimestamp(frame.captured_at, clock), FORM)
+                    drawn.add(frame, sight.scene, sight.photographing, at)
+            witness.tell(pipeline.finish())
+        if not shown:
+            raise SourceUnavailable(told[-1]) if told else _nothing(session, when, clock)
+        draft.replace(film)
+    finally:
+        draft.unlink(missing_ok=True)
+    return witness.account()
+
+
+def _frames(
+    session: Session,
+    when: When,
+    fps: float,
+    progress: Callable[[str, float], None],
+    unread: Callable[[str], None],
+) -> Iterator[Frame]:
+    """Frames of what is asked for and what leads to it, in order of time."""
+    begin, until, last, ended = when.since - when.lead_s, inf, -inf, 0.0
+    for piece, following in zip(session.pieces, [*session.pieces[1:], None], strict=True):
+        if _is_over(following, begin) and piece.start_at is not None:
+            continue
+        start_at = piece.start_at if piece.start_at is not None else ended
+        if start_at > until:
+            return
+        try:
+            recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=fps)
+        except SourceError as error:
+            unread(str(error))
+            continue
+        promised_s, reported = recording.duration_s or 0.0, 0.0
+        with closing(recording):
+            for frame in recording:
+                if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
+                    progress(session.camera.name, frame.offset_s - reported)
+                    reported = frame.offset_s
+                if frame.captured_at <= last or frame.captured_at < begin:
+                    continue  # files that overlap: what was seen once isn't seen again
+                if until == inf:
+                    until = when.until(frame.captured_at)
+                if frame.captured_at > until:
+                    return
+                last = frame.captured_at
+                yield frame
+        ended = start_at + recording.end_s
+        if recording.broken_off or promised_s - recording.end_s > SHORT_S:
+            unread(f"{piece.path}: breaks off after {recording.end_s:.1f} s")
+
+
+def _is_over(following: Piece | None, begin: float) -> bool:
+    """Whether a file is over by a time, as far as the one that follows it tells."""
+    return following is not None and following.start_at is not None and following.start_at <= begin
+
+
+def _nothing(session: Session, when: When, clock: ZoneInfo) -> Exception:
+    """Why there is nothing to be shown."""
+    if when.at is None:
+        files = ", ".join(str(piece.path) for piece in session.pieces)
+        return SourceUnavailable(f"{files}: no picture can be decoded")
+    begins = [piece.start_at for piece in session.pieces if piece.start_at is not None]
+    told = [on_the_wall(datetime.fromtimestamp(at, clock), FORM) for at in sorted(begins)]
+    hint = f"the files begin at {_few(told)}" if told else ""
+    moment = on_the_wall(datetime.fromtimestamp(when.at, clock), FORM)
+    return ConfigError([Problem("--at", "", f"no recording of {session.camera.name} shows {moment}", hint)])
+
+
+def _few(told: Sequence[str]) -> str:
+    return ", ".join(told) if len(told) <= 3 else f"{told[0]}, {told[1]} … {told[-1]}"

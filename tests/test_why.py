@@ -1,0 +1,304 @@
+"""Why nobody was told: the steps of each person, the lines of the page, the film, and the command on real footage."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.cli import main
+from detector.config import Camera, EdgeConfig, Exemption, Policy, Zone
+from detector.rules.evidence import KINDS
+from detector.values import Act, ActKind, Incident, IncidentKind, Severity
+from detector.why.account import Account, Moment, Witnessed
+from detector.why.film import WIDTH, Film, drawn
+from detector.why.page import headline, strip, write_page
+from detector.why.steps import Steps, first_not_taken, until_decided
+from detector.why.texts import EN, ZH
+from tests.builders import parcel, person, phone, scene
+from tests.conftest import REPOSITORY
+from tests.sources.footage import make_video
+
+DEMO = REPOSITORY / "configs" / "demo"
+SWEEP = DEMO / "sweep_near.mp4"
+NOON = 1_760_000_000.0
+TALL = 247.0
+BULK = Zone(name="bulk", kind="storage", polygon=[(0, 0), (1, 0), (1, 1), (0, 1)])
+BENCH = BULK.model_copy(update={"name": "bench", "policy": Policy(phones="allowed")})
+COUNT = BULK.model_copy(
+    update={"name": "count", "policy": Policy(exemptions=[Exemption(phones="allowed", reason="stock count")])}
+)
+CAMERA = Camera(name="cam1", source="rtsp://10.0.0.2/1", zones=[BULK, BENCH, COUNT])
+
+
+def config(**changes: Any) -> EdgeConfig:
+    return EdgeConfig.model_validate({"site": "s", "edge": "e", "cameras": [CAMERA.model_dump()], **changes})
+
+
+def like(kind: str, share: float = 0.9) -> tuple[float, ...]:
+    rest = (1 - share) / (len(KINDS) - 1)
+    return tuple(share if name == kind else rest for name in KINDS)
+
+
+def moment(at: float = 0.0, **changes: Any) -> Moment:
+    usual = Moment(
+        NOON + at, TALL + 50, "bulk", passed_over=False, device=phone((0, 0, 16, 9)), chances=like("photo"), belief=0.9
+    )
+    return replace(usual, **changes)
+
+
+def witnessed(
+    *moments: Moment, photos: int = 0, zone: str | None = "bulk", parcels: bool = True, score: float | None = None
+) -> Witnessed:
+    seen = Witnessed((0, 3), [*moments] or [moment(t / 5) for t in range(50)], score=score)
+    for n in range(photos):
+        act = Act(ActKind.PHOTO, 3, NOON + n, NOON + n + 0.8, 0.9, (n,) if parcels else ())
+        seen.acts[act.key], seen.places[act.key] = act, zone
+    return seen
+
+
+def steps(**changes: Any) -> Steps:
+    least = {IncidentKind.LABEL_PHOTOGRAPHY: 0.8}
+    return Steps(config(**changes), CAMERA, least, TALL)
+
+
+@pytest.mark.parametrize(
+    ("person_seen", "stopped_at"),
+    [
+        (witnessed(moment(zone=None), photos=0), "place"),
+        (witnessed(photos=3, zone=None), "place"),
+        (witnessed(photos=3, zone="bench"), "forbidden"),
+        (witnessed(photos=3, zone="count"), "forbidden"),
+        (witnessed(moment(height=100, device=None, belief=0.1)), "near"),
+        (witnessed(moment(passed_over=True, device=None, chances=None, belief=0.0)), "looked"),
+        (witnessed(moment(device=None, chances=like("none"), belief=0.0)), "device"),
+        (witnessed(moment(chances=like("call"), belief=0.1)), "photo"),
+        (witnessed(moment(height=100, chances=like("browse"), belief=0.1)), "photo"),  # near enough to be seen
+        (witnessed(photos=1), "enough"),
+        (witnessed(moment(height=100), photos=1), "enough"),
+        (witnessed(photos=3, parcels=False), "enough"),
+        (witnessed(photos=3), "sure"),
+        (witnessed(photos=3, score=0.79), "sure"),
+        (witnessed(photos=1, score=0.79), "sure"),  # others photographed as well
+        (witnessed(photos=3, score=0.8), None),
+    ],
+)
+def test_the_first_step_that_was_not_taken_says_why(person_seen: Witnessed, stopped_at: str | None) -> None:
+    found = first_not_taken(steps().of(person_seen))
+    assert (found.name if found else None) == stopped_at
+
+
+def test_what_comes_after_the_step_that_decides_is_not_told() -> None:
+    names = [step.name for step in until_decided(steps().of(witnessed(moment(height=100, chances=like("call")))))]
+    assert names == ["place", "forbidden", "near", "looked", "device", "photo"]
+
+
+def test_of_a_model_that_nobody_measured_nothing_is_said_of_how_near() -> None:
+    asked = Steps(config(), CAMERA, {}, None)
+    assert "near" not in [step.name for step in asked.of(witnessed())]
+
+
+def test_whoever_may_photograph_there_is_told_for_what_reason() -> None:
+    (found,) = [step for step in steps().of(witnessed(photos=2, zone="count")) if step.name == "forbidden"]
+    assert found.said == {"zones": ["count"], "because": "stock count"}
+
+
+def test_the_belief_asked_for_is_that_of_the_error_set() -> None:
+    asked = {error: steps(rules={"photo": {"error": error}}).least_belief for error in (0.1, 0.25)}
+    assert asked[0.1] == pytest.approx(0.8) and asked[0.25] < asked[0.1]
+
+
+def account(*people: Witnessed, incidents: tuple[Incident, ...] = ()) -> Account:
+    return Account(CAMERA, (1280, 720), NOON - 180, NOON, NOON + 60, people, incidents)
+
+
+def told(severity: Severity = Severity.WARNING) -> Incident:
+    kind = IncidentKind.LABEL_PHOTOGRAPHY
+    return Incident("i1", "cam1", kind, severity, 0.97, "bulk", NOON, NOON + 9, (3,), facts={"photos": 4})
+
+
+def test_the_headline_says_whether_it_was_told_and_if_not_why_of_the_likeliest() -> None:
+    zh, en = headline(account(witnessed(moment(chances=like("call"), belief=0.1)), witnessed()), steps())
+    assert "没有报警" in zh and "打电话" in zh and "person 3" in en and "“call”" in en
+    assert headline(account(), steps()) == (ZH["nobody"], EN["nobody"])
+    assert headline(account(witnessed(), incidents=(told(),)), steps())[1].startswith("It was told")
+
+
+@pytest.mark.parametrize("name", ["place", "forbidden", "near", "looked", "device", "photo", "enough", "sure"])
+def test_each_step_has_words_whether_taken_or_not(name: str) -> None:
+    for texts in (ZH, EN):
+        assert texts[f"{name}_yes"] and texts[f"{name}_no"]
+
+
+def test_every_text_is_there_in_both_languages_and_used() -> None:
+    assert ZH.keys() == EN.keys()
+    folder = REPOSITORY / "detector" / "why"
+    code = "".join((folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.py"))
+    of_steps = {key for key in ZH if re.fullmatch(r"\w+_(yes|no)", key)}
+    of_kinds = {*KINDS, "unclear", "phone", "scanner"}
+    assert ZH.keys() - of_steps - of_kinds <= set(re.findall(r'"(\w+)"', code))
+
+
+def test_a_page_of_every_kind_of_end_can_be_written(tmp_path: Path) -> None:
+    people = [
+        witnessed(moment(zone=None)), witnessed(photos=3, zone="count"), witnessed(moment(height=90, device=None)),
+        witnessed(moment(passed_over=True, device=None, chances=None)), witnessed(photos=3, score=0.5),
+        witnessed(photos=3), replace(witnessed(photos=3, score=0.97), incident=told()),
+    ]  # fmt: skip
+    for incidents in ((), (told(), told(Severity.INFO))):
+        write_page(tmp_path / "why.html", account(*people, incidents=incidents), steps(), "why.mp4", "Asia/Shanghai")
+        page = (tmp_path / "why.html").read_text(encoding="utf-8")
+        assert "stock count" in page and page.count("<article") == len(people)
+    write_page(tmp_path / "why.html", account(), steps(), "why.mp4", "Asia/Shanghai")
+
+
+@given(st.lists(st.tuples(st.floats(0, 59), st.sampled_from([*KINDS, None]), st.floats(0, 1)), min_size=1, max_size=30))
+def test_whatever_was_seen_is_drawn_within_its_time(looks: list[tuple[float, str | None, float]]) -> None:
+    seen = witnessed(
+        *(
+            moment(at, chances=kind and like(kind), belief=belief)
+            for at, kind, belief in sorted(looks, key=lambda x: x[0])
+        )
+    )
+    shapes = strip(seen, NOON, NOON + 60)
+    assert all(x >= 0 and x + width <= 1000.05 and width >= 0 for x, width, _ in shapes.blocks)
+    assert {kind for _, _, kind in shapes.blocks} == {kind for _, kind, _ in looks if kind}
+    points = [tuple(map(float, point)) for point in re.findall(r"[ML]([\d.]+),([\d.]+)", shapes.belief)]
+    assert len(points) == len(looks) and all(0 <= x <= 1000 and 0 <= y <= 100 for x, y in points)
+
+
+def test_the_line_breaks_off_where_somebody_is_out_of_view() -> None:
+    assert strip(witnessed(moment(0), moment(0.2), moment(9)), NOON, NOON + 60).belief.count("M") == 2
+
+
+# The film.
+
+
+def noise(width: int = 320, height: int = 200) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(3).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def test_no_label_can_be_read_in_the_film() -> None:
+    image = noise()
+    lies = (100.0, 60.0, 180.0, 120.0)
+    shown = drawn(image, scene(NOON, parcels=[parcel(1, lies)], labels=[(110, 70, 150, 90)]), {}, "")
+    x1, y1, x2, y2 = (int(v) for v in lies)
+    inside = (slice(y1 + 4, y2 - 4), slice(x1 + 4, x2 - 4))
+    assert shown[inside].std() < 0.4 * image[inside].std()
+    assert np.array_equal(shown[:50, :90], image[:50, :90]), "what is beside it is left as it is"
+
+
+def test_whoever_is_believed_to_photograph_is_drawn_red() -> None:
+    there = scene(NOON, [person(1, (20, 60, 80, 180)), person(2, (200, 60, 260, 180))])
+    grey = np.full((200, 320, 3), 128, np.uint8)
+    shown = drawn(grey, there, {1: 1.0, 2: 0.0}, "").astype(int)
+    redness = [(shown[:, x, 2] - shown[:, x, 0]).max() for x in (20, 200)]
+    assert redness[0] > 150 and redness[1] < 20
+
+
+def test_a_film_keeps_the_times_of_its_frames_though_the_picture_changes_its_size(tmp_path: Path) -> None:
+    from detector.media.pictures import Bgr
+    from detector.values import Frame
+
+    film = Film(tmp_path / "f.mp4")
+    for n, (at, size) in enumerate([(0.0, (1921, 1081)), (0.2, (1921, 1081)), (4.2, (640, 360)), (4.2, (640, 360))]):
+        film.add(Frame("cam1", n, NOON + at, Bgr(noise(*size))), scene(NOON + at, size=size), {}, "14:00:00")
+    film.close()
+    with av.open(str(tmp_path / "f.mp4")) as found:
+        frames = [frame.time for frame in found.decode(video=0)]
+        assert frames[:3] == pytest.approx([0, 0.2, 4.2], abs=0.002) and len(frames) == 5
+        assert found.streams.video[0].width == WIDTH and found.streams.video[0].height % 2 == 0
+
+
+# The command.
+
+
+@pytest.fixture(scope="module")
+def allowed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The demo's sweep in a hall where phones are allowed, so that nobody is told of it."""
+    folder = tmp_path_factory.mktemp("why")
+    asked = yaml.safe_load((DEMO / "demo.yaml").read_text(encoding="utf-8"))
+    asked |= {"data_dir": str(folder / "data"), "analysis": {"fps": 5}}
+    asked["cameras"][0] |= {"source": str(SWEEP)}
+    asked["cameras"][0]["zones"][0]["policy"] = {"phones": "allowed"}
+    (folder / "edge.yaml").write_text(yaml.safe_dump(asked, allow_unicode=True), encoding="utf-8")
+    return folder, asked
+
+
+def run(folder: Path, *words: str | Path, recordings: str | Path = SWEEP) -> int:
+    given = ["why", recordings, "--config", folder / "edge.yaml", "--out", folder / "out", *words]
+    return main([str(word) for word in given])
+
+
+def test_of_a_sweep_where_phones_are_allowed_all_is_told_and_why_nobody_was(
+    allowed: tuple[Path, Mapping[str, Any]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = allowed
+    assert run(folder, "--start", "2026-11-20T14:00:00", "--at", "2026-11-20T14:00:12", "--around", "6", "--json") == 0
+    said = json.loads(capfd.readouterr().out)
+    assert said["incidents"] == [] and said["camera"] == "cam-03" and said["unreadable"] == []
+    assert said["since"] == "2026-11-20T06:00:06.000Z" and said["until"] < "2026-11-20T06:00:18.100Z"
+    likeliest = said["people"][0]
+    assert likeliest["stopped_at"] == "forbidden" and likeliest["belief"] > 0.8
+    assert {act["kind"] for act in likeliest["acts"]} == {"photo"}
+    assert [step["taken"] for step in likeliest["steps"] if step["name"] in ("near", "device", "photo")] == [True] * 3
+    page = (folder / "out" / "why.html").read_text(encoding="utf-8")
+    assert "在 bulk" in page or "bulk 里" in page
+    with av.open(str(folder / "out" / "why.mp4")) as film:
+        assert film.duration is not None and 11 < film.duration / av.time_base < 13
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["why.html", "why.mp4"]
+
+
+def test_a_time_that_no_recording_shows_is_one_clear_line(
+    allowed: tuple[Path, Mapping[str, Any]], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run(allowed[0], "--out", out, "--start", "2026-11-20T14:00:00", "--at", "2026-11-21T14:00:00") == 2
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert "no recording of cam-03 shows 2026-11-21 14:00:00" in told and "2026-11-20 14:00:00" in told
+    assert list(out.iterdir()) == []
+
+
+def test_what_breaks_off_is_shown_as_far_as_it_goes_and_said(
+    allowed: tuple[Path, Mapping[str, Any]], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    make_video(tmp_path / "whole.mkv", seconds=9)
+    whole = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "footage").mkdir()
+    (tmp_path / "footage" / "a.mkv").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "footage" / "b.mkv").write_bytes(b"no video")
+    assert run(allowed[0], "--out", tmp_path / "footage" / "out", recordings=tmp_path / "footage" / "a.mkv") == 1
+    assert "breaks off after" in capfd.readouterr().err
+    assert (tmp_path / "footage" / "out" / "why.html").exists()
+    # Its own film isn't footage.
+    assert run(allowed[0], "--out", tmp_path / "footage" / "out", "--camera", "b", recordings=tmp_path / "footage") == 1
+    assert "not a video file" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--at", "yesterday"], "--at: not a time"),
+        (["--camera", "nobody"], "no recording is of the camera nobody"),
+        (["--out", str(SWEEP)], "--out: is no folder"),
+        (["--around", "0"], "must be a whole number of 1 or more"),
+    ],
+)
+def test_misuse_is_one_clear_error(
+    allowed: tuple[Path, Mapping[str, Any]], capfd: pytest.CaptureFixture[str], words: list[str], reason: str
+) -> None:
+    try:
+        assert run(allowed[0], *words) == 2
+    except SystemExit as stopped:
+        assert stopped.code == 2
+    assert reason in capfd.readouterr().err
