@@ -10,7 +10,8 @@ Looking costs nearly everything and remembers seconds; judging what was seen cos
 two can be done apart: live does both at once, replay looks at many files at a time and judges in the order of time.
 
 Frame times are believed as far as they make sense (`Timeline`). Where they leap, incidents end and the stages are built
-anew, since what they remember is void; what they learned in days (`Learner`) is carried over.
+anew, since what they remember is void; what they learned in days (`Learner`) is carried over. An end tells all that was
+seen, also what a rule had kept for its next word (`Withholder`).
 """
 
 from __future__ import annotations
@@ -95,6 +96,15 @@ class Counter(Protocol):
         ...
 
 
+@runtime_checkable
+class Withholder(Protocol):
+    """A rule that doesn't say at once all that it sees of a finding which goes on."""
+
+    def withheld(self, scene: Scene) -> Iterable[Signal]:
+        """What it hasn't told yet of what goes on, as of the scene observed last; it may be asked again."""
+        ...
+
+
 class IncidentPolicy(Protocol):
     """Which incident a signal belongs to, and when to speak."""
 
@@ -102,8 +112,8 @@ class IncidentPolicy(Protocol):
         """Updates that these signals cause, and ends that are due at frame time `at`."""
         ...
 
-    def finish(self) -> list[IncidentUpdate]:
-        """End every open incident."""
+    def finish(self, withheld: Iterable[Signal] = ()) -> list[IncidentUpdate]:
+        """End every open incident, each with what was withheld of it."""
         ...
 
 
@@ -186,6 +196,7 @@ class Judge:
         self._begin()
         self._timeline = Timeline()
         self._size: tuple[int, int] | None = None
+        self._failed = False
 
     def judge(self, look: Look) -> list[IncidentUpdate]:
         """Take one look through every stage."""
@@ -206,6 +217,7 @@ class Judge:
         # Boxes remembered in pixels mean nothing in a picture of another size.
         first, resized, self._size = self._size is None, self._size not in (None, look.size), look.size
         updates = self._begin_anew() if leap or resized else []
+        self._failed = True  # until all have taken it
         scene = self._stages.tracker.update(look)
         if leap:
             scene = replace(scene, clock_step_s=leap)
@@ -214,12 +226,13 @@ class Judge:
         self.signals = tuple(
             replace(signal, private=scene.private) for rule in self._stages.rules for signal in rule.observe(scene)
         )
+        self._failed = False
         self.sight = Sight(scene, self._photographing(scene), bool(first or leap or resized))
         return updates + self._stages.policy.admit(self.signals, look.captured_at)
 
     def finish(self) -> list[IncidentUpdate]:
-        """The recording is over: end what is open."""
-        return self._stages.policy.finish()
+        """No look follows: end what is open, with all that was seen of it."""
+        return self._stages.policy.finish(self._withheld())
 
     def census(self) -> tuple[ZoneCensus, ...]:
         """What lies in the zones as of the newest frame looked at, and what happened there since the last census."""
@@ -235,6 +248,14 @@ class Judge:
         for name, stage in self._stages.learners.items():
             if name in learned:
                 stage.recall(learned[name])
+
+    def _withheld(self) -> list[Signal]:
+        """What rules have yet to tell; nothing where one failed at the scene, and would again."""
+        scene = self.scene
+        if scene is None or self._failed:
+            return []
+        rules = (rule for rule in self._stages.rules if isinstance(rule, Withholder))
+        return [replace(signal, private=scene.private) for rule in rules for signal in rule.withheld(scene)]
 
     def _photographing(self, scene: Scene) -> dict[int, float]:
         tracks = [person.id for person in scene.people]

@@ -376,6 +376,70 @@ def test_what_was_learned_survives_and_what_was_remembered_does_not(change: str)
     assert students[-1].count == 4
 
 
+class Withholding:
+    """A rule that tells the first scene and keeps the others for later; it fails at a scene of this index."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.scenes: list[Scene] = []
+        self.fails_at = fails_at
+
+    def observe(self, scene: Scene) -> list[Signal]:
+        self.scenes.append(scene)
+        if len(self.scenes) - 1 == self.fails_at:
+            raise RuntimeError("scripted")
+        return [self.said()] if len(self.scenes) == 1 else []
+
+    def withheld(self, scene: Scene) -> list[Signal]:
+        assert scene is self.scenes[-1]
+        assert self.fails_at is None
+        return [self.said()]
+
+    def said(self) -> Signal:
+        began, now = self.scenes[0].at, self.scenes[-1].at
+        return Signal(IncidentKind.LINGERING, "cam", None, began, now, 0.9, Severity.INFO)
+
+
+def withholding(fails_at: int | None = None) -> Pipeline:
+    def build() -> Stages:
+        return Stages(SceneTracker(), (Withholding(fails_at),), IncidentBook("site", Incidents()))
+
+    return Pipeline(SceneLooker(ScriptedDetector(lambda t: [])), build)
+
+
+@pytest.mark.parametrize("change", ["end", "time", "size"])
+def test_whatever_ends_an_incident_it_has_told_all_that_was_seen(change: str) -> None:
+    pipeline = withholding()
+    for each in stamped(0, 1, 2):
+        pipeline.process(each)
+    after = {
+        "end": [],
+        "time": stamped(-LEAP, 1 - LEAP),
+        "size": [replace(frame(3, (640, 360)), captured_at=START + 3)],
+    }[change]
+    updates = [u for each in after for u in pipeline.process(each)] or pipeline.finish()
+    assert [(u.phase, u.before.ended_at, u.after.ended_at) for u in updates if u.before] == [
+        (Phase.END, START, START + 2)
+    ]
+
+
+def test_a_rule_that_failed_is_asked_for_nothing_more_and_what_is_open_ends_all_the_same() -> None:
+    pipeline = withholding(fails_at=2)
+    first, second, third = stamped(0, 1, 2)
+    pipeline.process(first)
+    pipeline.process(second)
+    with pytest.raises(RuntimeError, match="scripted"):
+        pipeline.process(third)
+    assert [u.phase for u in pipeline.finish()] == [Phase.END]
+
+
+def test_a_recording_that_ends_while_somebody_photographs_tells_all_of_that() -> None:
+    taking = photographer([Photo(3, 5, 1), Photo(7, 9, 2), Photo(11, 40, 3)])
+    end = run(taking, frames(20))[-1]
+    assert (end.phase, len(end.after.acts)) == (Phase.END, 3)
+    assert end.after.acts[-1].ended_at - START == pytest.approx(20, abs=0.3)
+    assert end.after.ended_at - START == pytest.approx(20, abs=0.3)
+
+
 class Terse:
     """A rule that says as little of what it sees as it may."""
 

@@ -104,9 +104,16 @@ class IncidentBook:
                 updates.append(update)
         return updates
 
-    def finish(self) -> list[IncidentUpdate]:
-        """End every open incident."""
-        return [self._end(case) for case in list(self._open)]
+    def finish(self, withheld: Iterable[Signal] = ()) -> list[IncidentUpdate]:
+        """End every open incident, each with what was withheld of it.
+
+        None begins with that: there may be no picture any more to show with it.
+        """
+        told = {case.incident.id: case.incident for case in self._open}
+        for signal in map(sane, withheld):
+            if signal and self._that_told(signal):
+                self._take(signal, signal.at)
+        return [replace(self._end(case), before=told[case.incident.id]) for case in list(self._open)]
 
     def _take(self, signal: Signal, at: float) -> IncidentUpdate | None:
         key = (signal.kind, signal.zone)

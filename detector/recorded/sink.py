@@ -75,7 +75,8 @@ class ReplaySink:
             self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
         is_graver = before is None or (after.severity.rank > before.severity.rank and after.boxes is not before.boxes)
-        if is_graver and is_of(frame, after):
+        # What an end still tells may be of a frame before time leapt.
+        if is_graver and update.phase is not Phase.END and is_of(frame, after):
             try:
                 picture = snapshot_jpeg(frame, update)
                 write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture)

@@ -228,6 +228,10 @@ class ActRecogniser:
             told += [act.act(track) for act in going_on(memory)]
         return told
 
+    def going_on(self) -> list[Act]:
+        """Acts that were told as confirmed and not yet as ended, as far as they have gone on."""
+        return [act.act(track) for track, memory in self._memory.items() for act in going_on(memory)]
+
     def photographing(self, tracks: Iterable[int]) -> dict[int, float]:
         """How far it is believed of each of these tracks that it photographs now, 0..1: see `belief`."""
         return {track: belief(self._memory[track], self._test) for track in tracks}

@@ -200,6 +200,13 @@ class BlindEdgeRule:
             self._vanish(walker, scene.size)
         return [signal for place in self._places.values() for signal in self._told(place, scene)]
 
+    def withheld(self, scene: Scene) -> Iterable[Signal]:
+        """How long people have been out of sight since that was told."""
+        for place in self._places.values():
+            finding = place.finding
+            if finding is not None and finding.away_s > finding.told_s:
+                yield self._signal(place, scene, finding, len(place.inside))
+
     def _follow(self, scene: Scene) -> None:
         """Take in everybody in view."""
         parcels = unsettled(scene.parcels, scene.at) if scene.people else []

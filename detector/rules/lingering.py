@@ -204,6 +204,10 @@ class LingeringRule:
         self._follow(scene)
         return [*self._told(scene), *self._ended(scene.at)]
 
+    def withheld(self, scene: Scene) -> Iterable[Signal]:  # noqa: ARG002 - it was another in which they were last seen
+        """How long stays have become since they were told."""
+        return self._last_words(self._findings.items())
+
     def _follow(self, scene: Scene) -> None:
         """Bring the stays of the people in this scene up to its time."""
         people = [person for person in scene.people if isfinite(sum(person.box))]
@@ -272,10 +276,15 @@ class LingeringRule:
 
     def _ended(self, at: float) -> Iterable[Signal]:
         """What was not told yet of findings whose people have gone, as they were last."""
-        for zone in [zone for zone, finding in self._findings.items() if at - finding.seen_at > LOST_S]:
-            finding = self._findings.pop(zone)
-            if finding.untold is not None:
-                yield self._signal(zone, finding, *finding.untold)
+        over = [(zone, finding) for zone, finding in self._findings.items() if at - finding.seen_at > LOST_S]
+        for zone, _ in over:
+            del self._findings[zone]
+        return self._last_words(over)
+
+    def _last_words(self, findings: Iterable[tuple[str, _Finding]]) -> list[Signal]:
+        return [
+            self._signal(zone, finding, *finding.untold) for zone, finding in findings if finding.untold is not None
+        ]
 
     def _signal(self, zone: str, finding: _Finding, everyone: dict[int, Stay], scene: Scene) -> Signal:
         severity = severity_of(everyone, self._settings)

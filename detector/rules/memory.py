@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -23,6 +23,10 @@ class TrackMemory(Generic[S]):
 
     def __len__(self) -> int:
         return len(self._states)
+
+    def items(self) -> Iterable[tuple[int, S]]:
+        """Tracks with their states."""
+        return self._states.items()
 
     def drop(self, ended: frozenset[int]) -> list[tuple[int, S]]:
         """Forget tracks that ended; returns them with their last states."""

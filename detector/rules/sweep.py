@@ -51,6 +51,10 @@ class Recogniser(Protocol):
         """Acts that this scene confirms or ends."""
         ...
 
+    def going_on(self) -> Iterable[Act]:
+        """Acts confirmed and not ended, as far as they have gone on."""
+        ...
+
     def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
         """How far it is believed of each of these tracks that it photographs now, 0..1."""
         ...
@@ -91,10 +95,11 @@ class SweepRule:
         changed = {zone for act in self._recogniser.observe(scene) for zone in self._note(act, scene)}
         for track in scene.ended:
             self._postures.pop(track, None)
-        for zone in sorted(changed):
-            signal = self._signal(zone, scene)
-            if signal:
-                yield signal
+        yield from self._signals(changed, scene)
+
+    def withheld(self, scene: Scene) -> Iterable[Signal]:
+        """What acts that go on have come to since they were confirmed."""
+        return self._signals({zone for act in self._recogniser.going_on() for zone in self._note(act, scene)}, scene)
 
     def photographing(self, tracks: Iterable[int]) -> Mapping[int, float]:
         """How far it is believed of each of these tracks that it photographs now, 0..1."""
@@ -238,6 +243,12 @@ class SweepRule:
             linked.append(n)
             horizon = min(horizon, n.act.started_at)
         return linked[::-1]
+
+    def _signals(self, zones: Iterable[str], scene: Scene) -> Iterator[Signal]:
+        """The sweeps of these zones, where there are any."""
+        for zone in sorted(zones):
+            if signal := self._signal(zone, scene):
+                yield signal
 
     def _signal(self, zone: str, scene: Scene) -> Signal | None:
         """The sweep of a zone; `None` where its acts are too few, of too few parcels, or fine."""

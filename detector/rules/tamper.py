@@ -187,6 +187,12 @@ class TamperRule:
             )
             yield self._signal(scene, spell, at)
 
+    def withheld(self, scene: Scene) -> Iterator[Signal]:
+        """How long a disturbance has lasted since it was told."""
+        spell, at = self._memory.spell, self._memory.at
+        if spell is not None and at is not None and spell.told_at is not None and self._may_go_on(spell, at):
+            yield self._signal(scene, spell, at if spell.calm_since is None else spell.calm_since)
+
     def learned(self) -> dict[str, Any]:
         """What is usual, how long what was told is not told again, and how long a disturbance going on has lasted.
 

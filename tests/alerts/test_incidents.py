@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import nan
 from typing import Any
 
 import pytest
@@ -591,6 +592,17 @@ def test_the_least_score_may_be_changed_at_any_time() -> None:
     mine.least_score = {PATTERN: 1.0}
     assert mine.admit([finding(PATTERN, 0, 7, zone="aisle", score=0.99)], 7) == []
     assert phases(mine.admit([finding(PATTERN, 0, 8, zone="aisle", score=1.0)], 8)) == ["new"]
+
+
+def test_what_was_withheld_goes_with_the_end_and_begins_nothing() -> None:
+    mine = book()
+    (new,) = mine.admit([finding(LINGERING, 0, 10, tracks=(1,))], 10)
+    mine.admit([finding(LINGERING, 0, 14, tracks=(1,))], 14)
+    (end,) = mine.finish(
+        [finding(LINGERING, 0, 17, tracks=(1,)), finding(PATTERN, 0, 17, zone="aisle"), finding(LINGERING, nan, 17)]
+    )
+    assert (end.phase, end.after.id, end.before.ended_at, end.after.ended_at) == (Phase.END, new.after.id, 14, 17)
+    assert mine.finish([finding(LINGERING, 0, 18, tracks=(1,))]) == []
 
 
 # Bad input

@@ -87,3 +87,21 @@ def test_what_lasts_is_one_incident_for_as_long_as_one_lasts(
     assert [u.phase for u in updates].count(Phase.NEW) == 1
     assert updates[-1].after.ended_at - updates[-1].after.started_at >= longest_s - join_s
     assert len(updates) <= most
+
+
+@pytest.mark.parametrize("case", [staying, away, covered])
+def test_what_was_not_told_again_yet_is_told_with_the_end(case: Callable[[Cadence, float], Case]) -> None:
+    book, (rule, scenes) = IncidentBook("site", Incidents()), case(Cadence(), 420)
+    for each in scenes:
+        book.admit(rule.observe(each), each.at)
+    (end,) = book.finish(rule.withheld(each))
+    assert end.before.ended_at < each.at - 10
+    assert end.after.ended_at == pytest.approx(each.at, abs=0.5)
+
+
+def test_what_was_told_to_its_end_has_nothing_more_to_tell() -> None:
+    rule, scenes = covered(Cadence(), 300)
+    calm = [replace(scene(t), view=FINE) for t in times(300, 320, 1)]
+    told = [signal for each in (*scenes, *calm) for signal in rule.observe(each)]
+    assert told[-1].facts["lasted_s"] == 180
+    assert list(rule.withheld(calm[-1])) == []
