@@ -239,6 +239,17 @@ def test_what_is_told_late_has_no_picture_of_another_moment(watch: Callable[...,
     assert told[-1][1] == pytest.approx(168, abs=3)
 
 
+def test_places_of_what_ends_since_pictures_are_of_another_size_are_those_in_the_pictures_before(
+    watch: Callable[..., CameraWorker], outbox: Outbox
+) -> None:
+    large, small = (Bgr(np.zeros((height, width, 3), np.uint8)) for width, height in (SIZE, (640, 360)))
+    shown = [replace(frames(1)[0], captured_at=START + t, picture=large if t < 130 else small) for t in range(132)]
+    watch(shown, lambda: pipeline_of(ScriptedDetector(lambda t: [("person", STANDING, 0.9, {}), *PARCELS])))
+    new, *_, end = sent(outbox)
+    assert (new["phase"], end["phase"]) == ("new", "end")
+    assert end["after"]["boxes"] == new["after"]["boxes"] != []
+
+
 class CalmPipeline(ScriptedPipeline):
     """Nothing is going on, but at the tenth frame."""
 

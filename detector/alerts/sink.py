@@ -64,6 +64,7 @@ class AlertSink:
         self._films = films
         self._segments: dict[str, list[dict[str, Any]]] = {}
         self._ended: dict[str, dict[str, Any]] = {}  # fields of ends, told before all of their clips were finished
+        self._sizes: dict[str, tuple[int, int]] = {}  # of the pictures that open incidents are told of
         self._owed: deque[Callable[[], object]] = deque()
         self._retry_at = 0.0
         self._refused = False
@@ -103,8 +104,12 @@ class AlertSink:
         """Tell of a step in an incident's life; `frame` is the frame it arose from, `None` where none has come yet."""
         incident = update.after
         picture, clips = None, None
+        if frame is not None:  # where their size changes incidents end, and are told so with the first of another
+            self._sizes.setdefault(incident.id, frame.size)
+        size = self._sizes.get(incident.id, (1, 1))
         if update.phase is Phase.END:
             self._recorder.finish(incident.id)
+            self._sizes.pop(incident.id, None)
             clips = self._segments.pop(incident.id, None)
         elif frame is not None:
             since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
@@ -118,7 +123,7 @@ class AlertSink:
             site=self._config.site,
             edge=self._config.edge,
             title=self._camera.title or self._camera.name,
-            size=frame.size if frame is not None else (1, 1),
+            size=size,
             snapshot_jpeg=picture,
             clips=clips,
         )
