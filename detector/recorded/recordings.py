@@ -176,6 +176,20 @@ def _begin(path: Path, name: Named) -> tuple[float, str]:
         return 0.0, UNDATED  # a link to nothing, or gone by now: reading it will say so, and the rest is done
 
 
+def begins_at(piece: Piece, before: Piece | None, ended_at: float) -> float:
+    """When a file begins, Unix seconds, of which the one before it and when all before it end are known.
+
+    That is where they end if nothing says when, or if it is within the minute that the file is named after: else its
+    beginning would be taken for what they show. Where the one before is named after the same minute in another folder,
+    two recorders did so.
+    """
+    if piece.start_at is None:
+        return ended_at
+    of_two = before is not None and before.start_at == piece.start_at and before.path.parent != piece.path.parent
+    goes_on = piece.start_at < ended_at < piece.start_at + piece.within_s and not of_two
+    return ended_at if goes_on else piece.start_at
+
+
 def apart(files: Sequence[tuple[Path, Camera]], known: Sequence[Camera]) -> list[tuple[Path, Camera]]:
     """Files and their cameras, where no two cameras made from file names share a name, nor take that of a known one.
 

@@ -23,7 +23,7 @@ from detector.config import EdgeConfig
 from detector.errors import NotThere, SourceError, SourceUnavailable
 from detector.geometry import distance, foot
 from detector.names import is_name
-from detector.recorded.recordings import of_camera, sessions
+from detector.recorded.recordings import begins_at, of_camera, sessions
 from detector.values import Scene
 
 Point = tuple[float, float]
@@ -210,9 +210,9 @@ def watch(
     session = of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
-    last_at, ended_at = float("-inf"), 0.0
+    last_at, ended_at, before = float("-inf"), 0.0, None
     for piece in session.pieces:
-        start_at = piece.start_at if piece.start_at is not None else ended_at
+        start_at, before = begins_at(piece, before, ended_at), piece
         try:
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
         except SourceError as error:
@@ -234,7 +234,7 @@ def watch(
                     reported = frame.offset_s
         finally:
             recording.close()
-        ended_at = start_at + recording.end_s
+        ended_at = max(start_at + recording.end_s, ended_at)
     if not isfinite(last_at):
         raise SourceUnavailable(f"{', '.join(str(piece.path) for piece in session.pieces)}: no picture can be decoded")
     return log.finish(session.camera.name, size), backdrop.picture()
