@@ -78,6 +78,23 @@ def test_the_day_on_which_an_incident_ended_is_told_where_it_is_another(
     assert f"<td>{words}</td>" in page(tmp_path, summary(), [incident(unix(begins), ended_at=ended_at)])
 
 
+@pytest.mark.parametrize(
+    ("left_out", "zh", "en"),
+    [
+        (0, "只看：2026-11-01。<", "Asked for: 2026-11-01.<"),
+        (1, "另有 1 个文件没有看。", "One other file was not looked at."),
+        (3, "另有 3 个文件没有看。", "3 other files were not looked at."),
+    ],
+)
+def test_the_report_says_what_was_asked_for_and_what_that_leaves_out(
+    left_out: int, zh: str, en: str, tmp_path: Path
+) -> None:
+    day = "2026-11-01"
+    asked = {"cameras": [], "from": day, "to": day, "hours": None, "files_left_out": left_out}
+    told = page(tmp_path, {**summary(), "asked": asked}, [])
+    assert zh in told and en in told
+
+
 def test_labels_are_summed_by_day_zone_and_person_of_a_shift() -> None:
     found = [
         incident(NOON),

@@ -10,6 +10,7 @@ ZH = {
     "of_files": "{n} 个录像文件",
     "of_cameras": "{n} 台摄像机",
     "asked": "只看：{what}。另有 {n} 个文件没有看。",
+    "asked_whole": "只看：{what}。",
     "answer_worst": "拍得最多的是 {day}",
     "answer_who": "{when}，{camera}的{who}拍了约 {labels} 张面单",
     "answer_most": "{when}，约 {of_day} 张面单被拍，其中{camera}的{who}约 {labels} 张",
@@ -90,6 +91,7 @@ EN = {
     "of_cameras": "one camera|{n} cameras",
     "asked": "Asked for: {what}. One other file was not looked at.|"
     "Asked for: {what}. {n} other files were not looked at.",
+    "asked_whole": "Asked for: {what}.",
     "answer_worst": "Most on {day}",
     "answer_who": "{when}: {who} at {camera} photographed about {labels} labels",
     "answer_most": "{when}: about {of_day} labels were photographed, about {labels} of them by {who} at {camera}",
