@@ -40,6 +40,20 @@ def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
     LearnedFile(tmp_path / "learned" / "cam.json").save({})
 
 
+def test_a_file_takes_the_place_of_the_old_one_only_once_it_would_outlast_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = LearnedFile(tmp_path / "cam.json")
+    file.save({"OrientationRule": {"rate": 0.3}})
+
+    def fails(_: int) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr("os.fsync", fails)
+    file.save({"OrientationRule": {"rate": 0.9}})
+    assert file.load() == {"OrientationRule": {"rate": 0.3}}
+
+
 def test_a_write_broken_off_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cam.json"
     LearnedFile(path).save({"OrientationRule": {"rate": 0.3}})

@@ -1,7 +1,8 @@
 """What a camera has learned of its place, kept in a file over restarts: days of watching go in and come back.
 
-One JSON file a camera, written whole or not at all. A file that can't be read is set aside and learning begins anew:
-what is usual can be learned again, and a camera must not stay blind over it.
+One JSON file a camera, written whole or not at all, also when the power fails: some file systems would keep the name of
+the new file and nothing of what is in it. A file that can't be read is set aside and learning begins anew: what is
+usual can be learned again, and a camera must not stay blind over it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,6 @@ class LearnedFile:
         """Keep it; a disk that takes nothing is logged, no more."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(learned, allow_nan=False), lasting=False)
+            write_whole(self._path, json.dumps(learned, allow_nan=False))
         except (OSError, ValueError, TypeError) as error:
             logger.warning("what was learned can't be kept in %s: %s", self._path, error)
