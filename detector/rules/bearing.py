@@ -9,12 +9,13 @@ from math import exp
 from typing import NamedTuple
 
 from detector.geometry import distance, foot
-from detector.values import Person
+from detector.values import Box, Person
 
 FORGET_S = 60.0  # the standing height of somebody who only crouches is believed about so long
 FRESH_S = 2.0  # after a longer gap speed starts anew
 CROUCHED = 0.72  # of the standing height, below which somebody crouches or bends
 RISE_S = 2.0  # how long somebody must stand taller than before to be believed so tall
+EDGE = 0.01  # of the picture's height: a box that comes so near to its lower edge may go on beyond it
 
 
 class Bearing(NamedTuple):
@@ -48,6 +49,11 @@ class Bearing(NamedTuple):
 def is_crouched(now: float, height: float) -> bool:
     """Whether somebody `height` pixels tall who is `now` so tall crouches or bends."""
     return now < CROUCHED * height
+
+
+def shows_feet(box: Box, size: tuple[int, int]) -> bool:
+    """Whether somebody's feet are in a picture of `size` width and height; else nobody knows how tall they are now."""
+    return box[3] < (1 - EDGE) * size[1]
 
 
 def carried_on(before: Bearing | None, person: Person, at: float) -> Bearing:

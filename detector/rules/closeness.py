@@ -1,14 +1,15 @@
 """How close people come to a camera: sights enter, the seconds of people in view leave, and of those too far off.
 
 Too far off is who stands less tall in the picture than a person whose phone is just large enough to be judged
-(`coverage.least_height_px`). Who only crouches, or is hidden from the hips down, looks farther off than they are.
+(`coverage.least_height_px`). Who only crouches, or is hidden from the hips down, looks farther off than they are; whom
+the picture's lower edge cuts off is near.
 """
 
 from __future__ import annotations
 
 from math import inf
 
-from detector.rules.bearing import Bearing, carried_on
+from detector.rules.bearing import Bearing, carried_on, shows_feet
 from detector.rules.memory import TrackMemory
 from detector.values import Sight
 
@@ -46,6 +47,6 @@ class Closeness:
         for person in scene.people:
             bearing = self._before[person.id] = carried_on(self._before[person.id], person, scene.at)
             self.in_view_s += seconds
-            self.too_far_s += seconds * (bearing.height < self._least)
+            self.too_far_s += seconds * (bearing.height < self._least and shows_feet(person.box, scene.size))
         if self.in_view_s > self._window_s:
             self.in_view_s, self.too_far_s = self._window_s, self.too_far_s * self._window_s / self.in_view_s

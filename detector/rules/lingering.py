@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from detector.config import LingeringRule as Settings
 from detector.config import Zone
 from detector.geometry import areas, as_array, centre, distance, foot, intersections, iou
-from detector.rules.bearing import Bearing, risen, standing
+from detector.rules.bearing import Bearing, risen, shows_feet, standing
 from detector.rules.policy import Permission, Policies
 from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
@@ -68,6 +68,7 @@ class Sighting(NamedTuple):
         worked: Whether a parcel near them came or went.
         scanning: Whether they hold a scanner and nothing says that they do something else with it.
         welcome: Whether being in this zone is allowed now.
+        shows_feet: Whether the feet are in the picture: who stands half beyond its lower edge doesn't crouch.
     """
 
     person: Person
@@ -76,6 +77,7 @@ class Sighting(NamedTuple):
     worked: bool = False
     scanning: bool = False
     welcome: bool = True
+    shows_feet: bool = True
 
 
 class Stay(NamedTuple):
@@ -132,7 +134,8 @@ def step(before: Stay | None, seen: Sighting, at: float) -> Stay:
     person, feet = seen.person, foot(seen.person.box)
     now = max(person.box[3] - person.box[1], 1.0)
     upright = risen(before.upright, now, feet[1], at - before.bearing.at) if before else (now, feet[1])
-    bearing = Bearing(at, standing(upright, feet[1]), now, feet)
+    height = standing(upright, feet[1])
+    bearing = Bearing(at, height, now if seen.shows_feet else max(now, height), feet)
     if before is None:
         before = Stay(seen.zone, at, bearing, upright, feet)
     elif distance(feet, before.place) > ROAM * bearing.height:
@@ -232,7 +235,8 @@ class LingeringRule:
         for n, (person, zone) in enumerate(zip(people, zones, strict=True)):
             welcome = zone is None or self._permission(zone, crowd[zone.name], scene.at).staying
             scanning = person.id in scanners and may_scan(person)
-            seen = Sighting(person, zone, bool(beside[n]), bool(worked[n]), scanning, welcome)
+            with_feet = shows_feet(person.box, scene.size)
+            seen = Sighting(person, zone, bool(beside[n]), bool(worked[n]), scanning, welcome, with_feet)
             self._stays[person.id] = step(self._stays.get(person.id), seen, scene.at)
 
     def _height(self, person: Person) -> float:

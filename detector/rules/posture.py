@@ -40,13 +40,14 @@ class Posture(NamedTuple):
             return 0.0
         return max(standing(self.upright, self.bearing.feet[1]), self.bearing.now)
 
-    def after(self, person: Person, at: float) -> Posture:
-        """The posture after one more look."""
+    def after(self, person: Person, at: float, *, shows_feet: bool = True) -> Posture:
+        """The posture after one more look; whoever doesn't show the feet is not known to crouch."""
         before, bearing = self.bearing, carried_on(self.bearing, person, at)
         now, row = bearing.now, bearing.feet[1]
         upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
         since = before.at if before and 0 <= at - before.at <= UNBROKEN_S else None
-        low = lengthened(self.low, since, at) if is_crouched(now, standing(upright, row)) else self.low
+        is_low = shows_feet and is_crouched(now, standing(upright, row))
+        low = lengthened(self.low, since, at) if is_low else self.low
         stays, stayed_s = self.stays, self.stayed_s
         if bearing.speed < LOITERING:
             stays = lengthened(stays, since, at)

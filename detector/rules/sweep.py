@@ -28,6 +28,7 @@ from typing import Protocol
 from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
+from detector.rules.bearing import shows_feet
 from detector.rules.brief import BriefSlots
 from detector.rules.exposure import Exposed, exposed
 from detector.rules.noted import Noted, is_quick
@@ -87,7 +88,8 @@ class SweepRule:
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone whose sweep this scene begins or adds to."""
         for person in scene.people:
-            self._postures[person.id] = self._postures.get(person.id, NEW).after(person, scene.at)
+            before, with_feet = self._postures.get(person.id, NEW), shows_feet(person.box, scene.size)
+            self._postures[person.id] = before.after(person, scene.at, shows_feet=with_feet)
         heights = {person.id: self._postures[person.id].height for person in scene.people}
         self._returning.observe(scene.at, scene.size, scene.people, heights)
         self._watch_parcels(scene)

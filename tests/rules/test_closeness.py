@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detector.rules.closeness import Closeness
 from detector.values import Box, Person, Sight
-from tests.builders import box_at, person, scene, times
+from tests.builders import SIZE, box_at, person, scene, times
 
 LEAST = 200.0
 NEAR, FAR = box_at((300, 200), 100, 240), box_at((500, 100), 50, 120)
@@ -44,6 +44,11 @@ def test_who_stoops_is_as_near_as_before() -> None:
     for at in times(0, 6, 5):
         counted.observe(seen(at, [person(1, NEAR if at < 2 else STOOPING)]))
     assert counted.too_far_s == 0.0
+
+
+def test_whom_the_picture_s_lower_edge_cuts_off_is_near() -> None:
+    counted = watched((600, SIZE[1] - LEAST / 2, 700, SIZE[1]))
+    assert (counted.in_view_s, counted.too_far_s) == (pytest.approx(10.0, abs=0.21), 0.0)
 
 
 def test_where_nobody_was_looked_for_nobody_was_in_view() -> None:

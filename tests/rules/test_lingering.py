@@ -91,6 +91,14 @@ def test_crouching_beside_parcels_is_told_sooner() -> None:
     assert last(signals)["posture"] == "crouched"
 
 
+def test_who_stands_half_beyond_the_picture_s_lower_edge_does_not_crouch() -> None:
+    lying = [parcel(1, (690, 660, 750, 715))]
+    whole, cut_off = (600, 300, 680, 700), (600, 480, 680, 720)
+    signals = told(rule(), staying(0, 100, lambda t: whole if t < 3 else cut_off, lambda t: lying))
+    assert signals[0].at == pytest.approx(60, abs=1)
+    assert last(signals)["posture"] == "standing"
+
+
 def test_bending_now_and_then_is_mixed() -> None:
     signals = told(rule(), staying(0, 80, lambda t: CROUCHED if t % 10 > 7 else STANDING))
     assert last(signals)["posture"] == "mixed"

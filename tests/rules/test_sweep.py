@@ -526,6 +526,16 @@ def test_it_is_told_how_much_was_crouched() -> None:
     assert last.facts["crouched"] == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize(("below", "share"), [(20, 1.0), (220, 0.0)], ids=["in the picture", "cut off"])
+def test_who_photographs_half_beyond_the_picture_s_lower_edge_is_not_told_to_crouch(below: float, share: float) -> None:
+    def who(t: float, _: int) -> Box:
+        x1, y1, x2, y2 = STANDING
+        return STANDING if t < 1 else (x1, y1 + 80 + below - 20, x2, min(y2 + below, SIZE[1]))
+
+    last = signals(PAIR, seen=scenes(PAIR, 15, who))[-1]
+    assert last.facts["crouched"] == share
+
+
 @pytest.mark.parametrize(("lengths", "share"), [((1, 3), 0.25), ((0, 0), 0.5)])
 def test_time_crouched_counts_by_how_long_acts_last(lengths: tuple[float, float], share: float) -> None:
     acts = [Noted(act(9 * n, 9 * n + s, [n]), WHOLE_FRAME, FREE, crouched=1.0 - n) for n, s in enumerate(lengths)]
