@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-from detector.rules.bearing import Bearing, carried_on, is_crouched, risen, standing
+from detector.rules.bearing import FRESH_S, Bearing, carried_on, is_crouched, risen, standing
 from detector.values import Person
 
 POSTURE_S = 60.0  # how long it is remembered who crouched or stayed when
-UNBROKEN_S = 1.0  # two looks no farther apart are of one span
+# Two looks no farther apart are of one span, and two that follow each other for as long as it is known how fast
+# somebody went between them (`FRESH_S`).
+UNBROKEN_S = 1.0
 LOITERING = 0.35  # standing heights a second, below which somebody stays rather than walks by
 
 Spans = tuple[tuple[float, float], ...]
@@ -40,12 +42,20 @@ class Posture(NamedTuple):
             return 0.0
         return max(standing(self.upright, self.bearing.feet[1]), self.bearing.now)
 
-    def after(self, person: Person, at: float, *, shows_feet: bool = True) -> Posture:
-        """The posture after one more look; whoever doesn't show the feet is not known to crouch."""
+    def after(self, person: Person, at: float, *, looked_at: float = -inf, shows_feet: bool = True) -> Posture:
+        """The posture after one more look.
+
+        Args:
+            person: As seen now.
+            at: Frame time.
+            looked_at: That of the look before: whoever was seen by that one, too, was there between them.
+            shows_feet: Whether the feet are in view; of whom they aren't, nobody knows whether they crouch.
+        """
         before, bearing = self.bearing, carried_on(self.bearing, person, at)
         now, row = bearing.now, bearing.feet[1]
         upright = risen(self.upright, now, row, at - before.at) if self.upright and before else (now, row)
-        since = before.at if before and 0 <= at - before.at <= UNBROKEN_S else None
+        unbroken_s = FRESH_S if before and before.at == looked_at else UNBROKEN_S
+        since = before.at if before and 0 <= at - before.at <= unbroken_s else None
         is_low = shows_feet and is_crouched(now, standing(upright, row))
         low = lengthened(self.low, since, at) if is_low else self.low
         stays, stayed_s = self.stays, self.stayed_s

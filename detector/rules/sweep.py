@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Protocol
 
 from detector.config import Rules, Zone
@@ -79,6 +79,7 @@ class SweepRule:
         self._recogniser = recogniser or ActRecogniser(settings.photo)
         self._weights = weights or load_weights()
         self._postures: dict[int, Posture] = {}
+        self._looked_at = -inf
         self._returning = Returning()
         self._noted: dict[str, dict[ActKey, Noted]] = {}  # by the name of the zone in which they count
         self._quick: set[ActKey] = set()
@@ -88,8 +89,10 @@ class SweepRule:
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone whose sweep this scene begins or adds to."""
         for person in scene.people:
-            before, with_feet = self._postures.get(person.id, NEW), shows_feet(person.box, scene.size)
-            self._postures[person.id] = before.after(person, scene.at, shows_feet=with_feet)
+            self._postures[person.id] = self._postures.get(person.id, NEW).after(
+                person, scene.at, looked_at=self._looked_at, shows_feet=shows_feet(person.box, scene.size)
+            )
+        self._looked_at = scene.at
         heights = {person.id: self._postures[person.id].height for person in scene.people}
         self._returning.observe(scene.at, scene.size, scene.people, heights)
         self._watch_parcels(scene)

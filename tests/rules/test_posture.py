@@ -54,6 +54,13 @@ def test_how_long_somebody_stayed_until_then(until: float, stayed: float) -> Non
     assert after(walk).stayed_until(until) == pytest.approx(stayed, abs=1.5)
 
 
+def test_of_a_long_time_without_looks_nobody_knows_whether_somebody_stayed() -> None:
+    first = Posture().after(Person(1, STANDING, 0.9, 0, 0), 0.0)
+    for at, stayed in ((1.5, 1.5), (5.0, 0.0)):
+        then = first.after(Person(1, moved(STANDING, (5, 0)), 0.9, 0, at), at, looked_at=0.0)
+        assert then.stayed_s == pytest.approx(stayed)
+
+
 def test_how_long_somebody_stayed_is_known_beyond_what_is_remembered() -> None:
     stops = [(t, 300 * (t // 20) + 300 * max(0.0, t % 20 - 17) / 3) for t in times(0, 400, 5)]
     found = after(stops)

@@ -542,6 +542,20 @@ def test_time_crouched_counts_by_how_long_acts_last(lengths: tuple[float, float]
     assert crouched_share(acts) == share
 
 
+@pytest.mark.parametrize("fps", [5, 0.9])
+def test_how_somebody_stood_is_known_however_few_looks_there_are(fps: float) -> None:
+    acts = [act(start, start + 2, [number]) for number, start in ((1, 20), (2, 60))]
+
+    def squats(t: float) -> Box:
+        return (STANDING[0], 376, STANDING[2], 500) if t >= 5 else STANDING
+
+    seen = [scene(t, [person(1, squats(t), t, since=0.0)], (), parcels()) for t in times(0, 70, fps)]
+    watching = rule(acts)
+    last = [told for each in seen for told in watching.observe(each)][-1]
+    assert last.facts["crouched"] == pytest.approx(1.0, abs=0.01)
+    assert watching._noted["all"][acts[1].key].stayed[0] == pytest.approx(60, abs=3)
+
+
 def test_who_squats_for_minutes_is_told_to_have_crouched_all_the_time() -> None:
     acts = [act(start, start + 2, [number]) for number, start in ((1, 60), (2, 120), (3, 180))]
 
