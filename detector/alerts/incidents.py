@@ -6,7 +6,7 @@ A signal is the state of one finding. Findings of one place, people and time are
 - of different kinds in one zone, when they do so and share a track, or one of them names no tracks, or they overlap in
   time;
 - in different zones, when they are of different kinds and share a track, or are of one kind and an act was told of
-  both: its people, or some of them, went on there.
+  both: its people, or some of them, went on there; and so did who lingers in one after the other.
 
 A camera that was tampered with is never joined with anything. The incident is told as the gravest of its kinds
 (`severity.GRAVITY`) and keeps the id of its first signal when that changes. Two incidents that are already told stay
@@ -190,8 +190,9 @@ def _is_known(name: str, value: Any) -> bool:
 
 
 def belongs(finding: Signal, signal: Signal, join_s: float) -> bool:
-    """Whether a signal of another kind is of the same place, people and time as a finding."""
-    if finding.kind is signal.kind or IncidentKind.TAMPER in (finding.kind, signal.kind):
+    """Whether a signal of another kind, or of who lingers elsewhere, is of a finding's place, people and time."""
+    goes_on = signal.kind is IncidentKind.LINGERING and finding.zone != signal.zone
+    if (finding.kind is signal.kind and not goes_on) or IncidentKind.TAMPER in (finding.kind, signal.kind):
         return False
     apart = max(signal.started_at - finding.at, finding.started_at - signal.at)
     if apart > join_s:

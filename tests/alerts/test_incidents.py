@@ -375,6 +375,23 @@ def test_what_belongs_together(other: Signal, together: bool) -> None:
     assert second.phase is (Phase.UPDATE if together else Phase.NEW)
 
 
+@pytest.mark.parametrize(
+    ("other", "together"),
+    [
+        pytest.param(finding(LINGERING, 60, 100, zone="aisle", tracks=(7, 8)), True, id="went on"),
+        pytest.param(finding(LINGERING, 60, 100, zone="aisle", tracks=(8,)), False, id="somebody else"),
+        pytest.param(finding(LINGERING, 111, 200, zone="aisle", tracks=(7,)), False, id="too long after"),
+    ],
+)
+def test_who_lingers_in_one_zone_after_the_other_is_one_incident(other: Signal, together: bool) -> None:
+    mine = book()
+    (first,) = mine.admit([finding(LINGERING, 0, 10, tracks=(7,), stay_s=10.0)], 10)
+    (second,) = mine.admit([other], other.at)[-1:]
+    assert (second.after.id == first.after.id) is together
+    assert second.after.zone == "aisle"
+    assert second.after.facts.get("other_zones") == (["bulk"] if together else None)
+
+
 def test_a_finding_that_fits_two_incidents_goes_to_that_of_the_same_people() -> None:
     mine = book()
     own, other = finding(LINGERING, 0, 10, tracks=(7,)), finding(LINGERING, 0, 12, zone="aisle", tracks=(8,))

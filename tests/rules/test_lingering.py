@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.config import WHOLE_FRAME, Calendar, Exemption, LingeringRule, Policy, Shift, Zone
+from detector.alerts.incidents import IncidentBook
+from detector.config import WHOLE_FRAME, Calendar, Exemption, Incidents, LingeringRule, Policy, Shift, Zone
 from detector.rules.lingering import COMPANY_S, ParcelChanges, posture, within
 from detector.rules.lingering import LingeringRule as Rule
 from detector.rules.policy import Policies
@@ -21,7 +22,7 @@ from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
 from detector.tracking.parcels import HIDDEN_S
-from detector.values import ActScores, Box, Device, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import ActScores, Box, Device, IncidentKind, Parcel, Phase, Scene, Severity, Signal
 from tests.builders import SIZE, detections, look, moved, parcel, person, scanner, scene, times
 
 UTC = "Etc/UTC"
@@ -97,6 +98,20 @@ def test_who_stands_half_beyond_the_picture_s_lower_edge_does_not_crouch() -> No
     signals = told(rule(), staying(0, 100, lambda t: whole if t < 3 else cut_off, lambda t: lying))
     assert signals[0].at == pytest.approx(60, abs=1)
     assert last(signals)["posture"] == "standing"
+
+
+def test_who_walks_to_and_fro_through_several_zones_at_night_is_one_incident() -> None:
+    begun, thirds = at_clock(23), {"west": (0.0, 0.34), "middle": (0.34, 0.67), "east": (0.67, 1.0)}
+    zones = [
+        Zone(name=name, kind="storage", polygon=[(a, 0), (b, 0), (b, 1), (a, 1)]) for name, (a, b) in thirds.items()
+    ]
+    watching, book = rule(zones, calendar=DAY), IncidentBook("site", Incidents())
+    walk = staying(begun, 300, lambda t: moved(STANDING, (500 * math.sin(t / 20), 0)))
+    updates = [update for one in walk for update in book.admit(watching.observe(one), one.at)]
+    assert [update.phase for update in updates].count(Phase.NEW) == 1
+    last = updates[-1].after
+    assert (last.severity, {last.zone, *last.facts["other_zones"]}) == (Severity.WARNING, {*thirds})
+    assert last.ended_at - last.started_at == pytest.approx(300, abs=60)
 
 
 def test_bending_now_and_then_is_mixed() -> None:
