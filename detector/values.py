@@ -468,6 +468,4 @@ class IncidentUpdate:
     @property
     def notify(self) -> bool:
         """Whether people should be told now: of what is new, and again only when it has become more severe."""
-        if self.phase is Phase.END:
-            return False
         return self.before is None or self.after.severity.rank > self.before.severity.rank

@@ -622,6 +622,14 @@ def test_what_was_withheld_goes_with_the_end_and_begins_nothing() -> None:
     assert mine.finish([finding(LINGERING, 0, 18, tracks=(1,))]) == []
 
 
+def test_an_end_that_tells_more_than_was_told_calls_people_only_where_it_is_graver() -> None:
+    for severity in Severity:
+        mine = book()
+        mine.admit([finding(LINGERING, 0, 10, tracks=(1,))], 10)
+        (end,) = mine.finish([replace(finding(LINGERING, 0, 17, tracks=(1,)), severity=severity)])
+        assert end.notify is (severity is not Severity.INFO)
+
+
 # Bad input
 
 
