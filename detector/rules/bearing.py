@@ -56,6 +56,11 @@ def shows_feet(box: Box, size: tuple[int, int]) -> bool:
     return box[3] < (1 - EDGE) * size[1]
 
 
+def whole(box: Box, height: float, size: tuple[int, int]) -> Box:
+    """The box of somebody so tall (pixels), down to the feet as if standing, also where they are beyond the edge."""
+    return box if shows_feet(box, size) else (*box[:3], max(box[3], box[1] + height))
+
+
 def carried_on(before: Bearing | None, person: Person, at: float) -> Bearing:
     """The bearing after one more look at a person; `None` before the first."""
     feet, now = foot(person.box), max(person.box[3] - person.box[1], 1.0)

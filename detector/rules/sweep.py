@@ -28,7 +28,7 @@ from typing import Protocol
 from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
-from detector.rules.bearing import shows_feet
+from detector.rules.bearing import shows_feet, whole
 from detector.rules.brief import BriefSlots
 from detector.rules.exposure import Exposed, exposed
 from detector.rules.noted import Noted, is_quick
@@ -198,7 +198,8 @@ class SweepRule:
             return Exposed(frozenset(), aimed, aimed)
         device = max((d for d in scene.devices if d.holder == act.track), key=lambda d: d.score, default=None)
         phone = device.box if device else None
-        return exposed(person.box, height, phone, target, scene.parcels, scene.labels)
+        box = whole(person.box, height, scene.size)
+        return exposed(box, height, phone, target, scene.parcels, scene.labels)
 
     def _beside(self, track: int) -> frozenset[int]:
         """Others who stay near somebody now."""

@@ -516,6 +516,20 @@ def test_a_parcel_that_is_only_counted_anew_has_not_moved_on() -> None:
     assert signals(acts, seen=scenes(acts, 30, floor=floor))[-1].facts["photos"] == 2
 
 
+def test_the_same_photos_take_the_same_labels_where_the_picture_ends_above_the_feet() -> None:
+    def who(t: float, _: int) -> Box:
+        return STANDING if t < 1 else moved(STANDING, (0, 100))
+
+    def ending(found: Scene, row: int) -> Scene:
+        people = [replace(p, box=(*p.box[:3], min(p.box[3], row))) for p in found.people]
+        return replace(found, people=tuple(people), size=(SIZE[0], row))
+
+    more = [parcel(10 + n, box_at((500 + 70 * (n % 6), 380 + 45 * (n // 6)), 60, 40)) for n in range(18)]
+    seen = scenes(PAIR, 15, who, lambda t: [*parcels(), *more])
+    whole, cut_off = (signals(PAIR, seen=[ending(one, row) for one in seen])[-1] for row in (SIZE[1], 525))
+    assert cut_off.labels_exposed == whole.labels_exposed
+
+
 def test_it_is_told_how_much_was_crouched() -> None:
     acts = [act(10, 12, [1]), act(20, 22, [2])]
 
