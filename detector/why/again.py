@@ -18,7 +18,7 @@ from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
 from detector.recorded.archive import gather
 from detector.recorded.judging import SHORT_S
 from detector.recorded.recorder_names import Pattern
-from detector.recorded.recordings import Piece, Session, of_camera, sessions
+from detector.recorded.recordings import Piece, Session, begins_at, of_camera, sessions
 from detector.sources.recording import Recording
 from detector.values import Frame
 from detector.why.account import Account, Witness
@@ -127,10 +127,11 @@ def _frames(
 ) -> Iterator[Frame]:
     """Frames of what is asked for and what leads to it, in order of time."""
     begin, until, last, ended = when.since - when.lead_s, inf, -inf, 0.0
-    for piece, following in zip(session.pieces, [*session.pieces[1:], None], strict=True):
+    pieces = session.pieces
+    for before, piece, following in zip([None, *pieces[:-1]], pieces, [*pieces[1:], None], strict=True):
         if _is_over(following, begin) and piece.start_at is not None:
             continue
-        start_at = piece.start_at if piece.start_at is not None else ended
+        start_at = begins_at(piece, before, ended)
         if start_at > until:
             return
         try:
@@ -152,14 +153,15 @@ def _frames(
                     return
                 last = frame.captured_at
                 yield frame
-        ended = start_at + recording.end_s
+        ended = max(start_at + recording.end_s, ended)
         if recording.broken_off or promised_s - recording.end_s > SHORT_S:
             unread(f"{piece.path}: breaks off after {recording.end_s:.1f} s")
 
 
 def _is_over(following: Piece | None, begin: float) -> bool:
     """Whether a file is over by a time, as far as the one that follows it tells."""
-    return following is not None and following.start_at is not None and following.start_at <= begin
+    start_at = following.start_at if following is not None else None
+    return following is not None and start_at is not None and start_at + following.within_s <= begin
 
 
 def _nothing(session: Session, when: When, clock: ZoneInfo) -> Exception:
