@@ -81,6 +81,7 @@ ZH = {
     "damaged_in": "{n} 帧损坏",
     "more": "还有 {n} 个，见 {file}",
     "more_shorter": "还有 {n} 个更短的，见 {file}",
+    "why": "有人拍了，这里却没有？下面的命令再看一遍那一刻，说出看到了什么、差在哪一步：",
     "foot": "时间是 {zone} 时间。用 Excel 打开 incidents.zh.csv、exposed.zh.csv、people.zh.csv。"
     "完整数据：incidents.jsonl、summary.json、incidents.csv、exposed.csv、people.csv。",
     "speed": "用时 {took}，每分钟看 {hours} 小时录像（实时的 {times} 倍）。",
@@ -166,6 +167,8 @@ EN = {
     "damaged_in": "one damaged picture|{n} damaged pictures",
     "more": "{n} more, see {file}",
     "more_shorter": "{n} shorter ones, see {file}",
+    "why": "Somebody photographed and isn't here? This looks at that moment again, and says what was seen and which "
+    "step was missing:",
     "foot": "Times are of {zone}. All data: incidents.jsonl, summary.json, incidents.csv, exposed.csv, people.csv.",
     "speed": "It took {took}: {hours} hours of footage a minute, {times} times as fast as it happened.",
 }
