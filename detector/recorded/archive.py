@@ -19,6 +19,8 @@ from detector.sources.recording import SUFFIXES, natural
 
 SAMPLE = 1 << 16  # bytes compared at the beginning, in the middle and at the end before two files are read whole
 NOT_VIDEO = "not that of a video file"  # why a file was passed over whose name ends otherwise
+CLIPS, RESULTS = "clips", {"incidents.jsonl", "summary.json"}  # of an earlier replay, and what lies beside them
+FILM, FILM_PAGE = "why.mp4", "why.html"
 # What file servers and cameras keep beside recordings, and nobody would call footage.
 OTHERS_OWN = {
     "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".DS_Store", "Thumbs.db",
@@ -53,7 +55,8 @@ def gather(
 
     Args:
         paths: Files, folders and globs.
-        results: Folder of a replay's results; no clip in it is taken for a recording on the way through a folder.
+        results: Folder of a replay's results; no clip in it is taken for a recording on the way through a folder, nor
+            what an earlier replay or `labelwatch why` has left there.
         say: Told, in words, what is done, with every file.
 
     Raises:
@@ -98,7 +101,11 @@ def _walk(folder: Path, into: Archive, ours: Collection[Path], say: Callable[[st
 
     for top, folders, names in os.walk(folder, onerror=unreadable):  # follows no link to a folder, so it ends
         written = [name for name in folders if Path(top, name).resolve() in ours]
+        written += [name for name in folders if name == CLIPS and {*names} >= RESULTS and name not in written]
         into.passed += (Passed(Path(top, name), "results of a replay, no recordings") for name in written)
+        if {FILM, FILM_PAGE} <= {*names}:
+            names.remove(FILM)
+            into.passed.append(Passed(Path(top, FILM), "made by labelwatch why, no recording"))
         left = {*written, *OTHERS_OWN}
         folders[:] = sorted((n for n in folders if n not in left), key=lambda name: natural(Path(name)))
         for name in sorted(names, key=lambda name: natural(Path(name))):

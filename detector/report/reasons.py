@@ -50,6 +50,7 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"its name is not that of a video file", "文件名没有视频后缀"),
     (r"no file, but a pipe, socket or device", "不是普通文件，而是管道、套接字或设备"),
     (r"results of a replay, no recordings", "回放生成的结果，不是录像"),
+    (r"made by labelwatch why, no recording", "labelwatch why 生成的影片，不是录像"),
     (rf"the folder can't be read: {_ANY}", "文件夹读不了：{0}"),
 )
 _COMPILED = [(re.compile(pattern, re.DOTALL), chinese) for pattern, chinese in REASONS]

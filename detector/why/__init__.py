@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from detector.config import EdgeConfig
 from detector.errors import ConfigError, ModelError, Problem
+from detector.recorded.archive import FILM, FILM_PAGE
 
 if TYPE_CHECKING:
     from detector.recorded.recorder_names import Pattern
     from detector.why.again import When
-
-PAGE, FILM = "why.html", "why.mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,6 @@ def explain(
     except ModelError:  # a model of one's own, of which nobody measured how small a phone it finds
         least_height = None
     steps = Steps(config, account.camera, configured(config, account.camera), least_height)
-    write_page(out / PAGE, account, steps, FILM, config.timezone)
-    words = "\n".join((*headline(account, steps), str(out / PAGE), str(out / FILM)))
+    write_page(out / FILM_PAGE, account, steps, FILM, config.timezone)
+    words = "\n".join((*headline(account, steps), str(out / FILM_PAGE), str(out / FILM)))
     return Explained(words, record_of(account, steps))

@@ -70,7 +70,7 @@ def look_again(
         paths: Video files, folders with all below them, and globs, as for a replay.
         config: Whose cameras, model, rules and time zone apply.
         when: What is asked for.
-        film: MP4 to write, whole or not at all; no other in its folder is taken for a recording.
+        film: MP4 to write, whole or not at all.
         camera: Which camera's, where there are those of several.
         start: As of `sessions`; so are `pattern` and `zone`.
         pattern: See there.
@@ -84,7 +84,7 @@ def look_again(
         ModelError: The model can't be loaded.
         OSError: The film can't be written.
     """
-    archive = gather(paths, film.parent)
+    archive = gather(paths)
     told: list[str] = []
 
     def left(why: str) -> None:
