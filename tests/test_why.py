@@ -90,6 +90,7 @@ def steps(**changes: Any) -> Steps:
         (witnessed(photos=1), "enough"),
         (witnessed(moment(height=100), photos=1), "enough"),
         (witnessed(photos=3, parcels=False), "enough"),
+        (witnessed(moment(zone="bench", chances=like("call")), moment(1.0, chances=like("call"))), "photo"),
         (witnessed(photos=3), "sure"),
         (witnessed(photos=3, score=0.79), "sure"),
         (witnessed(photos=1, score=0.79), "sure"),  # others photographed as well
@@ -114,6 +115,14 @@ def test_of_a_model_that_nobody_measured_nothing_is_said_of_how_near() -> None:
 def test_whoever_may_photograph_there_is_told_for_what_reason() -> None:
     (found,) = [step for step in steps().of(witnessed(photos=2, zone="count")) if step.name == "forbidden"]
     assert found.said == {"zones": ["count"], "because": "stock count"}
+
+
+def test_photos_that_are_allowed_do_not_count_among_those_that_are_not() -> None:
+    seen = witnessed(photos=3)
+    for key in list(seen.places)[1:]:
+        seen.places[key] = "bench"
+    found = first_not_taken(steps().of(seen))
+    assert found is not None and found.name == "enough" and found.said["n"] == 1
 
 
 def test_the_belief_asked_for_is_that_of_the_error_set() -> None:

@@ -69,15 +69,19 @@ class Steps:
             _looked(person.moments),
             _device(person.moments),
             self._photo(person, len(photos)),
-            self._enough(person, photos),
+            self._enough(person, [act for act in photos if self._counts(person.places[act.key], act.started_at)]),
             self._sure(person.score),
         ]
+
+    def _counts(self, zone: str | None, at: float) -> bool:
+        return zone is not None and not self._policies.least(self._zones[zone], at).phones
 
     def _forbidden(self, where: Sequence[Where]) -> Step:
         asked = [(name, self._policies.least(self._zones[name], at)) for name, at in where if name is not None]
         fine = {name: permission.because for name, permission in asked if permission.phones}
         because = ", ".join(dict.fromkeys(filter(None, fine.values())))
-        return Step("forbidden", not asked or len(fine) == 0, {"zones": sorted(fine), "because": because})
+        forbidden = not asked or any(not permission.phones for _, permission in asked)
+        return Step("forbidden", forbidden, {"zones": sorted(fine), "because": because})
 
     def _near(self, moments: Sequence[Moment]) -> list[Step]:
         if self._least_height is None:
@@ -91,7 +95,7 @@ class Steps:
         return Step("photo", n > 0, said)
 
     def _enough(self, person: Witnessed, photos: Sequence[Act]) -> Step:
-        """Of this person alone; in a finding they may have part with others."""
+        """Of photos of this person alone that may count; in a finding they may have part with others."""
         n, parcels = sum(bool(act.parcels) for act in photos), len({p for act in photos for p in act.parcels})
         asked = self._sweep.least_acts, self._sweep.least_parcels
         enough = person.score is not None or (n >= asked[0] and parcels >= asked[1])
