@@ -65,8 +65,8 @@ def add_verbs(verb: Verb) -> None:
     restore.add_argument("--config", required=True, **HUB_CONFIG)
     restore.add_argument(
         "--force", action="store_true",
-        help="move a data folder that isn't empty aside; of PostgreSQL, replace all that is in the database, which is "
-        "kept beside it as database.dump",
+        help="move aside what is in the data folder; of PostgreSQL, replace the hub's tables, which are kept there as "
+        "database.dump",
     )  # fmt: skip
 
     action = verbs_of(verb("user", run_user_list, "people of a hub, running or not"), "ACTION")

@@ -13,8 +13,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 from sqlalchemy import inspect, make_url, text
 
@@ -28,7 +29,8 @@ from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
-from detector.hub.upkeep.backup import FORMER, _program, back_up, restore
+from detector.hub.upkeep.backup import FORMER, back_up, restore
+from detector.hub.upkeep.dumps import program
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
 
@@ -357,8 +359,8 @@ def test_what_postgresql_held_is_kept_beside_the_former_folder(in_postgres: Kept
     assert in_postgres.store.incident("later") is None
     in_postgres.store.close()
     url = make_url(in_postgres.config.database_url() or "").set(drivername="postgresql")
-    program = [_program("pg_restore"), "--clean", f"--dbname={url.render_as_string(hide_password=False)}"]
-    subprocess.run([*program, str(aside / FORMER)], check=True, capture_output=True)
+    again = [program("pg_restore"), "--clean", f"--dbname={url.render_as_string(hide_password=False)}"]
+    subprocess.run([*again, str(aside / FORMER)], check=True, capture_output=True)
     in_postgres.store = in_postgres.open()
     assert in_postgres.store.incident("later")
     # Without a data folder, too, it goes beside where that was.
@@ -381,6 +383,178 @@ def test_a_backup_that_postgresql_cannot_take_leaves_its_database_as_it_was(in_p
         restore(report.file, in_postgres.config, force=True, now=NOON)
     in_postgres.store = in_postgres.open()
     assert in_postgres.store.incident("later") and in_postgres.clips
+
+
+class Owned(NamedTuple):
+    """A hub whose role owns its database and nothing else; the superuser beside it; a database to bring it back to."""
+
+    hub: Kept
+    dba: psycopg.Connection[Any]
+    again: HubConfig
+
+
+@pytest.fixture
+def owned(postgres: Callable[[], str], tmp_path: Path) -> Iterator[Owned]:
+    """As `createuser labelwatch && createdb -O labelwatch labelwatch` gives it."""
+    urls = [make_url(postgres()), make_url(postgres())]
+    at = f"host={urls[0].query['host']} user=hub dbname="
+    role, analyst = (f"{name}_{urls[0].database}" for name in ("labelwatch", "analyst"))
+    for url in urls:
+        with psycopg.connect(f"{at}{url.database}", autocommit=True) as connection:
+            if url == urls[0]:
+                connection.execute(f"CREATE ROLE {role} LOGIN")
+                connection.execute(f"CREATE ROLE {analyst} LOGIN")
+            connection.execute(f"ALTER DATABASE {url.database} OWNER TO {role}")
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute(f"CREATE SCHEMA public AUTHORIZATION {role}")
+    own = [url.set(username=role).render_as_string(hide_password=False) for url in urls]
+    hub = Kept(tmp_path / "hub-data", own[0])
+    hub.add("first", b"one" * 1000)
+    dba = psycopg.connect(f"{at}{urls[0].database}", autocommit=True)
+    yield Owned(hub, dba, HubConfig(data_dir=tmp_path / "again", database=own[1]))
+    hub.store.close()
+    dba.close()
+    with psycopg.connect(f"{at}postgres", autocommit=True) as connection:
+        for url in urls:
+            connection.execute(f"ALTER DATABASE {url.database} OWNER TO hub")
+            with psycopg.connect(f"{at}{url.database}", autocommit=True) as one:
+                one.execute(f"DROP OWNED BY {role}, {analyst} CASCADE")
+        connection.execute(f"DROP ROLE {role}, {analyst}")
+
+
+def came_back(config: HubConfig) -> list[str]:
+    """Incidents that a hub of this configuration shows."""
+    store = Store(config.database_url() or "")
+    try:
+        return [one.id for one in store.feed()]
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_database_server_holds_beside_the_hubs_own_keeps_nobody_from_bringing_it_back(
+    owned: Owned, tmp_path: Path, elsewhere: bool
+) -> None:
+    name = owned.dba.info.dbname
+    for statement in (
+        "CREATE EXTENSION pg_stat_statements",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO analyst_{name}",
+        f"CREATE SCHEMA theirs AUTHORIZATION analyst_{name}",
+        f"SET ROLE analyst_{name}",
+        "CREATE TABLE theirs.lists (number BIGINT)",
+    ):
+        owned.dba.execute(statement)
+    owned.dba.execute("RESET ROLE")
+    report = back_up(owned.hub.config, tmp_path / "backups", NOON)
+    owned.hub.add("later")
+    owned.hub.store.close()
+    if elsewhere:  # on another machine there is no such role
+        owned.dba.execute(f"DROP OWNED BY analyst_{name} CASCADE")
+        owned.dba.execute(f"ALTER ROLE analyst_{name} RENAME TO moved_{name}")
+    to = owned.again if elsewhere else owned.hub.config
+    restore(report.file, to, force=not elsewhere, now=NOON + 60)
+    if elsewhere:
+        owned.dba.execute(f"ALTER ROLE moved_{name} RENAME TO analyst_{name}")
+    assert came_back(to) == ["first"]
+    owned.hub.store = owned.hub.open()
+
+
+def test_what_others_built_on_the_hubs_tables_is_named_rather_than_taken_away(owned: Owned, tmp_path: Path) -> None:
+    report = back_up(owned.hub.config, tmp_path / "backups", NOON)
+    owned.dba.execute("CREATE SCHEMA theirs")
+    owned.dba.execute("CREATE VIEW theirs.report AS SELECT id FROM public.incidents")
+    owned.hub.add("later")
+    owned.hub.store.close()
+    with pytest.raises(StoreError, match=r"view theirs\.report depends on table incidents"):
+        restore(report.file, owned.hub.config, force=True, now=NOON + 60)
+    assert {row[0] for row in owned.dba.execute("SELECT id FROM theirs.report")} == {"first", "later"}
+    owned.hub.store = owned.hub.open()
+
+
+def test_a_backup_does_not_go_where_the_hub_would_not_find_it(owned: Owned, tmp_path: Path) -> None:
+    report = back_up(owned.hub.config, tmp_path / "backups", NOON)
+    url = make_url(owned.again.database or "")
+    with psycopg.connect(f"host={url.query['host']} user=hub dbname={url.database}", autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA own AUTHORIZATION {url.username}")
+        connection.execute(f"ALTER ROLE {url.username} IN DATABASE {url.database} SET search_path = own")
+        with pytest.raises(StoreError, match=r"tables are in the schema public, the role works in own: .*search_path"):
+            restore(report.file, owned.again, now=NOON)
+        assert connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE tableowner = %s", [url.username]
+        ).fetchone() == (0,)
+
+
+def test_a_script_of_a_newer_program_is_taken_by_an_older_server(
+    owned: Owned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = back_up(owned.hub.config, tmp_path / "backups", NOON)
+    newer = tmp_path / "bin" / "pg_restore"  # that of 17 begins so, whatever server it is for
+    newer.parent.mkdir()
+    newer.write_text(
+        f"""#!/bin/sh
+{program("pg_restore")} "$@" || exit
+for last; do case "$last" in --file=*) f="${{last#--file=}}"; esac; done
+[ -z "$f" ] || sed -i '1i SET lock_timeout = 0;\\nSET transaction_timeout = 0;' "$f"
+"""
+    )
+    newer.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{newer.parent}:{os.environ['PATH']}")
+    restore(report.file, owned.again, now=NOON)
+    assert came_back(owned.again) == ["first"]
+
+
+def test_what_the_database_held_is_kept_even_where_files_can_not_be_put_in_their_places(
+    in_postgres: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = back_up(in_postgres.config, tmp_path / "backups", NOON)
+    in_postgres.add("later")
+    in_postgres.store.close()
+    rename = Path.rename
+
+    def refuse(path: Path, to: Path) -> Path:
+        if to.name.startswith("hub-data.before") or to.parent.name.startswith("hub-data.before"):
+            raise OSError(16, "Device or resource busy", str(path))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(
+        StoreError, match=r"resource busy \(what the database held before is kept as \S+\.dump\)"
+    ) as caught:
+        restore(report.file, in_postgres.config, force=True, now=NOON + 60)
+    kept = Path(str(caught.value).rpartition(" kept as ")[2].rstrip(")"))
+    held = subprocess.run(
+        [program("pg_restore"), "--data-only", "--table=incidents", "--file=-", kept],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "\nlater\t" in held.stdout
+    in_postgres.store = in_postgres.open()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_where_the_data_folder_is_a_disk_of_its_own_nothing_is_put_beside_it(
+    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    in_file.add("later")
+    in_file.store.close()
+    disk = tmp_path / "disk" if not there else in_file.config.data_dir
+    disk.mkdir(exist_ok=True)
+    (disk / "lost+found").mkdir()
+    config = in_file.config.model_copy(update={"data_dir": disk})
+    is_mount = Path.is_mount
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == disk or is_mount(path))
+    beside = sorted(tmp_path.iterdir())
+    aside = restore(report.file, config, force=there, now=NOON + 60)
+    assert sorted(tmp_path.iterdir()) == beside and (disk / "hub.sqlite").exists() and (disk / "lost+found").exists()
+    assert (aside is None) != there
+    if aside:
+        assert aside.parent == disk and (aside / "hub.sqlite").exists()
+        again = back_up(config, tmp_path / "backups", NOON + 120)
+        assert again.files == report.files, "what was moved aside is no part of the hub"
+    in_file.store = in_file.open()
 
 
 def test_clips_that_are_missing_or_damaged_are_told(in_file: Kept, tmp_path: Path) -> None:

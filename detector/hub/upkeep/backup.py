@@ -16,7 +16,6 @@ import hashlib
 import os
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -25,17 +24,18 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import inspect, make_url, select
+from sqlalchemy import URL, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.config import HubConfig
-from detector.errors import MissingPart, NotThere, StoreError
+from detector.errors import NotThere, StoreError
 from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import clips
-from detector.machine.whole_files import give, make_folder, write_whole
+from detector.hub.upkeep import dumps
+from detector.machine.whole_files import give, make_folder, sync_folder, write_whole
 from detector.values import DAY_S
 from detector.version import VERSION
 
@@ -46,6 +46,8 @@ FORMER = "database.dump"  # for pg_restore
 LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE, MEMORY_FILE}
 # Redacted copies and previews are left out too: the hub makes them again.
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
+FRESH, ASIDE = ".restoring", "before-"  # of a data folder: what comes into it, what was in it, the time following
+STAYS = {LOCK_FILE, "lost+found"}  # in a data folder, whatever is brought back into it
 PIECE = 2**20
 GROWING = ".growing-"
 ALONE = ".lock"  # in a folder of backups: held while one is made
@@ -179,18 +181,20 @@ def restore(
 ) -> Path | None:
     """Bring a backup back as a hub's data folder (and PostgreSQL database).
 
-    Every checksum is compared before anything of the hub is touched.
+    Every checksum is compared before anything of the hub is touched. What is in the folder is moved aside file by file,
+    since the folder itself can't be where it is a disk of its own, or what is above it isn't its owner's: what was in
+    it, and what comes, lie within it then.
 
     Args:
         file: The backup's list, `2026-11-25T164012Z.json`.
         config: Of the hub, which must not be running.
-        force: Where the data folder isn't empty, move it aside; what a PostgreSQL database holds is replaced, and
-            dumped before.
+        force: Where the data folder isn't empty, move aside what is in it; what a PostgreSQL database holds is
+            replaced, and dumped before.
         now: Unix seconds; names what is moved aside.
         progress: Told of files done, and of how many there are.
 
     Returns:
-        Where the former data folder was moved, with a dump of the former PostgreSQL database in it (`FORMER`); `None`
+        Where all that was in the data folder is now, with a dump of the former PostgreSQL database (`FORMER`); `None`
         when there was neither.
 
     Raises:
@@ -204,54 +208,72 @@ def restore(
     kind = _kind(config)
     if manifest.kind != kind:
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
-    fresh = target.with_name(f".{target.name}.restoring")
     held, was_there = None, target.exists()
+    is_within = was_there and (target.is_mount() or not os.access(target.parent, os.W_OK))
+    before = f"{ASIDE}{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}"
+    fresh = target / FRESH if is_within else target.with_name(f".{target.name}{FRESH}")
+    aside = target / before if is_within else target.with_name(f"{target.name}.{before}")
     try:
         make_folder(target)
         owner = target.stat()
         held = DataLock(target)  # to the end: what a hub that starts meanwhile takes in would be moved aside
-        is_empty = all(path.name == LOCK_FILE for path in target.iterdir())
-        if not is_empty and not force:
+        give(target / LOCK_FILE, owner)
+        shutil.rmtree(fresh, ignore_errors=True)
+        former = [path for path in target.iterdir() if path.name not in STAYS and not _is_aside(path, target)]
+        if former and not force:
             raise StoreError(f"{target} isn't empty: --force moves it aside")
-        there = [] if kind == "sqlite" else _tables(config)
+        there = [] if kind == "sqlite" else dumps.tables(_url(config))
         if there and not force:
             raise StoreError("the database isn't empty: --force replaces all that is in it")
-        shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True, mode=0o700)
         for done, one in enumerate([*manifest.files, manifest.database]):
             progress(done, len(manifest.files) + 1)
             pool.take(one, fresh / one.path)
-        dump, former = fresh / "database", fresh / FORMER
+        dump = fresh / "database"
         if kind == "sqlite":
             dump.replace(fresh / SQLITE)
-        else:
-            if there:
-                _keep(config, former)
-            _replace(config, there, dump)
+        if former or there:
+            aside.mkdir(mode=0o700)
+        if there:  # in its last place before it is replaced, so that it is there whatever happens then
+            _keep(config, aside / FORMER)
+        if kind != "sqlite":
+            dumps.replace(_url(config), there, dump)
             dump.unlink()
         progress(len(manifest.files) + 1, len(manifest.files) + 1)
-        aside = target.with_name(f"{target.name}.before-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}")
-        if is_empty:
-            shutil.rmtree(target)
-        else:
-            target.rename(aside)
-        if there:
-            aside.mkdir(mode=0o700, exist_ok=True)
-            former.rename(aside / FORMER)
-        for path in (fresh, *fresh.rglob("*")):
+        for path in (*fresh.rglob("*"), aside, aside / FORMER):
             give(path, owner)  # by sudo, say: a hub under its own user must be able to read it
-        fresh.rename(target)
+        with suppress(OSError):  # a disk of its own may be root's
+            target.chmod(0o700)
+        for path in former:
+            path.rename(aside / path.name)
+        for path in list(fresh.iterdir()):
+            path.rename(target / path.name)
+        sync_folder(target)
     except (OSError, SQLAlchemyError) as error:
-        raise StoreError(f"the backup could not be brought back: {_said(error)}") from error
+        raise StoreError(f"the backup could not be brought back: {_said(error)}{_kept(aside)}") from error
+    except StoreError as error:
+        if told := _kept(aside):
+            raise StoreError(f"{error}{told}") from error
+        raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
         if held is not None:
+            shutil.rmtree(fresh, ignore_errors=True)
             if not was_there:  # and came to nothing, or it isn't empty
                 with suppress(OSError):
                     (target / LOCK_FILE).unlink(missing_ok=True)
                     target.rmdir()
             held.release()
     return aside if aside.exists() else None
+
+
+def _is_aside(path: Path, data: Path) -> bool:
+    """Whether a folder in a data folder holds what was there before a backup was brought back."""
+    return path.parent == data and path.name.startswith(ASIDE)
+
+
+def _kept(aside: Path) -> str:
+    """What is to be said of a dump that was made before something failed; the database may be as it was, or not."""
+    return f" (what the database held before is kept as {aside / FORMER})" if (aside / FORMER).exists() else ""
 
 
 def _for_its_owner(path: str, flags: int) -> int:
@@ -338,12 +360,18 @@ def _list(pool: _Pool, data: Path, path: Path, known: dict[str, tuple[str, int]]
 
 
 def _files(data: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(data):
+    for folder, folders, names in os.walk(data):
+        if Path(folder) == data:
+            folders[:] = [name for name in folders if not name.startswith((ASIDE, FRESH))]
         for name in names:
             path = Path(folder) / name
             is_database = Path(folder) == data and name in LEFT_OUT
             if not is_database and not name.endswith(UNFINISHED) and path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _url(config: HubConfig) -> URL:
+    return make_url(config.database_url() or "")
 
 
 def _kind(config: HubConfig) -> str:
@@ -364,7 +392,7 @@ def _dump(config: HubConfig, growing: Path) -> tuple[str, Path]:
     """The database as it stands now, in a file."""
     dump = growing / "database"
     if _kind(config) != "sqlite":
-        _dump_postgres(config, dump)
+        dumps.dump(_url(config), dump)
         return "postgresql", dump
     source = _sqlite_file(config)
     if not source.is_file():
@@ -388,74 +416,6 @@ def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
     finally:
         engine.dispose()
     return {f"clips/{PurePosixPath(row.file)}": (row.sha256, row.size) for row in rows}
-
-
-def _dump_postgres(config: HubConfig, to: Path) -> None:
-    _postgres("pg_dump", config, "--format=custom", f"--file={to}")
-
-
-def _keep(config: HubConfig, to: Path) -> None:
-    """Dump what a PostgreSQL database holds before it is replaced."""
-    try:
-        _dump_postgres(config, to)
-        to.chmod(0o600)
-    except StoreError as error:
-        hint = "where it can't be read any more, drop and make it anew by hand"
-        raise StoreError(f"the database isn't replaced, since it can't be kept: {error} ({hint})") from error
-
-
-def _tables(config: HubConfig) -> list[str]:
-    """What a PostgreSQL database holds, each name as SQL takes it."""
-    engine = engine_of(config.database_url() or "")
-    try:
-        return [engine.dialect.identifier_preparer.quote(name) for name in inspect(engine).get_table_names()]
-    finally:
-        engine.dispose()
-
-
-def _replace(config: HubConfig, there: list[str], dump: Path) -> None:
-    """Put a dump in the place of all tables of a PostgreSQL database, or leave all as it is.
-
-    Those go, too, that the dump knows nothing of: an update since then has made them, they refer to others, and the
-    next one could not make them anew. `pg_restore` by itself drops only what it brings.
-    """
-    script = dump.with_suffix(".sql")
-    try:
-        _run("pg_restore", config, "--clean", "--if-exists", "--no-owner", f"--file={script}", str(dump))
-        drop = [f"--command=DROP TABLE IF EXISTS {', '.join(there)} CASCADE"] if there else []
-        _postgres(
-            "psql", config, "--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1",
-            "--single-transaction", *drop, f"--file={script}",
-        )  # fmt: skip
-    finally:
-        script.unlink(missing_ok=True)
-
-
-def _postgres(program: str, config: HubConfig, *options: str) -> None:
-    """Run one of PostgreSQL's programs on the hub's database; it asks nobody for a password."""
-    plain = make_url(config.database_url() or "").set(drivername="postgresql", password=None)
-    _run(program, config, f"--dbname={plain.render_as_string(hide_password=False)}", "--no-password", *options)
-
-
-def _run(program: str, config: HubConfig, *options: str) -> None:
-    """Run one of PostgreSQL's programs; a password travels by the environment."""
-    password = make_url(config.database_url() or "").password
-    environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
-    run = subprocess.run(
-        [_program(program), *options], env=environment, capture_output=True, text=True, check=False
-    )  # fmt: skip
-    if run.returncode:
-        said = run.stderr.strip().splitlines() or ["?"]
-        # What comes after the error is the command that failed, or advice.
-        raise StoreError(f"{program} failed: {next((line for line in said if 'error:' in line.lower()), said[-1])}")
-
-
-def _program(name: str) -> str:
-    versioned = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = shutil.which(name) or (str(versioned[-1]) if versioned else None)
-    if found is None:
-        raise MissingPart(f"{name} is not installed: apt-get install postgresql-client")
-    return found
 
 
 def _read(file: Path) -> Manifest:
@@ -510,4 +470,18 @@ def _forget(folder: Path, keep: int, made: Path) -> None:
 
 
 def _said(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(getattr(error, "orig", error))
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(getattr(error, "orig", error))
+
+
+def _keep(config: HubConfig, to: Path) -> None:
+    """Dump what a PostgreSQL database holds before it is replaced."""
+    try:
+        dumps.dump(_url(config), to)
+        to.chmod(0o600)
+    except StoreError as error:
+        to.unlink(missing_ok=True)
+        to.parent.rmdir()
+        hint = "where it can't be read any more, drop and make it anew by hand"
+        raise StoreError(f"the database isn't replaced, since it can't be kept: {error} ({hint})") from error
