@@ -49,3 +49,27 @@ def test_while_the_database_is_away_pages_say_so_and_programs_are_told_to_come_a
             assert person.get("/account").status_code == 200 and person.get("/healthz").json() == {"ok": True}
     finally:
         hub.stop()
+
+
+def test_while_nothing_can_be_written_pages_say_so_without_a_traceback(
+    postgres: Callable[[], str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = postgres()
+    hub = Hub(
+        HubConfig(data_dir=tmp_path / "data", database=url, broker=Broker(port=free_port())), port=0, hasher=CHEAP
+    )
+    hub.start()
+    try:
+        login = json.loads((tmp_path / "data/first-login.json").read_text())
+        with httpx.Client(base_url=hub.url, headers={"Sec-Fetch-Site": "same-origin"}) as person:
+            of = make_url(url)
+            with psycopg.connect(f"host={of.query['host']} user=hub dbname=postgres", autocommit=True) as connection:
+                # As after a failover to a server that is a standby still.
+                connection.execute(f"ALTER DATABASE {of.database} SET default_transaction_read_only = on")
+            let_in(url, yes=True)
+            caplog.clear()
+            answer = person.post("/login", data=login)
+            assert answer.status_code == 503 and "数据库暂时无法使用" in answer.text
+            assert "read-only transaction" in caplog.text and "Traceback" not in caplog.text
+    finally:
+        hub.stop()

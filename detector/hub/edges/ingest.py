@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
+from sqlalchemy.exc import DBAPIError
 
 from detector import wire
 from detector.clock import Clock
@@ -192,8 +193,9 @@ class Ingest:
                 self._session(attempts.version)
             except Exception as error:  # broker or store failed, however: the next session may do better
                 if attempts.failed(error, served=self._ready.is_set()) and not self._background.stopping:
-                    odd = not isinstance(error, LabelwatchError | OSError)
-                    logger.warning("messages of the edges do not come in: %s", error, exc_info=odd)
+                    odd = not isinstance(error, LabelwatchError | OSError | DBAPIError)
+                    told = getattr(error, "orig", error)  # of the database: not the statement, which tells nobody more
+                    logger.warning("messages of the edges do not come in: %s", told, exc_info=odd)
             self._ready.clear()
             self._background.pause(attempts.pause_s)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -48,6 +48,7 @@ from detector.hub.pages import (
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, PasswordNeeded, View, page_of
 from detector.hub.parts import Parts
+from detector.hub.storage.database import is_away
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def not_kept(request: Request, error: Exception) -> Response:
             return JSONResponse({"reason": "the disk is full"}, 507)
         words = "磁盘已满，什么都没有改动。\nThe disk is full; nothing was changed.\n"
         return Response(words, 507, media_type="text/plain")
-    if not isinstance(error, OperationalError):
+    if not (isinstance(error, DBAPIError) and is_away(error)):
         logger.error("the database failed", exc_info=error)
         return failed(request, error)
     logger.error("the database can't be used: %s", cause)

@@ -6,6 +6,7 @@ What is kept where is in `schema`; who keeps it is in the modules that take a `D
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -30,12 +31,14 @@ from sqlalchemy import (
     make_url,
     select,
     table,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from detector.errors import MissingPart, StoreError
+from detector.hub.storage.schema import metadata
 from detector.values import NOTHING
 
 if TYPE_CHECKING:
@@ -51,9 +54,19 @@ LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 # milliseconds.
 KEPT, MOST = 2, 15
 BUSY_S = 10.0  # so long who wants to write waits for others
+ALONE_S = 30.0  # so long a change of shape waits for whoever uses PostgreSQL's tables; others wait behind it meanwhile
+HOLDERS = """SELECT DISTINCT a.pid, a.usename, a.application_name
+    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = to_regnamespace(quote_ident(current_schema()))
+    WHERE l.granted AND a.datname = current_database() AND l.pid != pg_backend_pid() AND c.relname = ANY(:names)"""
 
 # SQLITE_CORRUPT and SQLITE_NOTADB; PostgreSQL's data_corrupted and index_corrupted.
 CORRUPT = frozenset({11, 26, "XX001", "XX002"})
+BUSY = "another program has begun to write to it and doesn't end: close that one"
+HINTS = {
+    "25006": "a standby, or one set read-only: name the server that takes changes",
+    "42501": "the role must own its tables, and may make them: createdb -O ROLE, or GRANT CREATE ON SCHEMA",
+}  # by PostgreSQL's state
 Ts = TypeVarTuple("Ts")
 
 
@@ -74,7 +87,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, upgrade: bool = True) -> None:
-        try:
+        with in_a_line():
             self.damage = ""
             self._of_thread = threading.local()
             self._turn = threading.Lock()
@@ -85,9 +98,6 @@ class Database:
             self._insert = cache(sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert)
             with self.writing() as connection:
                 migrate(connection, upgrade=upgrade)
-        except (SQLAlchemyError, OSError) as error:
-            shown = error.orig if hasattr(error, "orig") else error
-            raise StoreError(f"the database can't be used: {shown}") from error
 
     def check(self) -> str:
         """Read a SQLite file from end to end, which takes seconds; what is damaged, and empty where nothing is."""
@@ -172,6 +182,33 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def in_a_line() -> Iterator[None]:
+    """For who opens a database, or works on it without a hub: what the driver says, in a line.
+
+    Raises:
+        StoreError: The database failed, with what to do where the driver doesn't say it.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        # PostgreSQL's further lines show the statement.
+        shown = str(cause).partition("\nLINE ")[0]
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        hint = BUSY if code == sqlite3.SQLITE_BUSY else HINTS.get(getattr(cause, "sqlstate", None) or "", "")
+        raise StoreError(f"the database can't be used: {shown}{hint and f' ({hint})'}") from error
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether a database can't be used for a while, rather than was asked for what it can't do.
+
+    PostgreSQL's class 25 is what a server says that lets nothing be written, as a standby does.
+    """
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, OperationalError) or state.startswith("25")
+
+
 def is_corrupt(error: BaseException | None) -> bool:
     """Whether a driver's error says that what is on the disk is damaged."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -208,11 +245,48 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
         raise StoreError(f"the database was made by a newer labelwatch ({shapes}): {hint}")
     if shape is not None and not upgrade:
         raise StoreError("the database was made by an older labelwatch: start the hub anew first, which brings it up")
+    if connection.dialect.name == "postgresql":
+        if shape is None:
+            _check_encoding(connection)
+        _have_it_alone(connection)
     if shape is not None:
         logger.info("bringing the database from shape %s to %s", shape, newest)
     from alembic import command
 
     command.upgrade(migration(connection), "head")
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        hint = "make it anew: createdb -E UTF8 -T template0 -O ROLE NAME"
+        raise StoreError(f"the database's encoding is {encoding}, in which not every name can be kept: {hint}")
+
+
+def _have_it_alone(connection: Connection) -> None:
+    """Take the tables from whoever uses them, to the transaction's end; and let no limit of the role's end that before.
+
+    An analyst's transaction that was left open, or a long dump, holds tables in a way that lets all go on but this. To
+    wait for it without end would be a hub that says nothing, behind which all others wait as well.
+
+    Raises:
+        StoreError: Somebody uses them, and who.
+    """
+    for setting in ("statement_timeout = 0", "idle_in_transaction_session_timeout = 0", f"lock_timeout = '{ALONE_S}s'"):
+        connection.exec_driver_sql(f"SET LOCAL {setting}")
+    names = sorted({NOTED.name, *metadata.tables}.intersection(inspect(connection).get_table_names()))
+    if not names:
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":
+            raise
+        rows = connection.execute(text(HOLDERS), {"names": names}).all()
+        who = ", ".join(f"{row.pid} ({row.usename}, {row.application_name or '?'})" for row in rows) or "unknown"
+        hint = "have it end, or end it there by pg_terminate_backend, and start the hub again"
+        raise StoreError(f"the database can't change its shape while others use it: process {who}: {hint}") from error
 
 
 def _shape(connection: Connection) -> str | None:
@@ -238,6 +312,8 @@ def engine_of(url: str | URL, **settings: Any) -> Engine:
     Raises:
         MissingPart: The driver for PostgreSQL isn't installed.
     """
+    if make_url(url).get_backend_name() == "postgresql":  # whatever the server thinks its clients speak
+        settings["connect_args"] = {"client_encoding": "utf8"}
     try:
         return create_engine(url, hide_parameters=True, **settings)
     except ImportError as error:

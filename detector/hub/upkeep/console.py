@@ -22,7 +22,7 @@ from detector.hub.access.auth import Gate
 from detector.hub.access.people import People, PeopleError, User, as_name
 from detector.hub.edges.known import Known
 from detector.hub.storage.audit_chain import BEGINNING
-from detector.hub.storage.database import Database
+from detector.hub.storage.database import Database, in_a_line
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.hub.texts import Phrases
 from detector.machine.whole_files import give, make_folder
@@ -106,7 +106,8 @@ def database_of(config: HubConfig, *, make: bool = False) -> Iterator[Database]:
     try:
         for part in config.data_dir.glob(f"{file.name}*") if is_new else ():
             give(part, config.data_dir.stat())
-        yield database
+        with in_a_line():
+            yield database
     finally:
         database.close()
 
