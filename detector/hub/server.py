@@ -43,7 +43,8 @@ from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
 from detector.hub.patience import Door, Patient
 from detector.hub.seldom import have_log_be_brief
-from detector.hub.storage.lock import DataLock
+from detector.hub.storage.database import in_a_line
+from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.salvage import open_store
@@ -116,16 +117,20 @@ class Hub:
         except OSError as error:
             raise StoreError(f"{config.data_dir} can't be made: {error.strerror}") from error
         self._lock = DataLock(config.data_dir)
+        self._database_lock: DatabaseLock | None = None
         try:
+            if url := config.database_url():  # before it is brought to a newer shape
+                self._database_lock = DatabaseLock(url)
             self._open(config, port, lan, hasher)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
 
     def _open(self, config: HubConfig, port: int | None, lan: bool, hasher: PasswordHasher | None) -> None:
         self.store, loss = open_store(config, self._clock.now())
         try:
-            bring_back(self.store.database, self._clock.now())
+            with in_a_line():
+                bring_back(self.store.database, self._clock.now())
             addresses = local_addresses() if lan else []
             self.certificate = certificate(config.data_dir / "lan", addresses, self._clock.now()) if lan else None
             host = "0.0.0.0" if lan else config.host  # noqa: S104  (--lan asks for it)
@@ -222,6 +227,12 @@ class Hub:
         self._parts.anchors.stop()
         self._socket.close()
         self.store.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let another hub have the folder and the database."""
+        if self._database_lock is not None:
+            self._database_lock.release()
         self._lock.release()
 
     def _take_new_key(self, topic: str, payload: bytes, at: float) -> None:

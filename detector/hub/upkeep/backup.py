@@ -32,7 +32,7 @@ from detector.errors import NotThere, StoreError
 from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
-from detector.hub.storage.lock import DataLock
+from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.schema import clips
 from detector.hub.upkeep import dumps
 from detector.machine.whole_files import give, make_folder, sync_folder, write_whole
@@ -208,7 +208,9 @@ def restore(
     kind = _kind(config)
     if manifest.kind != kind:
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
-    held, was_there = None, target.exists()
+    held: DataLock | None = None
+    database: DatabaseLock | None = None
+    was_there = target.exists()
     is_within = was_there and (target.is_mount() or not os.access(target.parent, os.W_OK))
     before = f"{ASIDE}{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}"
     fresh = target / FRESH if is_within else target.with_name(f".{target.name}{FRESH}")
@@ -222,6 +224,7 @@ def restore(
         former = [path for path in target.iterdir() if path.name not in STAYS and not _is_aside(path, target)]
         if former and not force:
             raise StoreError(f"{target} isn't empty: --force moves it aside")
+        database = DatabaseLock(config.database_url() or "sqlite://")  # a hub with another folder may be using it
         there = [] if kind == "sqlite" else dumps.tables(_url(config))
         if there and not force:
             raise StoreError("the database isn't empty: --force replaces all that is in it")
@@ -256,6 +259,8 @@ def restore(
             raise StoreError(f"{error}{told}") from error
         raise
     finally:
+        if database is not None:
+            database.release()
         if held is not None:
             shutil.rmtree(fresh, ignore_errors=True)
             if not was_there:  # and came to nothing, or it isn't empty
