@@ -22,7 +22,10 @@ from sqlalchemy import inspect, make_url, text
 from detector.cli import main
 from detector.config import Broker, HubConfig
 from detector.errors import MissingPart, NotThere, StoreError
+from detector.hub.access.anchors import Anchors
+from detector.hub.access.audit import Audit
 from detector.hub.server import Hub
+from detector.hub.storage.audit_chain import add_entry
 from detector.hub.storage.budget import budget_of
 from detector.hub.storage.changes import Cursors
 from detector.hub.storage.lock import DataLock
@@ -30,7 +33,9 @@ from detector.hub.storage.schema import metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.upkeep.backup import FORMER, back_up, restore
+from detector.hub.upkeep.console import check_audit
 from detector.hub.upkeep.dumps import program
+from tests.builders import SteppedClock
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
 
@@ -237,6 +242,26 @@ def test_a_running_hub_is_backed_up_while_alerts_come_in(tmp_path: Path) -> None
     held = {one.id for one in again.feed(limit=100_000)}
     again.close()
     assert set(stored[:before]) <= held <= set(stored[: after + 1])
+
+
+def test_a_head_of_the_audit_log_that_is_kept_while_files_are_copied_accuses_nobody_later(
+    in_file: Kept, tmp_path: Path
+) -> None:
+    database = in_file.store.database
+    anchors = Anchors(Audit(database), in_file.config.data_dir, SteppedClock(NOON))
+
+    def log(subject: str) -> None:
+        with database.writing() as connection:
+            add_entry(connection, NOON, "li", "login", subject)
+        anchors.anchor()
+
+    log("before")
+    report = back_up(in_file.config, tmp_path / "backups", NOON, progress=lambda done, _of: log(f"meanwhile {done}"))
+    in_file.store.close()
+    restore(report.file, in_file.config, force=True, now=NOON + 60)
+    checked, words, heads = check_audit(in_file.config)
+    assert (words, heads, checked.head.number) == ([], 1, 1)
+    in_file.store = in_file.open()
 
 
 def test_a_running_hub_is_not_overwritten(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.config import HubConfig
 from detector.errors import NotThere, StoreError
+from detector.hub.access.anchors import FILE as HEADS
 from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
@@ -133,12 +134,15 @@ def _make(config: HubConfig, folder: Path, pool: _Pool, now: float, report: Repo
     """Copy what is new into the pool, then write the list that the report names."""
     data = config.data_dir.resolve()
     _tidy(folder, now)
+    # First of all: a head that is kept while the others are copied is of an entry that the dump lacks, which would be
+    # called cut off for ever.
+    early = [_list(pool, data, path, {}, report) for path in (data / HEADS,) if path.is_file()]
     with tempfile.TemporaryDirectory(dir=folder, prefix=GROWING) as growing:
         kind, dump = _dump(config, Path(growing))
         known = _clips(config, dump)
         database = pool.add(dump, report).model_copy(update={"path": "database"})
-    paths = sorted(_files(data))
-    listed = []
+    paths = sorted(path for path in _files(data) if path != data / HEADS)
+    listed = early
     for done, path in enumerate(paths):
         progress(done, len(paths))
         try:
