@@ -12,12 +12,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import JSON, Boolean, Float, Integer, LargeBinary, Text, delete, inspect, make_url, select, text
+from sqlalchemy.exc import IntegrityError
 
 from detector.cli import main
 from detector.config import Broker, HubConfig
@@ -28,8 +30,9 @@ from detector.hub.server import Hub
 from detector.hub.storage.audit_chain import add_entry
 from detector.hub.storage.budget import budget_of
 from detector.hub.storage.changes import Cursors
+from detector.hub.storage.database import Database
 from detector.hub.storage.lock import DataLock
-from detector.hub.storage.schema import metadata
+from detector.hub.storage.schema import changes, metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.upkeep.backup import FORMER, back_up, restore
@@ -727,3 +730,63 @@ def test_a_database_from_a_newer_version_is_left_alone(store: Store) -> None:
     url: Any = store.database.engine.url
     with pytest.raises(StoreError, match=r"made by a newer labelwatch \(its shape is 9999"):
         Store(url.render_as_string(hide_password=False))
+
+
+def fill(database: Database) -> None:
+    """Two rows into each table: of every kind of value, and with nothing where nothing may stand."""
+    kinds: dict[type, Any] = {
+        Integer: 7, Float: 0.1 + 0.2, Text: "东区 '3\\n'\t号机", JSON: {"a": [None, "东", 1e-9]}, Boolean: True,
+        LargeBinary: b"\xff\xd8\0\\x",
+    }  # fmt: skip
+    with database.writing() as connection:
+        for table in metadata.sorted_tables:
+            for full in (True, False):
+                row = {
+                    column.name: next(value for kind, value in kinds.items() if isinstance(column.type, kind))
+                    for column in table.c
+                    if full or not column.nullable
+                }
+                apart = [*table.primary_key.columns.keys(), *(name for name in ("id", "first") if name in row)]
+                other = {int: 8, str: "b", bool: False}
+                row |= {name: other[type(row[name])] for name in apart if not full}
+                with suppress(IntegrityError), connection.begin_nested():
+                    connection.execute(table.insert(), row)
+
+
+def held_in(database: Database) -> dict[str, list[Any]]:
+    """All that stands in a database, by table."""
+    with database.reading() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(select(table)).all())) for table in metadata.sorted_tables
+        }
+
+
+def test_a_hub_moves_from_sqlite_to_postgresql_by_its_backup(
+    in_file: Kept, postgres: Callable[[], str], tmp_path: Path
+) -> None:
+    with in_file.store.database.writing() as connection:
+        add_entry(connection, NOON, "li", "login", "here", place=None, score=1e-9)
+    fill(in_file.store.database)
+    in_file.add("last")
+    with in_file.store.database.writing() as connection:  # its number is not to be given again
+        connection.execute(delete(changes).where(changes.c.incident == "last"))
+    held, last = held_in(in_file.store.database), in_file.store.last_change()
+    assert all(held[table.name] for table in metadata.sorted_tables if not table.foreign_keys), "each has a row"
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    in_file.store.close()
+    config = HubConfig(data_dir=in_file.config.data_dir, database=postgres())
+    with pytest.raises(StoreError, match="--force"):
+        restore(report.file, config, now=NOON)
+    aside = restore(report.file, config, force=True, now=NOON + 60)
+    assert aside and (aside / "hub.sqlite").exists() and not (config.data_dir / "hub.sqlite").exists()
+    store = Store(config.database or "")
+    try:
+        assert held_in(store.database) == held
+        nothing = {table.name: sum("None" in row for row in held[table.name]) for table in metadata.sorted_tables}
+        assert nothing["incidents"], "rows with nothing in them are among these"
+        store.add_alerts([make_envelope(100, incident="new")], NOON)
+        assert store.last_change() == last + 2
+    finally:
+        store.close()
+    assert list(config.data_dir.rglob("*.mp4")) and not list(config.data_dir.glob("database*"))
+    in_file.store = in_file.open()

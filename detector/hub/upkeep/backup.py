@@ -36,6 +36,7 @@ from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.schema import clips
 from detector.hub.upkeep import dumps
+from detector.hub.upkeep.moving import fill_from_sqlite
 from detector.machine.whole_files import give, make_folder, sync_folder, write_whole
 from detector.values import DAY_S
 from detector.version import VERSION
@@ -183,7 +184,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def restore(
     file: Path, config: HubConfig, *, force: bool = False, now: float, progress: Progress = lambda *_: None
 ) -> Path | None:
-    """Bring a backup back as a hub's data folder (and PostgreSQL database).
+    """Bring a backup back as a hub's data folder (and PostgreSQL database, be it of a hub that kept all in SQLite).
 
     Every checksum is compared before anything of the hub is touched. What is in the folder is moved aside file by file,
     since the folder itself can't be where it is a disk of its own, or what is above it isn't its owner's: what was in
@@ -210,7 +211,7 @@ def restore(
     pool = _Pool(file.parent / "files")
     target = config.data_dir.resolve()
     kind = _kind(config)
-    if manifest.kind != kind:
+    if (manifest.kind, kind) == ("postgresql", "sqlite"):
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
     held: DataLock | None = None
     database: DatabaseLock | None = None
@@ -244,8 +245,10 @@ def restore(
         if there:  # in its last place before it is replaced, so that it is there whatever happens then
             _keep(config, aside / FORMER)
         if kind != "sqlite":
-            dumps.replace(_url(config), there, dump)
-            dump.unlink()
+            put = dumps.replace if manifest.kind == kind else fill_from_sqlite
+            put(_url(config), there, dump)
+            for part in fresh.glob(f"{dump.name}*"):
+                part.unlink()
         progress(len(manifest.files) + 1, len(manifest.files) + 1)
         for path in (*fresh.rglob("*"), aside, aside / FORMER):
             give(path, owner)  # by sudo, say: a hub under its own user must be able to read it
@@ -256,7 +259,7 @@ def restore(
         for path in list(fresh.iterdir()):
             path.rename(target / path.name)
         sync_folder(target)
-    except (OSError, SQLAlchemyError) as error:
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StoreError(f"the backup could not be brought back: {_said(error)}{_kept(aside)}") from error
     except StoreError as error:
         if told := _kept(aside):
