@@ -488,6 +488,16 @@ def test_what_a_database_server_holds_beside_the_hubs_own_keeps_nobody_from_brin
     owned.hub.store = owned.hub.open()
 
 
+def test_a_hub_of_several_servers_is_copied_from_the_one_that_answers(owned: Owned, tmp_path: Path) -> None:
+    url = make_url(owned.hub.config.database or "")
+    hosts = [f"{tmp_path}:5432", f"{url.query['host']}:5432"]
+    several = url.update_query_dict({"host": hosts, "target_session_attrs": "read-write"})
+    config = HubConfig(data_dir=owned.hub.config.data_dir, database=several.render_as_string(hide_password=False))
+    assert came_back(config) == ["first"]
+    restore(back_up(config, tmp_path / "backups", NOON).file, owned.again, now=NOON)
+    assert came_back(owned.again) == ["first"]
+
+
 def test_what_others_built_on_the_hubs_tables_is_named_rather_than_taken_away(owned: Owned, tmp_path: Path) -> None:
     report = back_up(owned.hub.config, tmp_path / "backups", NOON)
     owned.dba.execute("CREATE SCHEMA theirs")

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, text
 
@@ -126,9 +127,12 @@ def _leave_out_what_is_too_new(script: Path) -> None:
 
 def _on(url: URL, name: str, *options: str) -> None:
     """Run one of PostgreSQL's programs on the database; it asks nobody for a password, which travels by environment."""
-    plain = url.set(drivername="postgresql", password=None)
-    address = f"--dbname={plain.render_as_string(hide_password=False)}"
-    _run(name, address, "--no-password", *options, password=url.password)
+    # Several servers of which one is the first now SQLAlchemy's addresses name otherwise than libpq's do.
+    dialect: Any = engine_of(url).dialect
+    _, address = dialect.create_connect_args(url.set(password=None))
+    plain = {name: value for name, value in address.items() if isinstance(value, str | int)}  # not the driver's own
+    named = dialect.loaded_dbapi.conninfo.make_conninfo(**plain)
+    _run(name, f"--dbname={named}", "--no-password", *options, password=url.password)
 
 
 def _run(name: str, *options: str, password: str | None = None) -> str:
