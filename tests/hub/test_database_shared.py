@@ -141,6 +141,25 @@ def test_an_update_names_who_keeps_it_from_the_tables_and_changes_nothing(
     store.close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_who_brings_a_backup_back_is_told_who_uses_the_tables(
+    postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    config = hub_config(tmp_path / "data", postgres())
+    source = config if kind == "postgresql" else HubConfig(data_dir=tmp_path / "small")
+    source.data_dir.mkdir()
+    Store(source.database_url() or f"sqlite:///{source.data_dir / 'hub.sqlite'}").close()
+    report = back_up(source, tmp_path / "backups", NOON)
+    monkeypatch.setattr(database_module, "ALONE_S", 0.2)
+    with admin(config.database or "") as analyst:
+        analyst.execute("SET idle_in_transaction_session_timeout = '20s'")
+        analyst.execute("BEGIN")
+        analyst.execute("SELECT count(*) FROM incidents")
+        with pytest.raises(StoreError, match=rf"process {analyst.info.backend_pid} \(hub, report.py\)"):
+            restore(report.file, config, force=True, now=NOON)
+        analyst.execute("ROLLBACK")
+
+
 def test_an_update_takes_longer_than_a_role_lets_its_statements(older: str) -> None:
     analyst = admin(older)
     analyst.execute(f"ALTER DATABASE {make_url(older).database} SET statement_timeout = '700ms'")

@@ -248,7 +248,7 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
     if connection.dialect.name == "postgresql":
         if shape is None:
             _check_encoding(connection)
-        _have_it_alone(connection)
+        have_it_alone(connection)
     if shape is not None:
         logger.info("bringing the database from shape %s to %s", shape, newest)
     from alembic import command
@@ -263,11 +263,12 @@ def _check_encoding(connection: Connection) -> None:
         raise StoreError(f"the database's encoding is {encoding}, in which not every name can be kept: {hint}")
 
 
-def _have_it_alone(connection: Connection) -> None:
+def have_it_alone(connection: Connection) -> None:
     """Take the tables from whoever uses them, to the transaction's end; and let no limit of the role's end that before.
 
     An analyst's transaction that was left open, or a long dump, holds tables in a way that lets all go on but this. To
-    wait for it without end would be a hub that says nothing, behind which all others wait as well.
+    wait for it without end would be a hub that says nothing, behind which all others wait as well. So it is for who
+    brings a backup back.
 
     Raises:
         StoreError: Somebody uses them, and who.
@@ -285,8 +286,8 @@ def _have_it_alone(connection: Connection) -> None:
             raise
         rows = connection.execute(text(HOLDERS), {"names": names}).all()
         who = ", ".join(f"{row.pid} ({row.usename}, {row.application_name or '?'})" for row in rows) or "unknown"
-        hint = "have it end, or end it there by pg_terminate_backend, and start the hub again"
-        raise StoreError(f"the database can't change its shape while others use it: process {who}: {hint}") from error
+        hint = "have it end, or end it there by pg_terminate_backend, and try again"
+        raise StoreError(f"tables can't be changed while somebody uses them: process {who}: {hint}") from error
 
 
 def _shape(connection: Connection) -> str | None:

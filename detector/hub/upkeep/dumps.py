@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import URL, text
 
 from detector.errors import MissingPart, StoreError
-from detector.hub.storage.database import NOTED, engine_of
+from detector.hub.storage.database import NOTED, engine_of, have_it_alone
 
 # pg_restore sets it from 17 on, whatever server it is for, and those before know no such setting.
 TOO_NEW = b"SET transaction_timeout = 0;"
@@ -65,22 +65,26 @@ def replace(url: URL, there: Sequence[str], by: Path) -> None:
         by: The dump.
 
     Raises:
-        StoreError: It isn't of the schema that the role works in, or PostgreSQL doesn't take it.
+        StoreError: It isn't of the schema that the role works in, somebody uses the tables, or PostgreSQL doesn't take
+            it.
         MissingPart: `pg_restore` or `psql` isn't installed.
     """
     schema, own = _schema_of(by), _schema(url)
     if schema != own:
         hint = f"ALTER ROLE … SET search_path = {schema}, or make a schema of that name"
         raise StoreError(f"the backup's tables are in the schema {schema}, the role works in {own}: {hint}")
+    if there:
+        _see_that_they_are_free(url)
     script = by.with_suffix(".sql")
     try:
         _run("pg_restore", "--clean", "--if-exists", *NOT_OURS, f"--schema={schema}", f"--file={script}", str(by))
         _leave_out_what_is_too_new(script)
         # Without CASCADE: views of others on these tables would go, and nobody would have them.
-        drop = [f"--command=DROP TABLE IF EXISTS {', '.join(there)}"] if there else []
+        drop = [f"DROP TABLE IF EXISTS {', '.join(there)}"] if there else []
+        begin = [f"--command={one}" for one in ("SET statement_timeout = 0", "SET lock_timeout = '30s'", *drop)]
         _on(
             url, "psql", "--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1",
-            "--single-transaction", *drop, f"--file={script}",
+            "--single-transaction", *begin, f"--file={script}",
         )  # fmt: skip
     finally:
         script.unlink(missing_ok=True)
@@ -97,6 +101,16 @@ def program(name: str) -> str:
     if found is None:
         raise MissingPart(f"{name} is not installed: apt-get install postgresql-client")
     return found
+
+
+def _see_that_they_are_free(url: URL) -> None:
+    """What `psql` would wait for, it couldn't name."""
+    engine = engine_of(url)
+    try:
+        with engine.begin() as connection:
+            have_it_alone(connection)
+    finally:
+        engine.dispose()
 
 
 def _schema(url: URL) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, NullPool, Table, text
 
 from detector.errors import StoreError
-from detector.hub.storage.database import Database, engine_of, migrate
+from detector.hub.storage.database import Database, engine_of, have_it_alone, migrate
 from detector.hub.storage.schema import metadata
 
 
@@ -24,12 +24,13 @@ def fill_from_sqlite(url: URL, there: Sequence[str], file: Path) -> None:
         file: The SQLite database, which is brought to the newest shape.
 
     Raises:
-        StoreError: One of the two can't be used, or PostgreSQL doesn't take a row.
-        SQLAlchemyError, sqlite3.Error: Somebody uses those tables, or a row can't be read.
+        StoreError: One of the two can't be used, somebody uses those tables, or PostgreSQL doesn't take a row.
+        SQLAlchemyError, sqlite3.Error: Others have built on those tables, or a row can't be read.
     """
     Database(f"sqlite:///{file}").close()
     engine = engine_of(url, poolclass=NullPool)
     with closing(sqlite3.connect(file)) as old, engine.begin() as new:
+        have_it_alone(new)
         if there:
             new.exec_driver_sql(f"DROP TABLE {', '.join(there)}")
         migrate(new)
