@@ -41,6 +41,7 @@ from detector.hub.upkeep.dumps import program
 from tests.builders import SteppedClock
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
+from tests.parts_mosquitto import soon
 
 
 class Kept:
@@ -540,6 +541,23 @@ for last; do case "$last" in --file=*) f="${{last#--file=}}"; esac; done
     monkeypatch.setenv("PATH", f"{newer.parent}:{os.environ['PATH']}")
     restore(report.file, owned.again, now=NOON)
     assert came_back(owned.again) == ["first"]
+
+
+def test_with_a_restore_that_is_killed_what_it_started_ends_and_replaces_nothing(owned: Owned, tmp_path: Path) -> None:
+    report = back_up(owned.hub.config, tmp_path / "backups", NOON)
+    config = tmp_path / "hub.yaml"
+    config.write_text(f"data_dir: again\ndatabase: {owned.again.database}\n")
+    slow, begun = tmp_path / "bin" / "psql", tmp_path / "begun"
+    slow.parent.mkdir()
+    slow.write_text(f"#!/bin/sh\necho $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 120\n")
+    slow.chmod(0o755)
+    command = [sys.executable, "-m", "detector", "restore", str(report.file), "--config", str(config)]
+    environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as run:
+        assert soon(begun.exists)
+        run.kill()
+    process = Path("/proc", begun.read_text().strip())
+    assert soon(lambda: not process.exists() or " (zombie)" in (process / "status").read_text(), 10)
 
 
 def test_what_the_database_held_is_kept_even_where_files_can_not_be_put_in_their_places(

@@ -7,10 +7,13 @@ superuser can bring back, and on another machine there may be no role of that na
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -152,11 +155,18 @@ def _on(url: URL, name: str, *options: str) -> None:
 def _run(name: str, *options: str, password: str | None = None) -> str:
     environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
     run = subprocess.run(
-        [program(name), *options], env=environment, capture_output=True, text=True, check=False
+        [program(name), *options], env=environment, capture_output=True, text=True, check=False,
+        preexec_fn=_end_with_us,
     )  # fmt: skip
     if run.returncode:
         raise StoreError(f"{name} failed: {_why(run.stderr)}")
     return run.stdout
+
+
+def _end_with_us() -> None:
+    """Have a program end when we are killed: else it would replace a database hours after somebody stopped that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _why(said: str) -> str:
