@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from sqlalchemy import URL, make_url
 from detector.cli import main
 from detector.config import Broker, HubConfig
 from detector.errors import StoreError
+from detector.hub.access.audit import Audit, verify
 from detector.hub.server import Hub
 from detector.hub.storage import database as database_module
 from detector.hub.storage import lock as lock_module
-from detector.hub.storage.database import Database
+from detector.hub.storage.audit_chain import add_entry
+from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.backup import back_up, restore
@@ -170,6 +173,58 @@ def test_an_update_takes_longer_than_a_role_lets_its_statements(older: str) -> N
     assert store.incident("inc-1")
     store.close()
     analyst.close()
+
+
+def set_for_all(url: str, **settings: str) -> None:
+    """As an administrator sets it for all who use a database."""
+    with admin(url, "postgres") as connection:
+        for name, value in settings.items():
+            connection.execute(f"ALTER DATABASE {make_url(url).database} SET {name} = '{value}'")
+
+
+@pytest.mark.parametrize(("usual", "own"), [("off", "on"), ("on", "on"), ("remote_write", "remote_write")])
+def test_what_was_stored_is_on_the_disk_whatever_others_are_content_with(
+    postgres: Callable[[], str], usual: str, own: str
+) -> None:
+    url = postgres()
+    set_for_all(url, synchronous_commit=usual)
+    store = Store(url)
+    with store.database.reading() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == own
+    store.close()
+
+
+def test_who_waits_for_their_turn_to_write_sees_what_was_written_before_however_strictly_others_are_kept_apart(
+    postgres: Callable[[], str],
+) -> None:
+    url = postgres()
+    set_for_all(url, default_transaction_isolation="repeatable read")
+    store = Store(url)
+
+    def log(subject: str) -> None:
+        with store.database.writing() as connection:
+            add_entry(connection, NOON, "li", "login", subject)
+
+    with admin(url) as connection, ThreadPoolExecutor(1) as another:
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        with store.database.writing() as first:
+            one_at_a_time(first)
+            second = another.submit(log, "two")
+            assert soon(lambda: connection.execute(waits).fetchone() == (1,))
+            add_entry(first, NOON, "li", "login", "one")
+        second.result()
+    assert [entry.subject for entry in Audit(store.database).all_entries()] == ["one", "two"]
+    store.close()
+
+
+def test_the_audit_log_holds_however_short_others_like_their_numbers(postgres: Callable[[], str]) -> None:
+    url = postgres()
+    set_for_all(url, extra_float_digits="-3")
+    store = Store(url)
+    with store.database.writing() as connection:
+        add_entry(connection, NOON + 0.123456, "li", "login")
+    assert verify(Audit(store.database).all_entries()).flaws == ()
+    store.close()
 
 
 @pytest.fixture

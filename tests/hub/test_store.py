@@ -532,6 +532,23 @@ def test_sqlite_keeps_what_it_committed_through_power_loss(sqlite_store: Store) 
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
 
+def test_a_log_that_grew_while_somebody_else_read_gives_the_disk_its_room_back(sqlite_store: Store) -> None:
+    log = Path(f"{sqlite_store.database.engine.url.database}-wal")
+
+    def write(size: int) -> None:
+        with sqlite_store.database.writing() as connection:
+            connection.exec_driver_sql(f"INSERT INTO doomed VALUES (hex(randomblob({size // 2})))")
+
+    with sqlite_store.database.reading() as somebody:
+        somebody.exec_driver_sql("SELECT count(*) FROM incidents").all()
+        for _ in range(5):
+            write(4 * 2**20)
+        assert log.stat().st_size > 20 * 2**20
+    for _ in range(3):
+        write(4 * 2**20)
+    assert log.stat().st_size <= 17 * 2**20
+
+
 @pytest.mark.parametrize(
     "url", ["mysql://h/db", "sqlite:////nowhere/at/all/hub.sqlite", "postgresql+psycopg://u:secret@127.0.0.1:1/x"]
 )
