@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import OperationalError
 
 from detector.cli import main
 from detector.config import Broker, HubConfig
@@ -22,7 +23,7 @@ from detector.hub.server import Hub
 from detector.hub.storage import database as database_module
 from detector.hub.storage import lock as lock_module
 from detector.hub.storage.audit_chain import add_entry
-from detector.hub.storage.database import Database, one_at_a_time
+from detector.hub.storage.database import Database, one_at_a_time, said_of
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.backup import back_up, restore
@@ -214,6 +215,26 @@ def test_who_waits_for_their_turn_to_write_sees_what_was_written_before_however_
             add_entry(first, NOON, "li", "login", "one")
         second.result()
     assert [entry.subject for entry in Audit(store.database).all_entries()] == ["one", "two"]
+    store.close()
+
+
+def test_rows_that_somebody_changed_by_hand_and_left_open_keep_nobody_waiting_for_ever(
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres()
+    monkeypatch.setattr(database_module, "ALONE_S", 0.2)
+    store = Store(url)
+    store.add_alerts([make_envelope(1)], NOON)
+    with admin(url) as by_hand:
+        by_hand.execute("SET idle_in_transaction_session_timeout = '20s'")
+        by_hand.execute("BEGIN")
+        by_hand.execute("UPDATE incidents SET severity = 'warning'")
+        with pytest.raises(OperationalError, match="lock timeout") as caught:
+            store.add_alerts([make_envelope(2)], NOON)
+        assert "somebody's open transaction" in said_of(caught.value) and "SQL" not in said_of(caught.value)
+        store.add_alerts([make_envelope(3, incident="other")], NOON)
+        by_hand.execute("ROLLBACK")
+    assert store.add_alerts([make_envelope(2)], NOON) == ["box1-0001-2"]
     store.close()
 
 

@@ -44,6 +44,7 @@ from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.arrivals import AHEAD_S
+from detector.hub.storage.database import said_of
 from detector.hub.storage.store import Store
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 from detector.names import is_name
@@ -194,7 +195,7 @@ class Ingest:
             except Exception as error:  # broker or store failed, however: the next session may do better
                 if attempts.failed(error, served=self._ready.is_set()) and not self._background.stopping:
                     odd = not isinstance(error, LabelwatchError | OSError | DBAPIError)
-                    told = getattr(error, "orig", error)  # of the database: not the statement, which tells nobody more
+                    told = said_of(error) if isinstance(error, DBAPIError) else error
                     logger.warning("messages of the edges do not come in: %s", told, exc_info=odd)
             self._ready.clear()
             self._background.pause(attempts.pause_s)

@@ -48,7 +48,7 @@ from detector.hub.pages import (
 from detector.hub.pages.menu import Doors
 from detector.hub.pages.view import LoginNeeded, NotAllowed, PasswordNeeded, View, page_of
 from detector.hub.parts import Parts
-from detector.hub.storage.database import is_away
+from detector.hub.storage.database import is_away, said_of
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def not_kept(request: Request, error: Exception) -> Response:
     if not (isinstance(error, DBAPIError) and is_away(error)):
         logger.error("the database failed", exc_info=error)
         return failed(request, error)
-    logger.error("the database can't be used: %s", cause)
+    logger.error("the database can't be used: %s", said_of(error))
     if _is_program(request):
         return JSONResponse({"reason": "the database can't be used just now"}, 503, {"Retry-After": "30"})
     words = (

@@ -55,7 +55,8 @@ LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 KEPT, MOST = 2, 15
 LARGEST_WAL = 16 * 2**20  # bytes of it stay after it grew while somebody else read for long; else all, for weeks
 BUSY_S = 10.0  # so long who wants to write waits for others
-ALONE_S = 30.0  # so long a change of shape waits for whoever uses PostgreSQL's tables; others wait behind it meanwhile
+# So long who writes waits for whoever holds the rows in PostgreSQL, and a change of shape for whoever uses the tables.
+ALONE_S = 30.0
 HOLDERS = """SELECT DISTINCT a.pid, a.usename, a.application_name
     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = to_regnamespace(quote_ident(current_schema()))
@@ -66,6 +67,7 @@ CORRUPT = frozenset({11, 26, "XX001", "XX002"})
 BUSY = "another program has begun to write to it and doesn't end: close that one"
 HINTS = {
     "25006": "a standby, or one set read-only: name the server that takes changes",
+    "55P03": "somebody's open transaction holds what is to be changed: pg_blocking_pids() names whose, or pg_locks",
     "42501": "the role must own its tables, and may make them: createdb -O ROLE, or GRANT CREATE ON SCHEMA",
 }  # by PostgreSQL's state
 Ts = TypeVarTuple("Ts")
@@ -193,12 +195,16 @@ def in_a_line() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        # PostgreSQL's further lines show the statement.
-        shown = str(cause).partition("\nLINE ")[0]
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        hint = BUSY if code == sqlite3.SQLITE_BUSY else HINTS.get(getattr(cause, "sqlstate", None) or "", "")
-        raise StoreError(f"the database can't be used: {shown}{hint and f' ({hint})'}") from error
+        raise StoreError(f"the database can't be used: {said_of(error)}") from error
+
+
+def said_of(error: SQLAlchemyError) -> str:
+    """What the driver says, without the statement, and what to do where it doesn't say it."""
+    cause = getattr(error, "orig", None) or error
+    shown = str(cause).partition("\nLINE ")[0]  # PostgreSQL's further lines show the statement
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    hint = BUSY if code == sqlite3.SQLITE_BUSY else HINTS.get(getattr(cause, "sqlstate", None) or "", "")
+    return f"{shown} ({hint})" if hint else shown
 
 
 def is_away(error: DBAPIError) -> bool:
@@ -356,10 +362,12 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     # - it takes a feed narrowed by a zone for long work, and compiles that: 0.3 s for a query of 0.1;
     # - who waits for their turn (`one_at_a_time`) must then see what those before them did;
     # - a time that comes back rounded is another one, and the audit log's chain is taken for torn;
-    # - what a box was told is stored, and deleted, must be there after a power cut.
+    # - what a box was told is stored, and deleted, must be there after a power cut;
+    # - where somebody changed rows by hand and left that open, all who write would wait behind it for ever.
     connection.execute(
-        """SET jit = off; SET default_transaction_isolation = 'read committed'; SET extra_float_digits = 1;
-        SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
+        f"""SET jit = off; SET default_transaction_isolation = 'read committed'; SET extra_float_digits = 1;
+        SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+        SELECT set_config('lock_timeout', '{ALONE_S}s', false) WHERE current_setting('lock_timeout') = '0'"""
     )
     connection.commit()
 
