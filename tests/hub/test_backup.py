@@ -499,6 +499,24 @@ def test_a_hub_of_several_servers_is_copied_from_the_one_that_answers(owned: Own
     assert came_back(owned.again) == ["first"]
 
 
+@pytest.mark.parametrize("form", ["{0}:ge%2Fheim@/{1}?host={2}", "{0}@/{1}?host={2}&password=ge/heim"])
+def test_no_command_line_holds_the_password(
+    owned: Owned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    url = make_url(owned.hub.config.database or "")
+    address = form.format(url.username, url.database, url.query["host"])
+    (tmp_path / "secret").write_text(f"postgresql+psycopg://{address}")
+    seen, shown = tmp_path / "bin" / "pg_dump", tmp_path / "shown"
+    seen.parent.mkdir()
+    seen.write_text(f'#!/bin/sh\necho "$PGPASSWORD" > {shown}; echo "$@" >> {shown}; exec {program("pg_dump")} "$@"\n')
+    seen.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{seen.parent}:{os.environ['PATH']}")
+    config = HubConfig(data_dir=owned.hub.config.data_dir, database_file=tmp_path / "secret")
+    back_up(config, tmp_path / "backups", NOON)
+    given, *options = shown.read_text().splitlines()
+    assert given == "ge/heim" and "heim" not in "".join(options)
+
+
 def test_what_others_built_on_the_hubs_tables_is_named_rather_than_taken_away(owned: Owned, tmp_path: Path) -> None:
     report = back_up(owned.hub.config, tmp_path / "backups", NOON)
     owned.dba.execute("CREATE SCHEMA theirs")

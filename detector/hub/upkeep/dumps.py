@@ -146,10 +146,11 @@ def _on(url: URL, name: str, *options: str) -> None:
     """Run one of PostgreSQL's programs on the database; it asks nobody for a password, which travels by environment."""
     # Several servers of which one is the first now SQLAlchemy's addresses name otherwise than libpq's do.
     dialect: Any = engine_of(url).dialect
-    _, address = dialect.create_connect_args(url.set(password=None))
-    plain = {name: value for name, value in address.items() if isinstance(value, str | int)}  # not the driver's own
+    _, address = dialect.create_connect_args(url)
+    password = address.pop("password", None)  # be it from a parameter: command lines are for all to read
+    plain = {key: value for key, value in address.items() if isinstance(value, str | int)}  # not the driver's own
     named = dialect.loaded_dbapi.conninfo.make_conninfo(**plain)
-    _run(name, f"--dbname={named}", "--no-password", *options, password=url.password)
+    _run(name, f"--dbname={named}", "--no-password", *options, password=password)
 
 
 def _run(name: str, *options: str, password: str | None = None) -> str:
