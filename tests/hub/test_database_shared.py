@@ -38,6 +38,11 @@ def admin(url: str, database: str = "", user: str = "hub") -> psycopg.Connection
     return psycopg.connect(where, autocommit=True, application_name="report.py")
 
 
+@pytest.fixture(autouse=True)
+def _wait_hardly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_module, "WAIT_S", 0.1)
+
+
 def hub_config(folder: Path, url: str) -> HubConfig:
     return HubConfig(data_dir=folder, database=url, broker=Broker(port=free_port()))
 
@@ -92,6 +97,20 @@ def test_a_hub_whose_server_began_anew_keeps_others_out_as_before(
     assert not is_free()
     held.release()
     assert is_free()
+
+
+def test_a_hub_that_starts_while_another_ends_waits_for_it(
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres()
+    monkeypatch.setattr(lock_module, "WAIT_S", 60)
+    former = DatabaseLock(url)
+    with admin(url) as connection, ThreadPoolExecutor(1) as another:
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        started = another.submit(DatabaseLock, url)
+        assert soon(lambda: connection.execute(waits).fetchone() == (1,))
+        former.release()
+        started.result().release()
 
 
 def test_behind_a_pooler_no_lock_is_left_that_would_keep_the_next_hub_out(

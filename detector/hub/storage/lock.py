@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 from sqlalchemy import Connection, NullPool, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from detector.errors import StoreError
 from detector.hub.background import Background
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 NAME = "hub.lock"
 HELD = LOCK + 1
 KEEP_S = 20.0
+WAIT_S = 5.0  # a hub that was killed is gone, but the server may need a moment to see it
 # So that the server notices within a minute or so that the machine of who holds it has died, and lets another have it.
 KEEPALIVES = {"tcp_keepalives_idle": 20, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 HOLDER = f"""SELECT a.pid, a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -102,9 +103,15 @@ class DatabaseLock:
             logger.info("a pooler stands before the database: a second hub on it would not be noticed")
             self._let_go()
             return False
-        for name, value in {"application_name": f"labelwatch hub on {socket.gethostname()}", **KEEPALIVES}.items():
+        own = {"application_name": f"labelwatch hub on {socket.gethostname()}", "lock_timeout": f"{WAIT_S}s"}
+        for name, value in {**own, **KEEPALIVES}.items():
             connection.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": str(value)})
-        if connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({HELD})").scalar_one():
+        try:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({HELD})")
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != "55P03":
+                raise
+        else:
             return True
         row = connection.exec_driver_sql(HOLDER).first()
         self._let_go()
