@@ -45,6 +45,7 @@ from detector.hub.patience import Door, Patient
 from detector.hub.seldom import have_log_be_brief
 from detector.hub.storage.database import in_a_line
 from detector.hub.storage.lock import DatabaseLock, DataLock
+from detector.hub.upkeep.backup import note_restored
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.salvage import open_store
@@ -131,6 +132,7 @@ class Hub:
         try:
             with in_a_line():
                 bring_back(self.store.database, self._clock.now())
+                note_restored(config.data_dir, self.store.database)
             addresses = local_addresses() if lan else []
             self.certificate = certificate(config.data_dir / "lan", addresses, self._clock.now()) if lan else None
             host = "0.0.0.0" if lan else config.host  # noqa: S104  (--lan asks for it)

@@ -148,6 +148,22 @@ def test_what_root_brings_back_is_whose_the_folder_was_or_the_one_above(
     assert owners == {(65534, 65533)} and (data / "hub.sqlite").exists() and list(data.rglob("*.mp4"))
 
 
+def test_that_a_backup_was_brought_back_stands_in_the_audit_log_once(in_file: Kept, tmp_path: Path) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    in_file.store.close()
+    restore(report.file, in_file.config, force=True, now=NOON + 60)
+    assert back_up(in_file.config, tmp_path / "backups", NOON + 61).files == report.files
+    config = in_file.config.model_copy(update={"broker": Broker(port=free_port())})
+    (config.data_dir / "hub.key").unlink()  # none that a hub can sign with
+    for _ in range(2):
+        hub = Hub(config, port=0, hasher=CHEAP)
+        (entry,) = [one for one in Audit(hub.store.database).all_entries() if one.action == "restored"]
+        hub.stop()
+    assert (entry.subject, entry.at, entry.details) == (report.file.name, NOON + 60, {"made_at": NOON})
+    assert entry.user.startswith("console:")
+    in_file.store = in_file.open()
+
+
 def test_who_followed_a_hub_that_comes_back_from_a_backup_begins_anew(in_file: Kept, tmp_path: Path) -> None:
     data = in_file.config.data_dir
     cursor = Cursors(data).written(in_file.store.last_change())

@@ -29,6 +29,7 @@ from detector.hub.storage.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, 
 from detector.hub.storage.schema import recovery_codes, sessions, tokens, users
 from detector.hub.storage.store import Store
 from detector.hub.texts import TEXTS
+from detector.hub.upkeep.console import at_console
 from detector.values import DAY_S
 from tests.hub.conftest import CHEAP, NOON, Site, begun_first
 
@@ -841,3 +842,11 @@ def test_a_password_is_changed_whatever_its_user_does_at_the_same_moment(
     begun_first(store, acts[meanwhile], change, "UPDATE users" if meanwhile == "in use" else "pg_advisory_xact_lock")
     assert people.session("a", NOON) is None and people.password_hash("owner", NOON) == "new"
     store.close()
+
+
+def test_who_has_no_name_at_the_machine_stands_in_the_log_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nobody)  # as in a container that is run by a number
+    assert at_console() == f"console:{os.getuid()}"

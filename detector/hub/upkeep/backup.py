@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -30,12 +31,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.config import HubConfig
 from detector.errors import NotThere, StoreError
 from detector.hub.access.anchors import FILE as HEADS
+from detector.hub.storage.audit_chain import add_entry
 from detector.hub.storage.changes import MEMORY_FILE
-from detector.hub.storage.database import engine_of
+from detector.hub.storage.database import Database, engine_of
 from detector.hub.storage.lock import NAME as LOCK_FILE
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.schema import clips
 from detector.hub.upkeep import dumps
+from detector.hub.upkeep.console import at_console
 from detector.hub.upkeep.moving import fill_from_sqlite
 from detector.machine.whole_files import give, make_folder, sync_folder, write_whole
 from detector.values import DAY_S
@@ -43,9 +46,10 @@ from detector.version import VERSION
 
 SQLITE = "hub.sqlite"
 FORMER = "database.dump"  # for pg_restore
+RESTORED = "restored.json"  # in a data folder that was brought back, until the hub has it in its audit log
 # The database is copied by its own means; what is still growing belongs to nobody yet. What comes back goes on from
 # another state than the hub that was backed up, so its changes are to be told apart.
-LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE, MEMORY_FILE}
+LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE, MEMORY_FILE, RESTORED}
 # Redacted copies and previews are left out too: the hub makes them again.
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 FRESH, ASIDE = ".restoring", "before-"  # of a data folder: what comes into it, what was in it, the time following
@@ -213,6 +217,7 @@ def restore(
     kind = _kind(config)
     if (manifest.kind, kind) == ("postgresql", "sqlite"):
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
+    on_record = {"at": now, "by": at_console(), "file": file.name, "made_at": manifest.made_at}
     held: DataLock | None = None
     database: DatabaseLock | None = None
     was_there = target.exists()
@@ -250,6 +255,8 @@ def restore(
             for part in fresh.glob(f"{dump.name}*"):
                 part.unlink()
         progress(len(manifest.files) + 1, len(manifest.files) + 1)
+        # Not into the database itself, whose shape this program may not know.
+        write_whole(fresh / RESTORED, json.dumps(on_record), mode=0o600)
         for path in (*fresh.rglob("*"), aside, aside / FORMER):
             give(path, owner)  # by sudo, say: a hub under its own user must be able to read it
         with suppress(OSError):  # a disk of its own may be root's
@@ -262,9 +269,7 @@ def restore(
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StoreError(f"the backup could not be brought back: {_said(error)}{_kept(aside)}") from error
     except StoreError as error:
-        if told := _kept(aside):
-            raise StoreError(f"{error}{told}") from error
-        raise
+        raise StoreError(f"{error}{_kept(aside)}") from error
     finally:
         if database is not None:
             database.release()
@@ -276,6 +281,22 @@ def restore(
                     target.rmdir()
             held.release()
     return aside if aside.exists() else None
+
+
+def note_restored(data: Path, database: Database) -> None:
+    """Have the audit log say that what follows on a backup was brought back to it: what came after is gone from the
+    log as well, and nothing else would tell.
+
+    Args:
+        data: Folder of a hub that starts.
+        database: Its own.
+    """
+    file = data / RESTORED
+    if file.exists():
+        told = json.loads(file.read_bytes())
+        with database.writing() as connection:
+            add_entry(connection, told["at"], told["by"], "restored", told["file"], made_at=told["made_at"])
+        file.unlink()
 
 
 def _is_aside(path: Path, data: Path) -> bool:

@@ -6,6 +6,7 @@ The hub may be running meanwhile: its database takes both.
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,8 +30,11 @@ from detector.machine.whole_files import give, make_folder
 
 
 def at_console() -> str:
-    """Who sits at the hub's machine, as the audit log names them: `console:NAME`."""
-    return f"{CONSOLE.user}{getpass.getuser()}"
+    """Who sits at the hub's machine, as the audit log names them: `console:NAME`, or their number without a name."""
+    try:
+        return f"{CONSOLE.user}{getpass.getuser()}"
+    except (KeyError, OSError):  # in a container, say
+        return f"{CONSOLE.user}{os.getuid()}"
 
 
 class Console:
