@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ from detector.hub.storage.lock import DataLock
 from detector.hub.storage.schema import changes, metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
+from detector.hub.upkeep import backup as backup_module
 from detector.hub.upkeep.backup import FORMER, back_up, restore
 from detector.hub.upkeep.console import check_audit
 from detector.hub.upkeep.dumps import program
@@ -213,6 +215,67 @@ def test_a_backup_just_made_is_kept_though_a_clock_once_ran_ahead(in_file: Any, 
     made = [back_up(in_file.config, backups, at, keep=2).file for at in (NOON + 400 * 86400, NOON + 401 * 86400, NOON)]
     assert sorted(backups.glob("*.json")) == [made[2], made[1]]
     restore(made[2], HubConfig(data_dir=tmp_path / "again"), now=NOON)
+
+
+class Small:
+    """A folder of backups on a disk with room for little more than is there."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.room = 2**40
+        add = backup_module._Pool.add
+
+        def add_if_there_is_room(pool: Any, path: Path, report: Any) -> Any:
+            if self.held + path.stat().st_size > self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            return add(pool, path, report)
+
+        monkeypatch.setattr(backup_module._Pool, "add", add_if_there_is_room)
+
+    @property
+    def held(self) -> int:
+        return sum(file.stat().st_size for file in self.folder.glob("files/??/*"))
+
+    @property
+    def lists(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"))
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_full_disk_takes_a_backup_once_older_ones_are_let_go(
+    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    small = Small(tmp_path / "backups", monkeypatch)
+    for n in range(2):
+        in_file.add(f"more-{n}")
+        back_up(in_file.config, small.folder, NOON + n)
+    in_file.add("last")
+    small.room = small.held + 200_000  # less than a database takes
+    if by_hand:
+        small.lists[0].unlink()
+    report = back_up(in_file.config, small.folder, NOON + 60, keep=None if by_hand else 2)
+    assert report.is_whole and len(small.lists) == 2
+    in_file.store.close()
+    for n, file in enumerate(small.lists):
+        restore(file, in_file.config, force=True, now=NOON + 100 + n)
+    in_file.store = in_file.open()
+    assert in_file.store.incident("last")
+
+
+def test_a_disk_that_is_full_all_the_same_costs_no_other_backup_and_says_what_to_do(
+    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Small(tmp_path / "backups", monkeypatch)
+    back_up(in_file.config, small.folder, NOON)
+    in_file.add("more")
+    small.room = small.held + 200_000  # less than a database takes
+    for n in range(3):
+        with pytest.raises(StoreError, match=r"No space left on device \(keep fewer, by --keep, or delete lists"):
+            back_up(in_file.config, small.folder, NOON + 60 + n, keep=1)
+    assert len(small.lists) == 1
+    in_file.store.close()
+    restore(small.lists[0], in_file.config, force=True, now=NOON + 100)
+    in_file.store = in_file.open()
 
 
 def test_of_two_backups_at_a_time_one_is_refused_and_the_other_comes_back(in_file: Kept, tmp_path: Path) -> None:

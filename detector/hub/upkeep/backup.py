@@ -11,6 +11,7 @@ What edges had handed over after that moment is not in it: they delete an alert 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -127,11 +128,21 @@ def back_up(
     try:
         pool.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _alone(folder):
-            _make(config, folder, pool, now, report, progress)
+            try:
+                _make(config, folder, pool, now, report, progress)
+            except (OSError, sqlite3.Error, StoreError) as error:
+                # What was copied by then no list names, nor what lists named that somebody deleted to make room.
+                if not _is_full(error) or not _forget(folder, keep and max(1, keep - 1)):
+                    raise
+                report = Report(report.file)
+                _make(config, folder, pool, now, report, progress)
             if keep:
                 _forget(folder, keep, report.file)
-    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise StoreError(f"no backup was made in {folder}: {_said(error)}") from error
+    except (OSError, sqlite3.Error, SQLAlchemyError, StoreError) as error:
+        if isinstance(error, StoreError) and not _is_full(error):
+            raise
+        hint = " (keep fewer, by --keep, or delete lists of old ones, *.json, and try again)" if _is_full(error) else ""
+        raise StoreError(f"no backup was made in {folder}: {_said(error)}{hint}") from error
     return report
 
 
@@ -483,23 +494,35 @@ def _tidy(folder: Path, now: float) -> None:
                 path.unlink()
 
 
-def _forget(folder: Path, keep: int, made: Path) -> None:
+def _forget(folder: Path, keep: int | None, made: Path | None = None) -> bool:
     """Delete the oldest backups but never the one just `made`, whatever date a clock gave those before; and contents
-    that none of the others lists.
+    that none of the others lists. Whether any went.
 
     Raises:
         StoreError: The list of one that is kept can't be read; no content is deleted then.
     """
     files = sorted(folder.glob(f"{'[0-9]' * 4}-*T*Z.json"), key=lambda file: (file == made, file.name), reverse=True)
+    keep = keep or len(files)
     for old in files[keep:]:
         old.unlink()
     listed: set[str] = set()
     for kept in files[:keep]:
         manifest = _read(kept)
         listed |= {manifest.database.sha256, *(one.sha256 for one in manifest.files)}
-    for place in (folder / "files").glob("??/*"):
-        if place.name not in listed:
-            place.unlink()
+    unlisted = [place for place in (folder / "files").glob("??/*") if place.name not in listed]
+    for place in unlisted:
+        place.unlink()
+    return bool(unlisted)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether it was for lack of room: by the system's word, SQLite's, or that of one of PostgreSQL's programs."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return (
+        (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
+        or code == sqlite3.SQLITE_FULL
+        or os.strerror(errno.ENOSPC) in str(error)
+    )
 
 
 def _said(error: Exception) -> str:
