@@ -241,7 +241,7 @@ def test_rows_that_somebody_changed_by_hand_and_left_open_keep_nobody_waiting_fo
     postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgres()
-    monkeypatch.setattr(database_module, "ALONE_S", 0.2)
+    monkeypatch.setattr(database_module, "BUSY_S", 0.2)
     store = Store(url)
     store.add_alerts([make_envelope(1)], NOON)
     with admin(url) as by_hand:

@@ -55,8 +55,7 @@ LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 KEPT, MOST = 2, 15
 LARGEST_WAL = 16 * 2**20  # bytes of it stay after it grew while somebody else read for long; else all, for weeks
 BUSY_S = 10.0  # so long who wants to write waits for others
-# So long who writes waits for whoever holds the rows in PostgreSQL, and a change of shape for whoever uses the tables.
-ALONE_S = 30.0
+ALONE_S = 30.0  # so long a change of shape waits for whoever uses PostgreSQL's tables; others wait behind it meanwhile
 HOLDERS = """SELECT DISTINCT a.pid, a.usename, a.application_name
     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = to_regnamespace(quote_ident(current_schema()))
@@ -367,7 +366,7 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.execute(
         f"""SET jit = off; SET default_transaction_isolation = 'read committed'; SET extra_float_digits = 1;
         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
-        SELECT set_config('lock_timeout', '{ALONE_S}s', false) WHERE current_setting('lock_timeout') = '0'"""
+        SELECT set_config('lock_timeout', '{BUSY_S}s', false) WHERE current_setting('lock_timeout') = '0'"""
     )
     connection.commit()
 
