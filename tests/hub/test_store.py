@@ -20,8 +20,10 @@ from detector import wire
 from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError, WireError
 from detector.hub.access.audit import Audit
+from detector.hub.desk.crowding import gathered
 from detector.hub.desk.overview import Overview
 from detector.hub.desk.reviews import Reviews
+from detector.hub.edges.keys import EdgeKeys
 from detector.hub.footage.training_set import open_store
 from detector.hub.storage.arrivals import MOST_ACTS
 from detector.hub.storage.database import migrate, one_at_a_time
@@ -472,6 +474,27 @@ def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
     by_harm = [(plan, "incidents_unjudged") for plan in queue]
     for plan, index in ((feed, "incidents_by_time"), *by_harm, (replayed, "incidents_replayed")):
         assert f"INDEX {index}" in plan and "incidents_by_camera" not in plan, plan
+
+
+def test_what_is_folded_away_is_counted_on_either_database(store: Store, envelope: Build) -> None:
+    for edge in ("box1", "box2"):
+        EdgeKeys(store.database).trust("shanghai", edge, f"key of {edge}", NOON)
+    rows = [(f"a{n:02}", "box1", "critical", NOON + n) for n in range(25)]
+    rows += [(f"b{n:02}", "box1", "warning", NOON + n) for n in range(11)]
+    rows += [(f"c{n:02}", "box2", "critical", NOON + n) for n in range(10)]
+    rows += [(f"d{n:02}", "box1", "critical", NOON - 3600 + n) for n in range(12)]
+    store.add_alerts(
+        [
+            envelope(n, incident=name, edge=edge, severity=severity, started_at_unix=at)
+            for n, (name, edge, severity, at) in enumerate(rows, 1)
+        ],
+        NOON + 60,
+    )
+    told = {"a15": (15, NOON, NOON + 14), "b01": (1, NOON, NOON), "d02": (2, NOON - 3600, NOON - 3599)}
+    for before in (None, (NOON + 20, "a20"), (NOON + 0.5, "")):
+        shown, folds = gathered(store.database, Wanted(), 50, before)
+        begun = {name: fold for name, fold in told.items() if name in {one.id for one in shown}}
+        assert {name: (fold.count, fold.since, fold.until) for name, fold in folds.items()} == begun
 
 
 @pytest.mark.parametrize("places", [None, ["shanghai"]])
