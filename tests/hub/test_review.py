@@ -339,6 +339,7 @@ def test_a_camera_where_nothing_waits_any_more_stays_chosen(site: Any, envelope:
 @pytest.mark.parametrize(
     "query",
     ["after=x", "after=1,2", "after=1,nan,a", "after=9e9,1,a", f"after={10**40},1,a", "after=1,inf,a", "after=1,1,%00",
+     "after=-9,1,1,a", f"after={2**53},1,1,a", f"after={2**52},{2**52},1,a",
      "lane=x", "camera=%00", "kind=%00", "camera=" + "x" * 5000],
 )  # fmt: skip
 def test_odd_questions_get_a_queue_or_a_refusal_and_no_failure(site: Any, envelope: Any, query: str) -> None:

@@ -470,10 +470,37 @@ def test_what_somebody_sees_is_found_by_the_indexes_that_hold_all_of_it(
     wanted = Wanted(scope=Scope.of(places), zone=zone)
     assert len(sqlite_store.feed(wanted=wanted)) == len(Reviews(sqlite_store.database).queue(wanted)) == 3
     assert not Overview(sqlite_store.database).has_replayed(wanted.scope)
-    feed, *queue, _, replayed = plans
-    by_harm = [(plan, "incidents_unjudged") for plan in queue]
-    for plan, index in ((feed, "incidents_by_time"), *by_harm, (replayed, "incidents_replayed")):
+    feed, box, by_harm, no_other, _, replayed = plans
+    boxes = [(plan, "incidents_waiting") for plan in (box, no_other)]
+    for plan, index in (
+        (feed, "incidents_by_time"),
+        *boxes,
+        (by_harm, "incidents_unjudged"),
+        (replayed, "incidents_replayed"),
+    ):
         assert f"INDEX {index}" in plan and "incidents_by_camera" not in plan, plan
+
+
+def test_what_many_guards_ask_again_and_again_is_counted_in_indexes_alone(sqlite_store: Store, envelope: Build) -> None:
+    for edge in ("box1", "box2"):
+        EdgeKeys(sqlite_store.database).trust("shanghai", edge, f"key of {edge}", NOON)
+    sqlite_store.add_alerts([envelope(n, incident=f"i{n}", started_at_unix=NOON + n) for n in range(1, 14)], NOON)
+    (one,) = sqlite_store.incidents(["i9"])
+    reviews, overview = Reviews(sqlite_store.database), Overview(sqlite_store.database)
+    plans: dict[str, str] = {}
+
+    def note_plan(connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
+        if statement.startswith("SELECT") and "FROM incidents" in statement and "incidents.record" not in statement:
+            asked = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans[statement] = "; ".join(row[3] for row in asked)
+
+    event.listen(sqlite_store.database.engine, "before_cursor_execute", note_plan)
+    shown, folds = gathered(sqlite_store.database, Wanted(), 20)
+    assert (len(shown), [fold.count for fold in folds.values()]) == (10, [3])
+    assert len(reviews.queue(Wanted())) == reviews.left(Wanted()) == reviews.record(one, NOON).unjudged == 13
+    assert reviews.waiting() == [("cam3", "label_photography")]
+    assert len(overview.like(one, NOON, NOON + DAY_S)) == 13 and overview.elsewhere(one) == []
+    assert len(plans) > 8 and all("COVERING INDEX" in plan.partition(";")[0] for plan in plans.values()), plans
 
 
 def test_what_is_folded_away_is_counted_on_either_database(store: Store, envelope: Build) -> None:

@@ -91,12 +91,10 @@ class Overview:
     def like(self, incident: StoredIncident, since: float, until: float, scope: Scope = EVERYWHERE) -> list[Begun]:
         """Incidents of the same kind at the same place that began then (Unix seconds); cleared ones left out."""
         c = incidents.c
-        wanted = Wanted(
-            since=since, until=until, scope=scope,
-            site=incident.site, camera=incident.camera, zone=incident.zone or "", kind=incident.kind,
-        )  # fmt: skip
-        query = select(c.id, c.started_at.label("at"), c.severity, c.labels_low, c.labels_high)
-        return [Begun(*row) for row in self._database.read(query.where(*wanted.clauses(), _stands()))]
+        wanted = Wanted(since=since, until=until, scope=scope, zone=incident.zone or "", kind=incident.kind)
+        here = (c.site == incident.site, c.camera == incident.camera)  # found by the index that begins with these
+        query = select(c.id, c.started_at, c.severity, c.labels_low, c.labels_high)
+        return [Begun(*row) for row in self._database.read(query.where(*here, *wanted.clauses(), _stands()))]
 
     def elsewhere(self, incident: StoredIncident, scope: Scope = EVERYWHERE) -> list[str]:
         """Incidents of the site's other cameras that went on within `MEANWHILE_S` of one.

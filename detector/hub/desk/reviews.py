@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, tuple_
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database
-from detector.hub.storage.harm import GRADES, OF_SEVERITY
+from detector.hub.storage.harm import OF_SEVERITY
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, notes, snapshots, thresholds
 from detector.hub.storage.store import read_incidents
@@ -92,16 +92,23 @@ class Reviews:
             after: Place of the last one that is known already.
             limit: How many at most.
         """
-        places: dict[str, Place] = {}
+        c = incidents.c
+        waits = c.verdict.is_(None)
+        of_box = select(c.harm, c.started_at, c.id).where(waits, *wanted.clauses())
+        of_box = of_box.where(c.site == bindparam("site"), c.edge == bindparam("edge"))
+        if after is not None:
+            of_box = of_box.where(c.harm < (after[1] // OF_SEVERITY + 1) * OF_SEVERITY)
+        # Before one that is asked for come no more of its box. To put all in order takes 30 milliseconds for 20,000.
+        most = limit + (TURN * (after[0] + 1) if after else 0)
+        of_box = of_box.order_by(c.harm.desc(), c.started_at.desc(), c.id.desc()).limit(most)
         with self._database.reading() as connection:
-            # Severity by severity: to put all that waits in order takes 80 milliseconds for 15,000, and few are grave.
-            for grade in GRADES:
-                if len(places) < limit and (after is None or grade <= after[1] // OF_SEVERITY):
-                    is_begun = after is not None and grade == after[1] // OF_SEVERITY
-                    query = _in_turns(grade, wanted, after if is_begun else None).limit(limit - len(places))
-                    places |= {row.id: tuple(row) for row in connection.execute(query)}
-            found = {one.id: one for one in read_incidents(connection, list(places))}
-        return [(place, found[incident]) for incident, place in places.items() if incident in found]
+            places = [place for box in _boxes(connection) for place in _in_turns(connection.execute(of_box, box))]
+            places.sort(key=lambda place: place[1:], reverse=True)
+            places.sort(key=_turn)
+            if after is not None:
+                places = [one for one in places if (_turn(one), after[1:]) > (_turn(after), one[1:])]
+            found = {one.id: one for one in read_incidents(connection, [place[3] for place in places[:limit]])}
+        return [(place, found[place[3]]) for place in places if place[3] in found]
 
     def left(self, wanted: Wanted) -> int:
         """How many of those that are wanted nobody has judged."""
@@ -111,8 +118,10 @@ class Reviews:
     def waiting(self, scope: Scope = EVERYWHERE) -> list[tuple[str, str]]:
         """Cameras, each with every kind of incident that waits for a verdict there."""
         c = incidents.c
-        query = select(c.camera, c.kind).where(c.verdict.is_(None), *Wanted(scope=scope).clauses()).distinct()
-        return [(camera, kind) for camera, kind in self._database.read(query)]
+        # Of each box, as the index has them: others would be put in order to see which are the same.
+        query = select(c.site, c.edge, c.camera, c.kind).distinct()
+        found = self._database.read(query.where(c.verdict.is_(None), *Wanted(scope=scope).clauses()))
+        return sorted({(row.camera, row.kind) for row in found})
 
     def alike(self, incident: StoredIncident, limit: int) -> list[StoredIncident]:
         """What nobody has judged of one camera and kind, newest first."""
@@ -195,20 +204,29 @@ def _waiting_like(incident: StoredIncident) -> Select[Any]:
     return select(func.count()).where(*_alike(incident), incidents.c.verdict.is_(None))
 
 
-def _in_turns(grade: int, wanted: Wanted, after: Place | None) -> Select[Any]:
-    """Places of what waits of one severity, in their order, those after a place."""
+def _boxes(connection: Connection) -> Iterator[dict[str, str]]:
+    """`site` and `edge` of each box of which anything waits: from one to the next, past all that waits of it."""
     c = incidents.c
-    of_grade = c.harm >= grade * OF_SEVERITY, c.harm < (grade + 1) * OF_SEVERITY
-    order = c.harm.desc(), c.started_at.desc(), c.id.desc()
-    of_box = func.row_number().over(partition_by=(c.site, c.edge), order_by=order)
-    waiting = select(((of_box - 1) // TURN).label("turn"), c.harm, c.started_at, c.id)
-    w = waiting.where(c.verdict.is_(None), *of_grade, *wanted.clauses()).subquery().c
-    query = select(w.turn, w.harm, w.started_at, w.id)
-    if after is not None:
-        turn, *rest = after
-        later = tuple_(w.harm, w.started_at, w.id) < tuple_(*rest)
-        query = query.where(or_(w.turn > turn, and_(w.turn == turn, later)))
-    return query.order_by(w.turn, w.harm.desc(), w.started_at.desc(), w.id.desc())
+    after = tuple_(c.site, c.edge) > tuple_(bindparam("site"), bindparam("edge"))
+    query = select(c.site, c.edge).where(c.verdict.is_(None), after).order_by(c.site, c.edge).limit(1)
+    box = {"site": "", "edge": ""}
+    while found := connection.execute(query, box).first():
+        box = found._asdict()
+        yield box
+
+
+def _in_turns(rows: Iterable[Any]) -> Iterator[Place]:
+    """Places of what waits of a box, from harm, start and id, the most harmful first."""
+    counts: Counter[int] = Counter()
+    for harm, started_at, incident in rows:
+        grade = harm // OF_SEVERITY
+        yield counts[grade] // TURN, harm, started_at, incident
+        counts[grade] += 1
+
+
+def _turn(place: Place) -> tuple[int, int]:
+    """Comes before that of another place: by severity, then by the boxes' turns."""
+    return -(place[1] // OF_SEVERITY), place[0]
 
 
 def spread(times: Sequence[float], most: int) -> list[int]:

@@ -160,5 +160,5 @@ def _place(after: str) -> Place | None:
         place = int(turn), int(harm), float(at), incident
     except ValueError:
         return None
-    fits = all(abs(number) < 2**62 for number in place[:2]) and math.isfinite(place[2])
+    fits = all(0 <= number < 2**53 for number in place[:2]) and math.isfinite(place[2])
     return place if fits and incident and incident.isprintable() else None

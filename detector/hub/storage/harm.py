@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector.values import IncidentKind, Severity
 
 MOST_LABELS = 10**9
-OF_SEVERITY = 10**12  # harm of a severity begins at so many times its place in `GRADES`
+OF_SEVERITY = 10**12  # harm of a severity begins at so many times its number in `_SEVERITIES`
 
 _SEVERITIES: dict[str, int] = {Severity.CRITICAL: 3, Severity.WARNING: 2, Severity.INFO: 1}
 # Taking labels, preparing to, hiding, blinding a camera, standing about. Not the order of `alerts/severity.GRAVITY`,
@@ -19,7 +19,6 @@ _KINDS: dict[str, int] = {
     IncidentKind.TAMPER: 2,
     IncidentKind.LINGERING: 1,
 }
-GRADES = (3, 2, 1, 0)  # of `_SEVERITIES`, the worst first
 
 
 def harm(severity: str, labels: int, kind: str) -> int:

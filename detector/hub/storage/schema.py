@@ -133,6 +133,8 @@ incidents = Table(
         "labels_low",
         "labels_high",
         "replayed_at",
+        "edge",
+        "ended_at",
     ),
     Index("incidents_by_shift", "shift", "told"),
     Index("incidents_by_kind", "kind", "severity", "replayed_at"),
@@ -140,22 +142,49 @@ incidents = Table(
     Index("incidents_replayed", "started_at", "site", "edge", "camera", "told", **_where("replayed_at IS NOT NULL")),
     Index("incidents_doubled", "same_as", **_where("same_as IS NOT NULL")),
     Index("incidents_by_spot", "spot", "started_at", **_where("spot IS NOT NULL")),
-    Index("incidents_by_camera", "site", "camera", "started_at", "id"),
-    # The review desk's queue, and all that it can be narrowed by.
+    # What became of the like of one at its camera, and when they began.
+    Index(
+        "incidents_by_camera",
+        "site",
+        "camera",
+        "started_at",
+        "id",
+        "edge",
+        "kind",
+        "zone",
+        "told",
+        "verdict",
+        "severity",
+        "labels_low",
+        "labels_high",
+    ),
+    # The review desk's queue, box by box, and all that it can be narrowed by.
     Index(
         "incidents_unjudged",
+        "site",
+        "edge",
         "harm",
         "started_at",
         "id",
-        "site",
         "camera",
         "kind",
         "told",
         "replayed_at",
+        "verdict",
         **_where("verdict IS NULL"),
     ),
     # How many of them there are, by all that it can be narrowed by.
-    Index("incidents_waiting", "site", "camera", "kind", "told", "replayed_at", **_where("verdict IS NULL")),
+    Index(
+        "incidents_waiting",
+        "site",
+        "edge",
+        "camera",
+        "kind",
+        "told",
+        "replayed_at",
+        "verdict",  # or SQLite reads a larger index instead, one which says that this is null
+        **_where("verdict IS NULL"),
+    ),
     # All that a least score is proposed from, without reading the few judged ones among the many.
     Index(
         "incidents_judged",
