@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -403,6 +404,21 @@ def test_after_a_rush_of_readers_few_connections_to_sqlite_stay_open(sqlite_stor
         for _ in range(10):
             rush.enter_context(sqlite_store.database.reading()).exec_driver_sql("SELECT 1")
     assert len(closed) == 8
+
+
+def test_what_a_thread_reads_at_one_moment_is_as_it_was_then_and_others_see_the_newest(
+    sqlite_store: Store, envelope: Build
+) -> None:
+    store = sqlite_store
+    store.add_alerts([envelope(1, incident="before")], NOON)
+    with pytest.raises(ZeroDivisionError), store.database.at_one_moment():
+        assert len(store.feed()) == 1
+        with ThreadPoolExecutor(1) as other:
+            other.submit(store.add_alerts, [envelope(2, incident="meanwhile")], NOON).result()
+            assert len(other.submit(store.feed).result()) == 2
+        assert len(store.feed()) == 1 and store.incident("meanwhile") is None
+        _ = 1 / 0
+    assert len(store.feed()) == 2
 
 
 def test_what_is_written_within_a_transaction_is_undone_with_it(store: Store, envelope: Build) -> None:

@@ -55,6 +55,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """One incident among many: when it began, Unix seconds, and what it was judged to be."""
+
+    id: str
+    started_at: float
+    verdict: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What became of incidents of one kind at one camera.
 
@@ -67,7 +76,7 @@ class Record:
         unjudged: How many of them nobody has judged.
     """
 
-    latest: tuple[StoredIncident, ...]
+    latest: tuple[Past, ...]
     share: Share
     changed_at: float | None
     before: Share
@@ -165,13 +174,13 @@ class Reviews:
         """What became of incidents like this one: same camera, same kind."""
         c = incidents.c
         alike = _alike(incident)
-        newest = select(c.id).where(*alike).order_by(c.started_at.desc(), c.id.desc()).limit(LATEST)
+        newest = select(c.id, c.started_at, c.verdict).where(*alike).order_by(c.started_at.desc(), c.id.desc())
         change = select(func.max(thresholds.c.at)).where(
             thresholds.c.site == incident.site, thresholds.c.edge == incident.edge,
             thresholds.c.camera == incident.camera, thresholds.c.kind == incident.kind,
         )  # fmt: skip
         with self._database.reading() as connection:
-            latest = read_incidents(connection, list(connection.execute(newest).scalars()))
+            latest = tuple(Past(*row) for row in connection.execute(newest.limit(LATEST)))[::-1]
             changed_at = connection.execute(change).scalar_one()
             unjudged = connection.execute(_waiting_like(incident)).scalar_one()
 
@@ -184,11 +193,11 @@ class Reviews:
 
             recent = share(now - RECORD_DAYS * DAY_S, now + DAY_S)
             if changed_at is None:
-                return Record(tuple(reversed(latest)), recent, None, Share(), Share(), unjudged)
+                return Record(latest, recent, None, Share(), Share(), unjudged)
             length = min(now - changed_at, RECORD_DAYS * DAY_S)
             before = share(changed_at - length, changed_at)
             after = share(changed_at, now + DAY_S)
-            return Record(tuple(reversed(latest)), recent, changed_at, before, after, unjudged)
+            return Record(latest, recent, changed_at, before, after, unjudged)
 
 
 def _alike(incident: StoredIncident) -> tuple[ColumnElement[bool], ...]:

@@ -97,7 +97,8 @@ def incident_page(view: Somebody, incident_id: str, asked: str = "", side: str =
 @router.get("/incidents/{incident_id}/item")
 def incident_item(view: Somebody, incident_id: str, side: str = "") -> Response:
     """Clip, verdict and facts alone, for a page that shows one incident after another."""
-    return view.page("item.html", **item_of(view, known(view, incident_id), side=side))
+    with view.store.database.at_one_moment():
+        return view.page("item.html", **item_of(view, known(view, incident_id), side=side))
 
 
 @router.get("/incidents/{incident_id}/snapshot")
@@ -258,7 +259,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     line = timeline(clips, on_film.own_span, on_film.acts)
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     confirming = view.store.confirmed_by(incident.id)
-    shown = _shown(on_film, clips, view.store.confirmed_by(on_film.id))
+    shown = _shown(on_film, clips, confirming if on_film is incident else view.store.confirmed_by(on_film.id))
     rows = evidence(shown, clips, is_gone=bool(view.store.without_footage([on_film.id])))
     return {
         "incident": incident,
@@ -409,11 +410,10 @@ def _judged(view: View, incident_id: str, fields: dict[str, str]) -> Response:
     view.parts.live.poke()
     incident = known(view, incident_id)
     asks = view.request.headers.get("x-fragment", "")
-    if asks == "item":
-        return view.page("verdict.html", **item_of(view, incident))
-    if asks == "desk":
+    if asks in ("item", "desk"):
+        part = "verdict.html" if asks == "item" else "judged.html"
         standing = _standing(view.store.verdicts.on(incident.id))
-        return view.page("judged.html", incident=incident, standing=standing, reasons=REASONS)
+        return view.page(part, incident=incident, standing=standing, reasons=REASONS)
     if view.wants_fragment:
         return view.page("cards.html", **cards_of(view, [incident]))
     return RedirectResponse(own_path(fields.get("next") or _address(incident)), 303)

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVarTuple
@@ -121,7 +121,22 @@ class Database:
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that only reads."""
-        return self.engine.connect()
+        shared: Connection | None = getattr(self._of_thread, "reading", None)
+        return nullcontext(shared) if shared is not None else self.engine.connect()
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Have this thread read by one connection meanwhile, on SQLite as all was when it first did.
+
+        A page asks twenty things: to begin and end as many transactions takes longer than to find most of them. What
+        the same thread writes within such a block is not to be read in it.
+        """
+        with self.engine.connect() as connection:
+            self._of_thread.reading = connection
+            try:
+                yield
+            finally:
+                self._of_thread.reading = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
