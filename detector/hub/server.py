@@ -285,6 +285,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
             return_at = time.monotonic()
             while hub.is_running and not stopping.wait(0.5):
                 if time.monotonic() >= return_at:
+                    hub.store.database.rest()
                     return_free_pages()
                     return_at = time.monotonic() + RETURN_EVERY_S
             return 0 if stopping.is_set() else 1

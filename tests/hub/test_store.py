@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -396,14 +397,30 @@ def test_writers_in_many_threads_lose_nothing(store: Store, envelope: Build) -> 
     assert len(store.feed(limit=100)) == 40
 
 
-def test_after_a_rush_of_readers_few_connections_to_sqlite_stay_open(sqlite_store: Store) -> None:
-    # Each keeps pages and prepared statements of its own.
-    closed: list[object] = []
-    event.listen(sqlite_store.database.engine, "close", lambda connection, _record: closed.append(connection))
-    with ExitStack() as rush:
-        for _ in range(10):
-            rush.enter_context(sqlite_store.database.reading()).exec_driver_sql("SELECT 1")
-    assert len(closed) == 8
+def is_open(connection: Any) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def test_connections_of_many_that_asked_at_once_are_used_again_and_closed_when_it_is_quiet(sqlite_store: Store) -> None:
+    database, opened = sqlite_store.database, []
+    event.listen(database.engine, "connect", lambda connection, _record: opened.append(connection))
+    for _ in range(2):
+        with ExitStack() as together:
+            for _ in range(5):
+                together.enter_context(database.reading()).exec_driver_sql("SELECT 1")
+    assert [is_open(one) for one in opened] == [True] * 4, "beside the one that was open before"
+    with database.reading() as used:
+        database.rest()
+        assert used.exec_driver_sql("SELECT 1").scalar_one() == 1
+        assert sum(map(is_open, opened)) <= 1, "none but the one that is in use"
+    assert sqlite_store.feed() == []
+    few = len(opened)
+    database.rest()
+    assert sqlite_store.feed() == [] and len(opened) == few, "a quiet hub keeps what it uses"
 
 
 def test_what_a_thread_reads_at_one_moment_is_as_it_was_then_and_others_see_the_newest(

@@ -49,10 +49,11 @@ logger = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 NOTED = table("alembic_version", column("version_num"))
 LOCK = 0x1ABE1  # any number that nothing else on the database server locks
-# Of SQLite so many connections stay open, the one used last is taken first, and more are opened for a moment only: each
-# keeps a megabyte of pages and prepared statements, which five in turn took hours to fill, and opening one takes 0.8
-# milliseconds.
-KEPT, MOST = 2, 15
+# Of SQLite so many connections stay open, for pages in the making and what is done beside them; the one used last is
+# taken first, and more are opened for a moment only. Opening one takes 0.8 milliseconds, and all it asks is prepared
+# anew. Each keeps a megabyte of pages and prepared statements, so where more than a quiet hub uses lie idle, those are
+# closed again (`Database.rest`).
+QUIET, KEPT, MOST = 2, 10, 15
 LARGEST_WAL = 16 * 2**20  # bytes of it stay after it grew while somebody else read for long; else all, for weeks
 BUSY_S = 10.0  # so long who wants to write waits for others
 ALONE_S = 30.0  # so long a change of shape waits for whoever uses PostgreSQL's tables; others wait behind it meanwhile
@@ -193,6 +194,12 @@ class Database:
         finally:
             if is_ours:
                 self._turn.release()
+
+    def rest(self) -> None:
+        """Close connections to SQLite that lie idle since more was asked at once; to be called now and then."""
+        pool = self.engine.pool
+        if self.engine.dialect.name == "sqlite" and isinstance(pool, QueuePool) and pool.checkedin() > QUIET:
+            self.engine.dispose()
 
     def close(self) -> None:
         """Release connections."""
