@@ -91,7 +91,8 @@ class Came:
 @router.get("/incidents/{incident_id}")
 def incident_page(view: Somebody, incident_id: str, asked: str = "", side: str = "") -> Response:
     """One incident: its clip, or that of another camera (`side`), what happened when, and what people made of it."""
-    return _page(view, incident_id, asked, side=side)
+    with view.store.database.at_one_moment():
+        return _page(view, incident_id, asked, side=side)
 
 
 @router.get("/incidents/{incident_id}/item")
