@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,22 @@ from hypothesis import strategies as st
 
 from detector.cli import main
 from detector.clock import unix
-from detector.config import Camera, EdgeConfig, Exemption, Policy, Zone
+from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Zone
 from detector.recorded.recordings import of_camera, sessions
 from detector.rules.evidence import KINDS
-from detector.values import Act, ActKind, Incident, IncidentKind, Severity
-from detector.why.account import Account, Moment, Witnessed
+from detector.rules.noted import Noted
+from detector.rules.policy import Policies
+from detector.shifts import Shifts
+from detector.values import Act, ActKind, Incident, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Sight
+from detector.why.account import Account, Moment, Witness, Witnessed
 from detector.why.again import When, _frames
 from detector.why.film import WIDTH, Film, drawn
 from detector.why.page import headline, strip, write_page
 from detector.why.steps import Steps, first_not_taken, until_decided
 from detector.why.texts import EN, ZH
-from tests.builders import parcel, person, phone, scene
+from tests.builders import frame, parcel, person, phone, scene, times
 from tests.conftest import REPOSITORY
+from tests.rules.staging import Photo, photographed, weighing
 from tests.sources.footage import make_video
 
 DEMO = REPOSITORY / "configs" / "demo"
@@ -41,7 +46,11 @@ BENCH = BULK.model_copy(update={"name": "bench", "policy": Policy(phones="allowe
 COUNT = BULK.model_copy(
     update={"name": "count", "policy": Policy(exemptions=[Exemption(phones="allowed", reason="stock count")])}
 )
-CAMERA = Camera(name="cam1", source="rtsp://10.0.0.2/1", zones=[BULK, BENCH, COUNT])
+FEW = BULK.model_copy(
+    update={"name": "few", "policy": Policy(exemptions=[Exemption(phones="allowed", people=2, reason="foremen")])}
+)
+STRICT = BULK.model_copy(update={"name": "strict", "policy": Policy(scanners="forbidden")})
+CAMERA = Camera(name="cam1", source="rtsp://10.0.0.2/1", zones=[BULK, BENCH, COUNT, FEW, STRICT])
 
 
 def config(**changes: Any) -> EdgeConfig:
@@ -61,13 +70,28 @@ def moment(at: float = 0.0, **changes: Any) -> Moment:
 
 
 def witnessed(
-    *moments: Moment, photos: int = 0, zone: str | None = "bulk", parcels: bool = True, score: float | None = None
+    *moments: Moment,
+    photos: int = 0,
+    zone: str | None = "bulk",
+    parcels: bool = True,
+    score: float | None = None,
+    together: int = 1,
+    moved_on: int = 0,
+    kind: ActKind = ActKind.PHOTO,
 ) -> Witnessed:
     seen = Witnessed((0, 3), [*moments] or [moment(t / 5) for t in range(50)], score=score)
     for n in range(photos):
-        act = Act(ActKind.PHOTO, 3, NOON + n, NOON + n + 0.8, 0.9, (n,) if parcels else ())
-        seen.acts[act.key], seen.places[act.key] = act, zone
+        act = Act(kind, 3, NOON + n, NOON + n + 0.8, 0.9, (n,) if parcels else ())
+        seen.acts[act.key] = act
+        if zone is not None:
+            seen.noted[act.key] = noted(act, zone, together, moved_on=n < moved_on)
     return seen
+
+
+def noted(act: Act, zone: str, together: int = 1, *, moved_on: bool = False) -> Noted:
+    there = next(one for one in CAMERA.zones if one.name == zone)
+    allowed = Policies(Shifts(Calendar(), "Etc/UTC")).at(there, act.started_at, together)
+    return Noted(act, there, allowed, moved_on=moved_on)
 
 
 def steps(**changes: Any) -> Steps:
@@ -91,6 +115,13 @@ def steps(**changes: Any) -> Steps:
         (witnessed(moment(height=100), photos=1), "enough"),
         (witnessed(photos=3, parcels=False), "enough"),
         (witnessed(moment(zone="bench", chances=like("call")), moment(1.0, chances=like("call"))), "photo"),
+        (witnessed(photos=3, zone="few", together=2), "forbidden"),
+        (witnessed(photos=3, zone="few", together=3, score=0.5), "sure"),
+        (witnessed(photos=3, moved_on=2), "scanned"),
+        (witnessed(photos=1, moved_on=1), "enough"),
+        (witnessed(photos=3, zone="strict", kind=ActKind.SCAN, score=0.5), "sure"),
+        (witnessed(photos=1, zone="strict", kind=ActKind.SCAN), "enough"),
+        (witnessed(photos=3, kind=ActKind.SCAN), "photo"),
         (witnessed(photos=3), "sure"),
         (witnessed(photos=3, score=0.79), "sure"),
         (witnessed(photos=1, score=0.79), "sure"),  # others photographed as well
@@ -114,13 +145,13 @@ def test_of_a_model_that_nobody_measured_nothing_is_said_of_how_near() -> None:
 
 def test_whoever_may_photograph_there_is_told_for_what_reason() -> None:
     (found,) = [step for step in steps().of(witnessed(photos=2, zone="count")) if step.name == "forbidden"]
-    assert found.said == {"zones": ["count"], "because": "stock count"}
+    assert found.said == {"zones": ["count"], "because": "stock count", "few": False}
 
 
 def test_photos_that_are_allowed_do_not_count_among_those_that_are_not() -> None:
     seen = witnessed(photos=3)
-    for key in list(seen.places)[1:]:
-        seen.places[key] = "bench"
+    for act in list(seen.acts.values())[1:]:
+        seen.noted[act.key] = noted(act, "bench")
     found = first_not_taken(steps().of(seen))
     assert found is not None and found.name == "enough" and found.said["n"] == 1
 
@@ -130,12 +161,126 @@ def test_the_belief_asked_for_is_that_of_the_error_set() -> None:
     assert asked[0.1] == pytest.approx(0.8) and asked[0.25] < asked[0.1]
 
 
+# What is kept of a time.
+
+
+def watched(
+    monkeypatch: pytest.MonkeyPatch, scenes: Sequence[Scene], *, until: float = inf, camera: Camera = CAMERA
+) -> Witness:
+    """A witness of scenes, by plain weights; it is kept of frame times 0 to `until`."""
+    monkeypatch.setattr("detector.why.account.load_weights", weighing)
+    witness = Witness(config(cameras=[camera.model_dump()]), camera, 0.0)
+    witness.until = until
+    for n, one in enumerate(scenes):
+        witness.observe(frame(one.at), Sight(one, {}, first=n == 0), [])
+    return witness
+
+
+def of_zone(zone: Zone) -> Camera:
+    return CAMERA.model_copy(update={"zones": [zone]})
+
+
+def stopped_at(witness: Witness, camera: Camera = CAMERA) -> list[str | None]:
+    asked = Steps(config(cameras=[camera.model_dump()]), camera, {}, None)
+    found = [first_not_taken(asked.of(one)) for one in witness.account().people]
+    return [step.name if step else None for step in found]
+
+
+TWO = [Photo(1, 3.5, 1), Photo(6, 8.5, 2)]
+
+
+def test_a_photo_after_the_time_asked_for_counts_with_those_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    witness = watched(monkeypatch, photographed(TWO, times(0, 10, 5)), until=4.0)
+    account = witness.account()
+    assert (account.until, account.looked_until) == (4.0, 10.0)
+    (seen,) = account.people
+    assert len(seen.acts) == 1 and seen.moments[-1].at == 4.0
+    assert stopped_at(witness) == [None]
+
+
+def test_it_is_waited_for_what_follows_a_photo_until_none_could_count_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    witness = watched(monkeypatch, photographed(TWO[:1], times(0, 5, 5)), until=5.0)
+    assert witness.waits(5.0) and not witness.waits(5.0 + 180)
+    assert not watched(monkeypatch, photographed([], times(0, 5, 5))).waits(5.0)
+    bench = of_zone(BENCH)
+    assert not watched(monkeypatch, photographed(TWO[:1], times(0, 5, 5)), camera=bench).waits(5.0)
+
+
+def test_it_is_waited_no_longer_when_a_sweep_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    witness = watched(monkeypatch, photographed(TWO, times(0, 9, 5)))
+    other = replace(told(kind=IncidentKind.LINGERING), started_at=1.0, ended_at=8.0, tracks=(1,))
+    witness.tell([IncidentUpdate(Phase.NEW, None, other)])
+    assert witness.waits(9.0), "who lingers may photograph as well"
+    assert witness.account().people[0].incident is None
+    sweep = replace(other, id="i2", kind=IncidentKind.LABEL_PHOTOGRAPHY)
+    witness.tell([IncidentUpdate(Phase.NEW, None, sweep)])
+    assert not witness.waits(9.0) and witness.account().people[0].incident == sweep
+
+
+def test_what_began_after_the_time_asked_for_was_not_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    witness = watched(monkeypatch, photographed(TWO[:1], times(0, 9, 5)), until=5.0)
+    witness.tell([IncidentUpdate(Phase.NEW, None, replace(told(), started_at=5.4, ended_at=9.0))])
+    assert witness.account().incidents == ()
+
+
+@pytest.mark.parametrize(("people", "step"), [(1, "forbidden"), (2, "forbidden"), (3, None)])
+def test_an_exemption_for_a_few_people_holds_for_as_many_as_photograph_together(
+    people: int, step: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [replace(photo, by=n) for photo in TWO for n in range(1, people + 1)]
+    camera = of_zone(FEW)
+    assert stopped_at(watched(monkeypatch, photographed(photos, times(0, 10, 5)), camera=camera), camera) == (
+        [step] * people
+    )
+
+
+def test_quick_photos_of_parcels_that_are_taken_away_after_were_taken_for_scans(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick = photographed([Photo(1, 2.4, 1), Photo(30, 31.4, 2)], times(0, 40, 5))
+    gone = {1: 4.0, 2: 34.0}
+    seen = [replace(one, parcels=tuple(p for p in one.parcels if one.at < gone.get(p.id, inf))) for one in quick]
+    assert stopped_at(watched(monkeypatch, seen)) == ["scanned"]
+
+
+def test_photos_of_what_lies_in_an_ignored_zone_are_of_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignored = Zone(name="belt", kind="ignore", polygon=[(0, 0), (1, 0), (1, 1), (0, 1)])
+    camera = of_zone(ignored)
+    assert stopped_at(watched(monkeypatch, photographed(TWO, times(0, 10, 5)), camera=camera), camera) == ["place"]
+
+
+def test_whoever_returns_under_another_number_has_part_in_what_both_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for one in photographed(TWO, times(0, 10, 5)):
+        if one.at < 5:
+            seen.append(one)
+        else:
+            people = [replace(p, id=9) for p in one.people]
+            devices = [replace(d, holder=9) for d in one.devices]
+            ended = frozenset({1}) if not seen[-1].ended and seen[-1].people[0].id == 1 else frozenset()
+            seen.append(replace(one, people=tuple(people), devices=tuple(devices), ended=ended))
+    assert stopped_at(watched(monkeypatch, seen)) == [None, None]
+
+
+def test_whoever_bears_a_number_after_time_leapt_is_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = photographed(TWO, times(0, 10, 5))
+    witness = watched(monkeypatch, [one for one in scenes if one.at < 5])
+    for n, one in enumerate(one for one in scenes if one.at >= 5):
+        later = replace(one, at=one.at + 100)
+        witness.observe(frame(later.at), Sight(later, {}, first=n == 0), [])
+    assert [one.who[1] for one in witness.account().people] == [1, 1]
+    assert stopped_at(witness) == ["enough", "enough"]
+    assert witness.account().breaks == (pytest.approx((4.8, 105.0)),)
+
+
+# The page.
+
+
 def account(*people: Witnessed, incidents: tuple[Incident, ...] = ()) -> Account:
-    return Account(CAMERA, (1280, 720), NOON - 180, NOON, NOON + 60, people, incidents)
+    return Account(CAMERA, True, NOON - 180, NOON + 90, NOON, NOON + 60, people, incidents, ((NOON + 3, NOON + 9),))
 
 
-def told(severity: Severity = Severity.WARNING) -> Incident:
-    kind = IncidentKind.LABEL_PHOTOGRAPHY
+def told(severity: Severity = Severity.WARNING, kind: IncidentKind = IncidentKind.LABEL_PHOTOGRAPHY) -> Incident:
     return Incident("i1", "cam1", kind, severity, 0.97, "bulk", NOON, NOON + 9, (3,), facts={"photos": 4})
 
 
@@ -144,6 +289,29 @@ def test_the_headline_says_whether_it_was_told_and_if_not_why_of_the_likeliest()
     assert "没有报警" in zh and "打电话" in zh and "person 3" in en and "“call”" in en
     assert headline(account(), steps()) == (ZH["nobody"], EN["nobody"])
     assert headline(account(witnessed(), incidents=(told(),)), steps())[1].startswith("It was told")
+
+
+def test_where_something_else_was_told_it_is_not_said_that_nobody_was_told() -> None:
+    zh, en = headline(account(witnessed(photos=1), incidents=(told(kind=IncidentKind.LINGERING),)), steps())
+    assert ZH["told_else"] in zh and EN["told_else"] in en and EN["not_told"] + "." not in en
+
+
+def test_a_camera_that_the_configuration_does_not_know_is_said() -> None:
+    zh, en = headline(replace(account(witnessed()), configured=False), steps())
+    assert "配置里没有摄像机“cam1”" in zh and "knows no camera cam1" in en
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        witnessed(moment(zone=None)), witnessed(photos=3, zone="few"), witnessed(moment(height=90, device=None)),
+        witnessed(moment(passed_over=True, device=None)), witnessed(moment(device=None)), witnessed(),
+        witnessed(photos=3, moved_on=3), witnessed(photos=1), witnessed(photos=3, score=0.5), witnessed(photos=3),
+    ],
+)  # fmt: skip
+def test_whatever_step_was_not_taken_it_is_said_what_can_be_done(seen: Witnessed) -> None:
+    zh, en = headline(account(seen), steps())
+    assert re.search(f"{ZH['next']}.{{10}}", zh) and re.search(f"{EN['next']}.{{20}}", en)
 
 
 @pytest.mark.parametrize("name", ["place", "forbidden", "near", "looked", "device", "photo", "enough", "sure"])
@@ -157,6 +325,7 @@ def test_every_text_is_there_in_both_languages_and_used() -> None:
     folder = REPOSITORY / "detector" / "why"
     code = "".join((folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.py"))
     of_steps = {key for key in ZH if re.fullmatch(r"\w+_(yes|no)", key)}
+    of_steps |= {key for key in ZH if key.startswith("next_")}
     of_kinds = {*KINDS, "unclear", "phone", "scanner"}
     assert ZH.keys() - of_steps - of_kinds <= set(re.findall(r'"(\w+)"', code))
 
@@ -166,6 +335,8 @@ def test_a_page_of_every_kind_of_end_can_be_written(tmp_path: Path) -> None:
         witnessed(moment(zone=None)), witnessed(photos=3, zone="count"), witnessed(moment(height=90, device=None)),
         witnessed(moment(passed_over=True, device=None, chances=None)), witnessed(photos=3, score=0.5),
         witnessed(photos=3), replace(witnessed(photos=3, score=0.97), incident=told()),
+        witnessed(photos=3, zone="few"), witnessed(photos=3, moved_on=3), witnessed(photos=1, score=0.5),
+        witnessed(photos=2, zone="strict", kind=ActKind.SCAN, score=0.5),
     ]  # fmt: skip
     for incidents in ((), (told(), told(Severity.INFO))):
         write_page(tmp_path / "why.html", account(*people, incidents=incidents), steps(), "why.mp4", "Asia/Shanghai")
@@ -269,6 +440,21 @@ def test_of_a_sweep_where_phones_are_allowed_all_is_told_and_why_nobody_was(
     with av.open(str(folder / "out" / "why.mp4")) as film:
         assert film.duration is not None and 11 < film.duration / av.time_base < 13
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["why.html", "why.mp4"]
+
+
+def test_a_sweep_that_is_told_only_by_what_follows_the_time_asked_for_was_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], allowed: tuple[Path, Mapping[str, Any]]
+) -> None:
+    strict = yaml.safe_load(yaml.safe_dump(allowed[1]))
+    strict["cameras"][0]["zones"][0].pop("policy")
+    (tmp_path / "edge.yaml").write_text(yaml.safe_dump(strict, allow_unicode=True), encoding="utf-8")
+    assert (
+        run(tmp_path, "--start", "2026-11-20T14:00:00", "--at", "2026-11-20T14:00:02", "--around", "2", "--json") == 0
+    )
+    said = json.loads(capfd.readouterr().out)
+    assert [one["kind"] for one in said["incidents"]] == ["label_photography"]
+    assert len(said["people"][0]["acts"]) == 1 and said["people"][0]["stopped_at"] is None
+    assert said["until"] < "2026-11-20T06:00:04.100Z"
 
 
 def test_a_time_that_no_recording_shows_is_one_clear_line(

@@ -110,6 +110,15 @@ class SweepRule:
         """How far it is believed of each of these tracks that it photographs now, 0..1."""
         return self._recogniser.photographing(tracks)
 
+    def noted(self, key: ActKey) -> Noted | None:
+        """What is known of an act, with what so many people as did it may do there; `None` where it can't count."""
+        zone = self._counts_in(key)
+        if zone is None:
+            return None
+        _, people = self._together.get(zone, (0.0, 1))
+        (asked,) = self._permitted([self._noted[zone][key]], people)
+        return asked
+
     def _note(self, act: Act, scene: Scene) -> Iterator[str]:
         """Remember an act; yields the name of the zone in which it counts, if it may."""
         key = act.key
@@ -297,10 +306,13 @@ class SweepRule:
 
     def _forbidden(self, noted: list[Noted], people: int) -> list[Noted]:
         """Those acts that so many people may not do: an exemption may hold for few."""
+        return [n for n in self._permitted(noted, people) if n.may_count]
+
+    def _permitted(self, noted: list[Noted], people: int) -> list[Noted]:
+        """The same acts with what so many people may do there."""
         if not any(exemption.people for n in noted for exemption in n.zone.policy.exemptions):
             return noted
-        asked = (replace(n, permission=self._policies.at(n.zone, n.act.started_at, people)) for n in noted)
-        return [n for n in asked if n.may_count]
+        return [replace(n, permission=self._policies.at(n.zone, n.act.started_at, people)) for n in noted]
 
     def _chance(self, acts: Sequence[Act], noted: Iterable[Noted]) -> float:
         """How sure it is, 0..1, that acts are a sweep, given all that was noted in their zone."""

@@ -1,28 +1,31 @@
 """What was seen of each person, and what was made of it: looks of a pipeline enter one by one, an `Account` leaves.
 
-What the rules think of looks they keep to themselves, so acts are told here once more, by the same stage from the same
-scenes. Whoever is judged by the pipeline is judged alike here.
+What the rules think of looks they keep to themselves, so acts are told here once more, and what a sweep's rule makes of
+them, by the same stages from the same scenes. Whoever is judged by the pipeline is judged alike here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.config import Camera, EdgeConfig
+from detector.config import Camera, EdgeConfig, PhotoRule
 from detector.geometry import foot, grown
 from detector.media.pixelation import blurred, coarse
-from detector.pipeline import Judge
 from detector.rules.acts import ActRecogniser
 from detector.rules.bearing import Bearing, carried_on
-from detector.rules.evidence import load_weights, looks, sureness
+from detector.rules.evidence import Weighing, load_weights, looks, sureness
 from detector.rules.memory import TrackMemory
-from detector.rules.sweep import zone_of
+from detector.rules.noted import Noted
+from detector.rules.policy import Policies
+from detector.rules.sweep import SweepRule
 from detector.rules.zones import ZoneMap
+from detector.shifts import Shifts
 from detector.values import (
     Act,
     ActKey,
@@ -34,7 +37,7 @@ from detector.values import (
     IncidentUpdate,
     Person,
     Scene,
-    Signal,
+    Sight,
 )
 
 BESIDE = 0.35  # of a person's box, on each side, is shown with them
@@ -76,16 +79,16 @@ class Witnessed:
         who: Which one.
         moments: Every look, in order.
         acts: What they were told to do, as told last.
-        places: Name of the zone of each, as the sweep's rule has it.
+        noted: What the sweep's rule knows of each that is done where something is told.
         picture: JPEG of the look that says most, parcels and labels beyond reading.
         score: Of the surest finding of photographing that they have part in, whether it was told or not.
-        incident: The gravest that they have part in.
+        incident: The gravest of label photography that they have part in.
     """
 
     who: Who
     moments: list[Moment] = field(default_factory=list)
     acts: dict[ActKey, Act] = field(default_factory=dict)
-    places: dict[ActKey, str | None] = field(default_factory=dict)
+    noted: dict[ActKey, Noted] = field(default_factory=dict)
     picture: bytes = b""
     score: float | None = None
     incident: Incident | None = None
@@ -106,17 +109,21 @@ class Witnessed:
 class Account:
     """What was seen of one camera from frame time `since` to `until`; `people` with those who matter most first.
 
-    `looked_since` is when looking began: what was before nobody knows of. `incidents` are all that were told of the
-    time, whoever has part in them.
+    It was looked at from `looked_since` to `looked_until`: what was before or after nobody knows of. `incidents` are
+    all that were told of the time, whoever has part in them. `configured`: whether the configuration knows the camera.
+    `breaks` are where the recordings break off or the picture changes its size, from one frame time to the next: who
+    and what was before isn't known again after.
     """
 
     camera: Camera
-    size: tuple[int, int]
+    configured: bool
     looked_since: float
+    looked_until: float
     since: float
     until: float
     people: tuple[Witnessed, ...]
     incidents: tuple[Incident, ...]
+    breaks: tuple[tuple[float, float], ...] = ()
 
 
 class Witness:
@@ -126,11 +133,17 @@ class Witness:
         config: Of the edge.
         camera: One of its cameras, or one made for a recording.
         since: Frame time from which on what is seen is kept; what is before counts for what is believed.
+
+    Attributes:
+        until: Frame time up to which it is kept; what is after counts for what became of that.
     """
 
     def __init__(self, config: EdgeConfig, camera: Camera, since: float) -> None:
-        self._photo = config.rules.photo
+        self.until = inf
+        self._rules = config.rules
+        self._policies = Policies(Shifts(config.calendar, config.timezone))
         self._camera = camera
+        self._configured = camera.name in {one.name for one in config.cameras}
         self._zones = ZoneMap(camera.zones)
         self._weighing = load_weights()
         self._since = since
@@ -138,17 +151,18 @@ class Witness:
         self._incidents: dict[str, tuple[int, Incident]] = {}
         self._epoch = -1
         self._begun: float | None = None
-        self._until = since
-        self._size = (0, 0)
+        self._shown_until = self._looked_until = since
+        self._breaks: list[tuple[float, float]] = []
         self._begin()
 
-    def observe(self, frame: Frame, judge: Judge, updates: Iterable[IncidentUpdate]) -> None:
-        """Take in a frame that a pipeline was given, and what it told of it."""
-        sight = judge.sight
+    def observe(self, frame: Frame, sight: Sight | None, updates: Iterable[IncidentUpdate]) -> None:
+        """Take in a frame that a pipeline was given, what it saw in it, and what it told of it."""
         if sight is not None:
             if sight.first:
                 self._begin()
-            self._take(frame, sight.scene, judge.signals)
+                if self._begun is not None:
+                    self._breaks.append((self._looked_until, sight.scene.at))
+            self._take(frame, sight.scene)
         self.tell(updates)
 
     def tell(self, updates: Iterable[IncidentUpdate]) -> None:
@@ -157,46 +171,75 @@ class Witness:
             epoch = self._incidents.get(update.after.id, (self._epoch, None))[0]
             self._incidents[update.after.id] = epoch, update.after
 
+    def waits(self, at: float) -> bool:
+        """Whether what follows frame time `at` may make a sweep of photos of the time asked for, of which none is told.
+
+        For where one photo is of that time, and the next a minute later, live told of both.
+        """
+        return any(
+            who[0] == self._epoch
+            and any(
+                n.may_count and not n.moved_on and at - n.act.ended_at <= self._rules.sweep.window_s
+                for n in witnessed.noted.values()
+            )
+            and not self._sweeps(who)
+            for who, witnessed in self._people.items()
+        )
+
     def account(self) -> Account:
         """All of it."""
-        told = [(epoch, one) for epoch, one in self._incidents.values() if one.ended_at >= self._since]
-        for witnessed in self._people.values():
-            theirs = [one for epoch, one in told if epoch == witnessed.who[0] and witnessed.who[1] in one.tracks]
-            witnessed.incident = max(theirs, key=_gravity, default=None)
+        for who, witnessed in self._people.items():
+            witnessed.incident = max(self._sweeps(who), key=_gravity, default=None)
         people = sorted(self._people.values(), key=_order)
         begun = self._since if self._begun is None else self._begun
-        since = max(self._since, begun)
-        incidents = tuple(sorted((one for _, one in told), key=lambda one: one.started_at))
-        return Account(self._camera, self._size, begun, since, self._until, tuple(people), incidents)
+        incidents = tuple(sorted((one for _, one in self._told()), key=lambda one: one.started_at))
+        return Account(
+            self._camera, self._configured, begun, self._looked_until, max(self._since, begun), self._shown_until,
+            tuple(people), incidents, tuple(self._breaks),
+        )  # fmt: skip
+
+    def _told(self) -> list[tuple[int, Incident]]:
+        """Incidents of the time, each with how often stages were built anew before."""
+        told = self._incidents.values()
+        return [(n, one) for n, one in told if one.ended_at >= self._since and one.started_at <= self._shown_until]
+
+    def _sweeps(self, who: Who) -> list[Incident]:
+        """Those of label photography that somebody has part in."""
+        return [one for epoch, one in self._told() if is_sweep(one) and epoch == who[0] and who[1] in one.tracks]
 
     def _begin(self) -> None:
         """Stages were built anew: who bears a track's number from here on is somebody else."""
         self._epoch += 1
-        self._recogniser = ActRecogniser(self._photo, self._weighing)
+        self._recogniser = _Recogniser(self._rules.photo, self._weighing)
+        self._sweep = SweepRule(self._zones, self._rules, self._policies, self._recogniser)
         self._bearings: TrackMemory[Bearing | None] = TrackMemory(lambda: None)
 
-    def _take(self, frame: Frame, scene: Scene, signals: Iterable[Signal]) -> None:
+    def _take(self, frame: Frame, scene: Scene) -> None:
         self._begun = scene.at if self._begun is None else self._begun
-        self._until, self._size = scene.at, scene.size
+        self._looked_until = scene.at
         chances = self._chances(scene)
-        acts = self._recogniser.observe(scene)
-        beliefs = self._recogniser.photographing(person.id for person in scene.people)
-        if scene.at >= self._since:
+        signals = [*self._sweep.observe(scene)]
+        beliefs = self._sweep.photographing(person.id for person in scene.people)
+        asked = self._since <= scene.at <= self.until
+        if asked:
+            self._shown_until = scene.at
             for person in scene.people:
                 witnessed = self._people.setdefault((self._epoch, person.id), Witnessed((self._epoch, person.id)))
                 moment = self._moment(person, scene, chances.get(person.id), beliefs[person.id])
                 witnessed.moments.append(moment)
                 _keep_picture(witnessed, moment, frame, scene, person)
-        for act in acts:
-            if act.ended_at >= self._since and (known := self._people.get((self._epoch, act.track))):
+        for act in self._recogniser.told:
+            known = self._people.get((self._epoch, act.track))
+            if known and act.ended_at >= self._since and (asked or act.key in known.acts):
                 known.acts[act.key] = act
-                zone = zone_of(act, scene, self._zones)
-                known.places.setdefault(act.key, zone.name if zone else None)
+        for (epoch, _), witnessed in self._people.items():
+            if epoch == self._epoch:  # a parcel may be taken away, or others may join, long after the act
+                noted = ((key, self._sweep.noted(key)) for key in witnessed.acts)
+                witnessed.noted |= {key: n for key, n in noted if n is not None}
         for signal in signals:
-            if signal.kind is IncidentKind.LABEL_PHOTOGRAPHY:
-                for track in signal.tracks:
-                    if known := self._people.get((self._epoch, track)):
-                        known.score = max(known.score or 0.0, signal.score)
+            for track in signal.tracks:
+                if known := self._people.get((self._epoch, track)):
+                    known.score = max(known.score or 0.0, signal.score)
 
     def _chances(self, scene: Scene) -> Mapping[int, tuple[float, ...]]:
         """Of who was looked at closely, where that says something."""
@@ -228,6 +271,28 @@ class Witness:
             chances,
             belief,
         )
+
+
+class _Recogniser(ActRecogniser):
+    """That of a sweep's rule, overheard.
+
+    Attributes:
+        told: Acts that the scene observed last confirmed or ended.
+    """
+
+    def __init__(self, settings: PhotoRule, weighing: Weighing) -> None:
+        super().__init__(settings, weighing)
+        self.told: list[Act] = []
+
+    def observe(self, scene: Scene) -> list[Act]:
+        """As the class above."""
+        self.told = super().observe(scene)
+        return self.told
+
+
+def is_sweep(incident: Incident) -> bool:
+    """Whether an incident tells of label photography, be it among other things."""
+    return incident.kind is IncidentKind.LABEL_PHOTOGRAPHY
 
 
 def _shares(likelihoods: Iterable[float]) -> tuple[float, ...]:

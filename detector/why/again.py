@@ -34,7 +34,8 @@ FORM = "%Y-%m-%d %H:%M:%S"
 class When:
     """What is asked for: so many seconds around a moment, Unix seconds; the beginning of it all where that is `None`.
 
-    What was before it by up to `lead_s` is looked at too: acts shortly before count towards what is believed then.
+    What was before it by up to `lead_s` is looked at too: acts shortly before count towards what is believed then. So
+    is what follows while photos may become a sweep by it.
     """
 
     at: float | None
@@ -102,10 +103,13 @@ def look_again(
     shown = False
     try:
         with closing(Film(draft)) as drawn:
-            for frame in _frames(session, when, config.analysis.fps, progress, left):
-                witness.observe(frame, pipeline, pipeline.process(frame))
+            for frame in _frames(session, when, config.analysis.fps, progress, left, witness.waits):
+                if witness.until == inf:
+                    witness.until = when.until(frame.captured_at)
+                updates = pipeline.process(frame)
                 sight = pipeline.sight
-                if sight is not None and frame.captured_at >= when.since:
+                witness.observe(frame, sight, updates)
+                if sight is not None and when.since <= frame.captured_at <= witness.until:
                     shown = True
                     at = on_the_wall(datetime.fromtimestamp(frame.captured_at, clock), FORM)
                     drawn.add(frame, sight.scene, sight.photographing, at)
@@ -124,15 +128,16 @@ def _frames(
     fps: float,
     progress: Callable[[str, float], None],
     unread: Callable[[str], None],
+    waits: Callable[[float], bool] = lambda at: False,
 ) -> Iterator[Frame]:
-    """Frames of what is asked for and what leads to it, in order of time."""
+    """Frames of what is asked for, what leads to it and, as long as `waits`, follows it, in order of time."""
     begin, until, last, ended = when.since - when.lead_s, inf, -inf, 0.0
     pieces = session.pieces
     for before, piece, following in zip([None, *pieces[:-1]], pieces, [*pieces[1:], None], strict=True):
         if _is_over(following, begin) and piece.start_at is not None:
             continue
         start_at = begins_at(piece, before, ended)
-        if start_at > until:
+        if start_at > until and not waits(start_at):
             return
         try:
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=fps)
@@ -149,7 +154,7 @@ def _frames(
                     continue  # files that overlap: what was seen once isn't seen again
                 if until == inf:
                     until = when.until(frame.captured_at)
-                if frame.captured_at > until:
+                if frame.captured_at > until and not waits(frame.captured_at):
                     return
                 last = frame.captured_at
                 yield frame

@@ -17,8 +17,8 @@ from detector.report import SHAPES
 from detector.report.bilingual import both, one_of, speaker, template
 from detector.rules.evidence import KINDS
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, sentence
-from detector.values import Incident, IncidentKind
-from detector.why.account import Account, Moment, Witnessed
+from detector.values import Incident
+from detector.why.account import Account, Moment, Witnessed, is_sweep
 from detector.why.steps import EXPLAIN_PHOTO, Step, Steps, first_not_taken, until_decided
 from detector.why.texts import EN, ZH
 
@@ -68,14 +68,18 @@ def write_page(path: Path, account: Account, steps: Steps, film: str, zone: str)
         shapes=SHAPES,
     ).render(
         camera=account.camera.title or account.camera.name,
+        configured=account.configured,
         day=local(account.since, "%Y-%m-%d"),
         since=local(account.looked_since),
+        until=local(account.looked_until),
         begin=local(account.since),
         end=local(account.until),
         zone=zone,
+        breaks=[(local(before), local(after)) for before, after in account.breaks],
         sweeps=sweeps,
         others=others,
         people=shown,
+        what_next=both(lambda language: _next(account, steps, language)),
         more=len(account.people) - len(shown),
         least=f"{steps.least_belief:.2f}",
         threshold=_height(steps.least_belief),
@@ -89,6 +93,7 @@ def record_of(account: Account, steps: Steps) -> dict[str, Any]:
     """The same for programs: times ISO 8601, every person with every step."""
     return {
         "camera": account.camera.name,
+        "configured": account.configured,
         "since": iso(account.since),
         "until": iso(account.until),
         "incidents": [
@@ -122,25 +127,38 @@ def _rounded(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def headline(account: Account, steps: Steps) -> tuple[str, str]:
     """What it comes to, in Chinese and in English."""
-    sweeps, _ = _apart(account.incidents)
+    sweeps, others = _apart(account.incidents)
     said = []
     for language, texts in (("zh", ZH), ("en", EN)):
+        words = []
         if sweeps:
-            said.append(one_of(texts["told"], {"n": len(sweeps)}))
+            words.append(one_of(texts["told"], {"n": len(sweeps)}))
         elif not account.people:
-            said.append(texts["nobody"])
+            words.append(texts["nobody"])
         else:
             person = account.people[0]
             why = _words(steps.of(person), person, language)
-            gap = "。" if language == "zh" else ". "
-            said.append(texts["not_told"] + gap + texts["likeliest"].format(who=person.who[1]) + why)
+            words += [texts["told_else" if others else "not_told"], texts["likeliest"].format(who=person.who[1]) + why]
+            words.append(texts["next"] + _next(account, steps, language).rstrip("。."))
+        if not account.configured:
+            words.append(texts["strange"].format(camera=account.camera.title or account.camera.name).rstrip("。."))
+        said.append("。".join(words) if language == "zh" else ". ".join(words))
     return said[0], said[1]
+
+
+def _next(account: Account, steps: Steps, language: str) -> str:
+    """What can be done where nobody was told of the likeliest; empty where it was told or nobody was there."""
+    person = next(iter(account.people), None)
+    step = first_not_taken(steps.of(person)) if person is not None and person.incident is None else None
+    if step is None:
+        return ""
+    name = "apart" if step.name == "sure" and step.said["score"] is None else step.name
+    return (ZH if language == "zh" else EN)[f"next_{name}"]
 
 
 def _apart(incidents: Sequence[Incident]) -> tuple[list[Incident], list[Incident]]:
     """Those of label photography, and the others."""
-    sweeps = [one for one in incidents if one.kind is IncidentKind.LABEL_PHOTOGRAPHY]
-    return sweeps, [one for one in incidents if one.kind is not IncidentKind.LABEL_PHOTOGRAPHY]
+    return [one for one in incidents if is_sweep(one)], [one for one in incidents if not is_sweep(one)]
 
 
 def _shown(person: Witnessed, steps: Sequence[Step], account: Account, local: Callable[[float], str]) -> dict[str, Any]:
@@ -154,9 +172,7 @@ def _shown(person: Witnessed, steps: Sequence[Step], account: Account, local: Ca
         "told": person.incident is not None,
         "steps": [(_mark(step), _both_words(step)) for step in until_decided(steps)],
         "strip": strip(person, account.since, account.until),
-        "acts": [
-            (act.kind.value, local(act.started_at)) for act in sorted(person.acts.values(), key=lambda a: a.started_at)
-        ],
+        "acts": [(act.kind.value, local(act.started_at)) for act in person.acts_in_order],
     }
 
 
@@ -191,6 +207,12 @@ def _step_words(step: Step, language: str) -> str:
         case "device":
             said["side"] = round(said["side"] or 0)
             said["kinds"] = comma.join(f"{texts[kind]} {n}" for kind, n in said["kinds"].items())
+        case "forbidden" if not step.taken and said["few"]:
+            name = "forbidden_few"
+        case "photo" if step.taken and not said["n"]:
+            name, said = "photo_scans", said | {"n": said["scans"]}
+        case "enough" if step.taken and (said["n"] < said["least"] or said["parcels"] < said["least_parcels"]):
+            name = "enough_together"
         case "photo" if not step.taken and said["likeliest"] is None:
             name = "photo_blank"
         case "photo":
@@ -199,7 +221,7 @@ def _step_words(step: Step, language: str) -> str:
         case "sure" if said["score"] is None:
             name = "sure_apart"
         case "sure":
-            said = {key: f"{value:.2f}" for key, value in said.items()}
+            said = {key: f"{said[key]:.2f}" for key in ("score", "least")}
     words = one_of(texts[name], said)
     because = texts["because"].format(because=said["because"]) if said.get("because") else ""
     return words + because

@@ -17,10 +17,12 @@ from detector.config import Camera, EdgeConfig
 from detector.geometry import areas, as_array
 from detector.rules.acts import SequentialTest
 from detector.rules.evidence import KINDS, load_weights
-from detector.rules.policy import Policies
+from detector.rules.noted import Noted
+from detector.rules.policy import Permission, Policies
+from detector.rules.sweep import is_sweep
 from detector.shifts import Shifts
 from detector.tuned import LeastScore
-from detector.values import Act, ActKind, Device, IncidentKind
+from detector.values import ActKind, Device, IncidentKind
 from detector.why.account import Moment, Witnessed
 
 Where = tuple[str | None, float]  # name of a zone, and when
@@ -59,29 +61,38 @@ class Steps:
 
     def of(self, person: Witnessed) -> list[Step]:
         """All steps, in the order in which they come."""
-        photos = [act for act in person.acts.values() if act.kind is ActKind.PHOTO]
-        where = [(person.places[act.key], act.started_at) for act in photos]
+        acts = [(act, person.noted.get(act.key)) for act in person.acts.values()]
+        counting = [noted for _, noted in acts if noted is not None and noted.may_count]
+        photos = [(act, noted) for act, noted in acts if act.kind is ActKind.PHOTO]
+        n, scans = len(photos), sum(noted.act.kind is ActKind.SCAN for noted in counting)
+        where = [(noted.zone.name if noted else None, act.started_at) for act, noted in photos]
         where = where or [(moment.zone, moment.at) for moment in person.moments]
         return [
             _place(where),
-            self._forbidden(where),
+            self._forbidden([noted for _, noted in photos if noted is not None], where, scans),
             *self._near(person.moments),
             _looked(person.moments),
             _device(person.moments),
-            self._photo(person, len(photos)),
-            self._enough(person, [act for act in photos if self._counts(person.places[act.key], act.started_at)]),
+            self._photo(person, n, scans),
+            *self._scanned(person, counting),
+            self._enough(person, [noted for noted in counting if not noted.moved_on]),
             self._sure(person.score),
         ]
 
-    def _counts(self, zone: str | None, at: float) -> bool:
-        return zone is not None and not self._policies.least(self._zones[zone], at).phones
+    def _forbidden(self, photos: Sequence[Noted], where: Sequence[Where], scans: int) -> Step:
+        """Whether any photo was forbidden to so many as photographed; without photos, whether one would have been."""
+        asked = [(noted.zone.name, noted.act.started_at, noted.permission) for noted in photos]
+        asked = asked or [(name, at, self._least(name, at)) for name, at in where if name is not None]
+        fine = [(name, at, permission) for name, at, permission in asked if permission.phones]
+        said = {
+            "zones": sorted({name for name, _, _ in fine}),
+            "because": ", ".join(dict.fromkeys(filter(None, (permission.because for _, _, permission in fine)))),
+            "few": any(not self._least(name, at).phones for name, at, _ in fine),
+        }
+        return Step("forbidden", len(fine) < len(asked) or not asked or scans > 0, said)
 
-    def _forbidden(self, where: Sequence[Where]) -> Step:
-        asked = [(name, self._policies.least(self._zones[name], at)) for name, at in where if name is not None]
-        fine = {name: permission.because for name, permission in asked if permission.phones}
-        because = ", ".join(dict.fromkeys(filter(None, fine.values())))
-        forbidden = not asked or any(not permission.phones for _, permission in asked)
-        return Step("forbidden", forbidden, {"zones": sorted(fine), "because": because})
+    def _least(self, zone: str, at: float) -> Permission:
+        return self._policies.least(self._zones[zone], at)
 
     def _near(self, moments: Sequence[Moment]) -> list[Step]:
         if self._least_height is None:
@@ -90,20 +101,34 @@ class Steps:
         said = {"height": median(moment.height for moment in moments), "least": self._least_height}
         return [Step("near", near >= MOSTLY * len(moments), said)]
 
-    def _photo(self, person: Witnessed, n: int) -> Step:
-        said = {"n": n, "most": person.belief, "least": self.least_belief, "likeliest": _likeliest(person.moments)}
-        return Step("photo", n > 0, said)
+    def _photo(self, person: Witnessed, n: int, scans: int) -> Step:
+        said = {
+            "n": n, "scans": scans,
+            "most": person.belief, "least": self.least_belief, "likeliest": _likeliest(person.moments),
+        }  # fmt: skip
+        return Step("photo", n + scans > 0, said)
 
-    def _enough(self, person: Witnessed, photos: Sequence[Act]) -> Step:
-        """Of photos of this person alone that may count; in a finding they may have part with others."""
-        n, parcels = sum(bool(act.parcels) for act in photos), len({p for act in photos for p in act.parcels})
-        asked = self._sweep.least_acts, self._sweep.least_parcels
-        enough = person.score is not None or (n >= asked[0] and parcels >= asked[1])
-        return Step("enough", enough, {"n": n, "parcels": parcels, "least": asked[0], "least_parcels": asked[1]})
+    def _scanned(self, person: Witnessed, counting: Sequence[Noted]) -> list[Step]:
+        """Where photos would be enough but for those taken back as scans."""
+        kept = [noted for noted in counting if not noted.moved_on]
+        if person.score is not None or self._is_enough(kept) or not self._is_enough(counting):
+            return []
+        return [Step("scanned", False, {"n": len(counting) - len(kept), "of": len(counting)})]
+
+    def _enough(self, person: Witnessed, counting: Sequence[Noted]) -> Step:
+        """Of what this person alone did that may count; in a finding they may have part with others."""
+        said = {
+            "n": len(counting), "parcels": _parcels(counting),
+            "least": self._sweep.least_acts, "least_parcels": self._sweep.least_parcels,
+        }  # fmt: skip
+        return Step("enough", person.score is not None or self._is_enough(counting), said)
+
+    def _is_enough(self, counting: Sequence[Noted]) -> bool:
+        return is_sweep([noted.act for noted in counting], self._sweep.least_acts, self._sweep.least_parcels)
 
     def _sure(self, score: float | None) -> Step:
         taken = score is not None and score >= self._least_score
-        return Step("sure", taken, {"score": score, "least": self._least_score})
+        return Step("sure", taken, {"score": score, "least": self._least_score, "window": round(self._sweep.window_s)})
 
 
 def first_not_taken(steps: Sequence[Step]) -> Step | None:
@@ -124,6 +149,10 @@ def until_decided(steps: Sequence[Step]) -> list[Step]:
 def _place(where: Sequence[Where]) -> Step:
     named = sorted({name for name, _ in where if name is not None})
     return Step("place", bool(named), {"zones": named})
+
+
+def _parcels(counting: Sequence[Noted]) -> int:
+    return len({parcel for noted in counting for parcel in noted.act.parcels})
 
 
 def _looked(moments: Sequence[Moment]) -> Step:

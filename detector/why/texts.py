@@ -6,9 +6,14 @@ ZH = {
     "title": "当时看到了什么",
     "told": "报出来了：{n} 起拍摄面单的事件",
     "not_told": "没有报警",
+    "told_else": "没有报拍摄面单，报的是别的（见下面）",
+    "strange": "配置里没有摄像机“{camera}”：整个画面按一个堆放区、默认规定处理，可能和实际的区域、规定不同；"
+    "某台摄像机有哪些文件，写在它的 recordings 里，再看一遍。",
+    "next": "可以这样做：",
     "nobody": "画面里没有人",
     "likeliest": "最可能的是 {who} 号人员：",
-    "looked": "从 {since} 看起；画面和下面的线是 {begin} – {end}（{zone} 时间）。",
+    "looked": "看了 {since} – {until}；画面和下面的线是 {begin} – {end}（{zone} 时间）。",
+    "break": "{before} 到 {after} 录像断开或画面变了大小：前后的拍照不算在一起，编号也各算各的。",
     "other_events": "这段时间里的其他事件",
     "film": "每个人框上的数字是编号和“正在拍照”的把握（0–1，算一次拍照要 {least}）；框越红，把握越高。"
     "面单和包裹已打码。",
@@ -30,6 +35,7 @@ ZH = {
     "place_no": "不在任何区域里，或在忽略的区域里，那里不报",
     "forbidden_yes": "这里、这个时间不许拍照",
     "forbidden_no": "{zones} 里这个时间允许拍照",
+    "forbidden_few": "{zones} 里这个时间允许几个人拍照，一起拍的没有超过这个人数",
     "because": "（理由：{because}）",
     "near_yes": "够近（站立高约 {height} 像素，要 {least}）",
     "near_no": "太远（站立高只有约 {height} 像素，手机要看得清需要 {least}）",
@@ -40,21 +46,41 @@ ZH = {
     "photo_yes": "认出 {n} 次拍照",
     "photo_no": "没有认出拍照（把握最高 {most}，要 {least}），总的看来最像“{likeliest}”",
     "photo_blank": "没有认出拍照，一次也看不出在做什么",
-    "enough_yes": "对着 {parcels} 个包裹拍了 {n} 次",
-    "enough_no": "只有 {n} 次对着包裹，共 {parcels} 个；连续拍摄至少要 {least} 次、{least_parcels} 个",
+    "photo_scans": "认出 {scans} 次扫码，这里不许扫码",
+    "scanned_no": "{of} 次里有 {n} 次算作扫码：一下就完，包裹随后被拿走",
+    "enough_yes": "算数的 {n} 次，对着 {parcels} 个不同的包裹",
+    "enough_no": "太少：这里不许、又对着包裹的只有 {n} 次，{parcels} 个不同的包裹；"
+    "报警至少要 {least} 次、{least_parcels} 个",
+    "enough_together": "和别人的加在一起够了（自己 {n} 次）",
     "sure_yes": "连续拍摄的把握 {score}（要 {least}）",
     "sure_no": "连续拍摄的把握只有 {score}，低于要求的 {least}",
-    "sure_apart": "没有连成一起：几次之间相隔太久，或包裹随后被拿走（像扫码一样）",
+    "sure_apart": "没有连成一起：相邻两次相隔 {window} 秒以内才算在一起",
+    "next_place": "在摄像机页面（或配置的 zones）把那里画进区域，忽略的区域改小。",
+    "next_forbidden": "如果那里不该拍照，改这个区域的规定（policy）或例外（exemptions）。",
+    "next_near": "摄像机装近些，或换长焦镜头，才看得清手机。",
+    "next_looked": "调高 analysis.zooms，一次细看更多人；机器要更快。",
+    "next_device": "在片子里看得到手机吗？看不到，就是被挡住了：换个角度。看得到，就是太小或太暗：装近些，加些光。",
+    "next_photo": "片子里确实在拍吗？从侧面、近些的摄像机看得更准；rules.photo.error 调高，较少把握也算，误报也多。",
+    "next_scanned": "在片子里看是不是扫码：拍得这么短、包裹又马上拿走的，只有人分得清；拍得久些的都算。",
+    "next_enough": "要几次、几个包裹，写在 rules.sweep；前后还有别的，用 --around 多看一些。",
+    "next_sure": "从多少把握起报，由中心的“告警门槛”页面或 incidents.least_score 定。",
+    "next_apart": "相隔多久还算在一起，由 rules.sweep.window_s 定。",
     "told_step": "报出来了（{severity}）：{sentence}",
-    "hub": "之后监控中心通知了谁，见那里的通知记录。",
+    "hub": "手机响不响，看监控中心“通知”里的规则（严重程度、地点、时段）；通知了谁，见那里的发送记录。",
 }
 EN = {
     "title": "What was seen then",
     "told": "It was told: one incident of label photography|It was told: {n} incidents of label photography",
     "not_told": "Nobody was told",
+    "told_else": "Nobody was told of photographing, but of something else (see below)",
+    "strange": "The configuration knows no camera {camera}: judged as one storage zone, by the default policy, which "
+    "may not be what holds there. Let `recordings` of a camera say which files are its, and look again.",
+    "next": "What to do: ",
     "nobody": "Nobody was in view",
     "likeliest": "The likeliest is person {who}: ",
-    "looked": "Looked at from {since} on; the film and the lines below are of {begin} – {end} ({zone}).",
+    "looked": "Looked at from {since} to {until}; the film and the lines below are of {begin} – {end} ({zone}).",
+    "break": "From {before} to {after} the recordings break off, or the picture changes its size: photos before and "
+    "after don't count together, and numbers of people are of others.",
     "other_events": "What else was told of this time",
     "film": "The numbers at each box are the person's and how far it is believed that they photograph just then (0 to "
     "1; a photo takes {least}); the redder, the surer. Labels and parcels are beyond reading.",
@@ -78,6 +104,7 @@ EN = {
     "place_no": "within no zone, or within one that is ignored, of which nothing is told",
     "forbidden_yes": "photographing is forbidden here at this time",
     "forbidden_no": "photographing is allowed within {zones} at this time",
+    "forbidden_few": "photographing is allowed to a few people within {zones} at this time, and no more took part",
     "because": " (because: {because})",
     "near_yes": "near enough ({height} pixels tall standing; asked for: {least})",
     "near_no": "too far off ({height} pixels tall standing; a phone can be judged from {least} on)",
@@ -89,11 +116,32 @@ EN = {
     "photo_no": "no photo was recognised (believed up to {most}, where {least} is asked for), and all in all it looked "
     "most like “{likeliest}”",
     "photo_blank": "no photo was recognised, and none of the looks tells what is done",
-    "enough_yes": "one photo at {parcels} parcels|{n} photos at {parcels} parcels",
-    "enough_no": "no more than {n} at parcels, {parcels} of these; a sweep takes {least} at {least_parcels}",
+    "photo_scans": "one scan was recognised, where scanning is forbidden|{scans} scans were recognised, where scanning "
+    "is forbidden",
+    "scanned_no": "{n} of {of} were taken for scans: over at once, and the parcel was taken away after",
+    "enough_yes": "{n} that count, at {parcels} different parcels",
+    "enough_no": "too few: {n} that are forbidden and aim at a parcel, at {parcels} different parcels, where an alert "
+    "takes {least} at {least_parcels}",
+    "enough_together": "enough together with those of others ({n} of this person)",
     "sure_yes": "as a sweep believed to {score} (asked for: {least})",
     "sure_no": "as a sweep believed to {score} only, below the {least} asked for",
-    "sure_apart": "they don't make a sweep: too long apart, or the parcels were taken away after, as in scanning",
+    "sure_apart": "they don't make a sweep: each has to follow the one before within {window} seconds",
+    "next_place": "draw a zone there, on the camera's page at the hub or as `zones` in the configuration, or make the "
+    "ignored one smaller.",
+    "next_forbidden": "if nobody is to photograph there, change the zone's policy or its exemptions.",
+    "next_near": "a camera nearer by, or a longer lens, shows phones well enough.",
+    "next_looked": "a higher `analysis.zooms` looks closely at more people at a time, which takes a faster machine.",
+    "next_device": "does the film show the phone? If not, it was hidden: look from another side. If it does, it was "
+    "too small or too dark: a nearer camera, or more light.",
+    "next_photo": "does the film show photos being taken? A nearer camera, from the side, tells better; a higher "
+    "`rules.photo.error` takes less for a photo, with more false alarms.",
+    "next_scanned": "see in the film whether these were scans: where a photo is that short and the parcel moved at "
+    "once, only people can tell; longer ones count whatever becomes of the parcel.",
+    "next_enough": "`rules.sweep` says how many at how many parcels; if there was more before or after, see it with "
+    "`--around`.",
+    "next_sure": "from where on it is told is set on the hub's page of thresholds, or by `incidents.least_score`.",
+    "next_apart": "`rules.sweep.window_s` says how long may be between them.",
     "told_step": "told ({severity}): {sentence}",
-    "hub": "Whom the hub told of it stands in its log of notices.",
+    "hub": "Whether a phone rings is for the rules of the hub's page of notices (severity, place, hours); its log says "
+    "who was told.",
 }
