@@ -148,6 +148,13 @@ def test_whoever_may_photograph_there_is_told_for_what_reason() -> None:
     assert found.said == {"zones": ["count"], "because": "stock count", "few": False}
 
 
+@pytest.mark.parametrize(("zone", "hangs"), [("few", True), ("bulk", False)])
+def test_where_it_hangs_on_how_many_they_are_whether_photos_are_forbidden_it_is_said(zone: str, hangs: bool) -> None:
+    asked = steps().of(witnessed(moment(zone=zone, chances=like("call"), belief=0.1)))
+    (found,) = [step for step in asked if step.name == "forbidden"]
+    assert found.taken and found.said["few"] is hangs
+
+
 def test_photos_that_are_allowed_do_not_count_among_those_that_are_not() -> None:
     seen = witnessed(photos=3)
     for act in list(seen.acts.values())[1:]:
@@ -288,7 +295,8 @@ def test_the_headline_says_whether_it_was_told_and_if_not_why_of_the_likeliest()
     zh, en = headline(account(witnessed(moment(chances=like("call"), belief=0.1)), witnessed()), steps())
     assert "没有报警" in zh and "打电话" in zh and "person 3" in en and "“call”" in en
     assert headline(account(), steps()) == (ZH["nobody"], EN["nobody"])
-    assert headline(account(witnessed(), incidents=(told(),)), steps())[1].startswith("It was told")
+    zh, en = headline(account(witnessed(), incidents=(told(),)), steps())
+    assert "it is told: one incident" in en and EN["next_told"][:-1] in en and ZH["next_told"][:-1] in zh
 
 
 def test_where_something_else_was_told_it_is_not_said_that_nobody_was_told() -> None:

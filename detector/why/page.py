@@ -79,7 +79,7 @@ def write_page(path: Path, account: Account, steps: Steps, film: str, zone: str)
         sweeps=sweeps,
         others=others,
         people=shown,
-        what_next=both(lambda language: _next(account, steps, language)),
+        what_next=both(lambda language: _next(account, steps, language)) if _next(account, steps, "en") else "",
         more=len(account.people) - len(shown),
         least=f"{steps.least_belief:.2f}",
         threshold=_height(steps.least_belief),
@@ -139,7 +139,8 @@ def headline(account: Account, steps: Steps) -> tuple[str, str]:
             person = account.people[0]
             why = _words(steps.of(person), person, language)
             words += [texts["told_else" if others else "not_told"], texts["likeliest"].format(who=person.who[1]) + why]
-            words.append(texts["next"] + _next(account, steps, language).rstrip("。."))
+        if what_next := _next(account, steps, language):
+            words.append(texts["next"] + what_next.rstrip("。."))
         if not account.configured:
             words.append(texts["strange"].format(camera=account.camera.title or account.camera.name).rstrip("。."))
         said.append("。".join(words) if language == "zh" else ". ".join(words))
@@ -147,13 +148,15 @@ def headline(account: Account, steps: Steps) -> tuple[str, str]:
 
 
 def _next(account: Account, steps: Steps, language: str) -> str:
-    """What can be done where nobody was told of the likeliest; empty where it was told or nobody was there."""
-    person = next(iter(account.people), None)
-    step = first_not_taken(steps.of(person)) if person is not None and person.incident is None else None
+    """What can be done: where it is told, and where it isn't of the likeliest; empty where nobody was there."""
+    texts = ZH if language == "zh" else EN
+    if any(is_sweep(incident) for incident in account.incidents):
+        return texts["next_told"]
+    step = first_not_taken(steps.of(account.people[0])) if account.people else None
     if step is None:
         return ""
     name = "apart" if step.name == "sure" and step.said["score"] is None else step.name
-    return (ZH if language == "zh" else EN)[f"next_{name}"]
+    return texts[f"next_{name}"]
 
 
 def _apart(incidents: Sequence[Incident]) -> tuple[list[Incident], list[Incident]]:
@@ -207,8 +210,8 @@ def _step_words(step: Step, language: str) -> str:
         case "device":
             said["side"] = round(said["side"] or 0)
             said["kinds"] = comma.join(f"{texts[kind]} {n}" for kind, n in said["kinds"].items())
-        case "forbidden" if not step.taken and said["few"]:
-            name = "forbidden_few"
+        case "forbidden" if said["few"]:
+            name = "forbidden_more" if step.taken else "forbidden_few"
         case "photo" if step.taken and not said["n"]:
             name, said = "photo_scans", said | {"n": said["scans"]}
         case "enough" if step.taken and (said["n"] < said["least"] or said["parcels"] < said["least_parcels"]):

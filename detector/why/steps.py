@@ -87,9 +87,12 @@ class Steps:
         said = {
             "zones": sorted({name for name, _, _ in fine}),
             "because": ", ".join(dict.fromkeys(filter(None, (permission.because for _, _, permission in fine)))),
-            "few": any(not self._least(name, at).phones for name, at, _ in fine),
+            "few": any(self._hangs_on_people(name, at) for name, at, _ in fine or asked),
         }
         return Step("forbidden", len(fine) < len(asked) or not asked or scans > 0, said)
+
+    def _hangs_on_people(self, zone: str, at: float) -> bool:
+        return self._policies.at(self._zones[zone], at).phones and not self._least(zone, at).phones
 
     def _least(self, zone: str, at: float) -> Permission:
         return self._policies.least(self._zones[zone], at)

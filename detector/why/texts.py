@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ZH = {
     "title": "当时看到了什么",
-    "told": "报出来了：{n} 起拍摄面单的事件",
+    "told": "再看一遍，报出来了：{n} 起拍摄面单的事件",
     "not_told": "没有报警",
     "told_else": "没有报拍摄面单，报的是别的（见下面）",
     "strange": "配置里没有摄像机“{camera}”：整个画面按一个堆放区、默认规定处理，可能和实际的区域、规定不同；"
@@ -12,7 +12,7 @@ ZH = {
     "next": "可以这样做：",
     "nobody": "画面里没有人",
     "likeliest": "最可能的是 {who} 号人员：",
-    "looked": "看了 {since} – {until}；画面和下面的线是 {begin} – {end}（{zone} 时间）。",
+    "looked": "按现在的设置看了 {since} – {until}；画面和下面的线是 {begin} – {end}（{zone} 时间）。",
     "break": "{before} 到 {after} 录像断开或画面变了大小：前后的拍照不算在一起，编号也各算各的。",
     "other_events": "这段时间里的其他事件",
     "film": "每个人框上的数字是编号和“正在拍照”的把握（0–1，算一次拍照要 {least}）；框越红，把握越高。"
@@ -32,10 +32,11 @@ ZH = {
     "scanner": "扫码枪",
     "acts": "认出的动作：",
     "place_yes": "在区域 {zones} 里",
-    "place_no": "不在任何区域里，或在忽略的区域里，那里不报",
+    "place_no": "不在任何区域里，或者人、包裹在忽略的区域里：那里不报",
     "forbidden_yes": "这里、这个时间不许拍照",
     "forbidden_no": "{zones} 里这个时间允许拍照",
     "forbidden_few": "{zones} 里这个时间允许几个人拍照，一起拍的没有超过这个人数",
+    "forbidden_more": "这里、这个时间不许超过规定的人数一起拍照",
     "because": "（理由：{because}）",
     "near_yes": "够近（站立高约 {height} 像素，要 {least}）",
     "near_no": "太远（站立高只有约 {height} 像素，手机要看得清需要 {least}）",
@@ -51,7 +52,7 @@ ZH = {
     "enough_yes": "算数的 {n} 次，对着 {parcels} 个不同的包裹",
     "enough_no": "太少：这里不许、又对着包裹的只有 {n} 次，{parcels} 个不同的包裹；"
     "报警至少要 {least} 次、{least_parcels} 个",
-    "enough_together": "和别人的加在一起够了（自己 {n} 次）",
+    "enough_together": "加上别人的，或这之前、之后的，够了（这个人这段时间 {n} 次）",
     "sure_yes": "连续拍摄的把握 {score}（要 {least}）",
     "sure_no": "连续拍摄的把握只有 {score}，低于要求的 {least}",
     "sure_apart": "没有连成一起：相邻两次相隔 {window} 秒以内才算在一起",
@@ -66,11 +67,13 @@ ZH = {
     "next_sure": "从多少把握起报，由中心的“告警门槛”页面或 incidents.least_score 定。",
     "next_apart": "相隔多久还算在一起，由 rules.sweep.window_s 定。",
     "told_step": "报出来了（{severity}）：{sentence}",
-    "hub": "手机响不响，看监控中心“通知”里的规则（严重程度、地点、时段）；通知了谁，见那里的发送记录。",
+    "next_told": "当时没收到？先在监控中心的“告警”里找这个时间。有，就看“通知”的规则（严重程度、地点、时段）和"
+    "发送记录；没有，就是当时设备没在看（见“运行”页），或者设置后来改过。",
 }
 EN = {
     "title": "What was seen then",
-    "told": "It was told: one incident of label photography|It was told: {n} incidents of label photography",
+    "told": "Looked at again, it is told: one incident of label photography|Looked at again, it is told: {n} incidents "
+    "of label photography",
     "not_told": "Nobody was told",
     "told_else": "Nobody was told of photographing, but of something else (see below)",
     "strange": "The configuration knows no camera {camera}: judged as one storage zone, by the default policy, which "
@@ -78,7 +81,8 @@ EN = {
     "next": "What to do: ",
     "nobody": "Nobody was in view",
     "likeliest": "The likeliest is person {who}: ",
-    "looked": "Looked at from {since} to {until}; the film and the lines below are of {begin} – {end} ({zone}).",
+    "looked": "Looked at from {since} to {until}, by the settings of today; the film and the lines below are of "
+    "{begin} – {end} ({zone}).",
     "break": "From {before} to {after} the recordings break off, or the picture changes its size: photos before and "
     "after don't count together, and numbers of people are of others.",
     "other_events": "What else was told of this time",
@@ -101,10 +105,11 @@ EN = {
     "scanner": "scanner",
     "acts": "Acts told: ",
     "place_yes": "within {zones}",
-    "place_no": "within no zone, or within one that is ignored, of which nothing is told",
+    "place_no": "within no zone, or they or the parcels are within one that is ignored: of that nothing is told",
     "forbidden_yes": "photographing is forbidden here at this time",
     "forbidden_no": "photographing is allowed within {zones} at this time",
     "forbidden_few": "photographing is allowed to a few people within {zones} at this time, and no more took part",
+    "forbidden_more": "photographing is forbidden here at this time to more than a few people together",
     "because": " (because: {because})",
     "near_yes": "near enough ({height} pixels tall standing; asked for: {least})",
     "near_no": "too far off ({height} pixels tall standing; a phone can be judged from {least} on)",
@@ -122,7 +127,7 @@ EN = {
     "enough_yes": "{n} that count, at {parcels} different parcels",
     "enough_no": "too few: {n} that are forbidden and aim at a parcel, at {parcels} different parcels, where an alert "
     "takes {least} at {least_parcels}",
-    "enough_together": "enough together with those of others ({n} of this person)",
+    "enough_together": "enough with those of others, or before and after ({n} of this person in this time)",
     "sure_yes": "as a sweep believed to {score} (asked for: {least})",
     "sure_no": "as a sweep believed to {score} only, below the {least} asked for",
     "sure_apart": "they don't make a sweep: each has to follow the one before within {window} seconds",
@@ -142,6 +147,7 @@ EN = {
     "next_sure": "from where on it is told is set on the hub's page of thresholds, or by `incidents.least_score`.",
     "next_apart": "`rules.sweep.window_s` says how long may be between them.",
     "told_step": "told ({severity}): {sentence}",
-    "hub": "Whether a phone rings is for the rules of the hub's page of notices (severity, place, hours); its log says "
-    "who was told.",
+    "next_told": "did no alert come then? Look for that time among the hub's alerts. If it is there, the rules of "
+    "Notices (severity, place, hours) and their log say whose phone rang. If it isn't, the box wasn't watching (see "
+    "Health), or settings were changed since.",
 }
