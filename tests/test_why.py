@@ -205,6 +205,17 @@ def test_a_photo_after_the_time_asked_for_counts_with_those_in_it(monkeypatch: p
     assert stopped_at(witness) == [None]
 
 
+@pytest.mark.parametrize(
+    ("until", "seen_until"), [(4.0, 4.0), (4.0, 8.0)], ids=["the recording ends with it", "it ends after"]
+)
+def test_a_photo_that_began_before_the_time_asked_for_and_goes_on_all_through_it_is_kept(
+    until: float, seen_until: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = photographed([Photo(-4, 6, 1)], times(-5, seen_until, 5))
+    (seen,) = watched(monkeypatch, scenes, until=until).account().people
+    assert [act.kind for act in seen.acts.values()] == [ActKind.PHOTO] and len(seen.noted) == 1
+
+
 def test_it_is_waited_for_what_follows_a_photo_until_none_could_count_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     witness = watched(monkeypatch, photographed(TWO[:1], times(0, 5, 5)), until=5.0)
     assert witness.waits(5.0) and not witness.waits(5.0 + 180)

@@ -220,17 +220,17 @@ class Witness:
         chances = self._chances(scene)
         signals = [*self._sweep.observe(scene)]
         beliefs = self._sweep.photographing(person.id for person in scene.people)
-        asked = self._since <= scene.at <= self.until
-        if asked:
+        if self._since <= scene.at <= self.until:
             self._shown_until = scene.at
             for person in scene.people:
                 witnessed = self._people.setdefault((self._epoch, person.id), Witnessed((self._epoch, person.id)))
                 moment = self._moment(person, scene, chances.get(person.id), beliefs[person.id])
                 witnessed.moments.append(moment)
                 _keep_picture(witnessed, moment, frame, scene, person)
-        for act in self._recogniser.told:
+        # One that goes on is told when it is sure and when it is over, which may both be beyond the time asked for.
+        for act in (*self._recogniser.going_on(), *self._recogniser.told):
             known = self._people.get((self._epoch, act.track))
-            if known and act.ended_at >= self._since and (asked or act.key in known.acts):
+            if known and act.ended_at >= self._since and act.started_at <= self._shown_until:
                 known.acts[act.key] = act
         for (epoch, _), witnessed in self._people.items():
             if epoch == self._epoch:  # a parcel may be taken away, or others may join, long after the act
