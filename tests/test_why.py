@@ -216,6 +216,18 @@ def test_a_photo_that_began_before_the_time_asked_for_and_goes_on_all_through_it
     assert [act.kind for act in seen.acts.values()] == [ActKind.PHOTO] and len(seen.noted) == 1
 
 
+def test_a_finding_told_before_the_time_asked_for_is_of_whoever_still_photographs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = [Photo(-9, -6.5, 2), Photo(-4, 2, 1)]
+    witness = watched(monkeypatch, photographed(began, times(-10, 1, 5)))
+    assert stopped_at(witness) == [None]
+    (seen,) = witness.account().people
+    assert len(seen.acts) == 1 and seen.score is not None
+    over = watched(monkeypatch, photographed([Photo(-9, -6.5, 2), Photo(-4, -1.5, 1)], times(-10, 1, 5)))
+    assert [one.score for one in over.account().people] == [None], "who photographs no longer isn't in it"
+
+
 def test_it_is_waited_for_what_follows_a_photo_until_none_could_count_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     witness = watched(monkeypatch, photographed(TWO[:1], times(0, 5, 5)), until=5.0)
     assert witness.waits(5.0) and not witness.waits(5.0 + 180)

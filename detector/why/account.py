@@ -81,7 +81,7 @@ class Witnessed:
         acts: What they were told to do, as told last.
         noted: What the sweep's rule knows of each that is done where something is told.
         picture: JPEG of the look that says most, parcels and labels beyond reading.
-        score: Of the surest finding of photographing that they have part in, whether it was told or not.
+        score: Of the surest finding that any of these has part in, whether it was told or not.
         incident: The gravest of label photography that they have part in.
     """
 
@@ -149,6 +149,7 @@ class Witness:
         self._since = since
         self._people: dict[Who, Witnessed] = {}
         self._incidents: dict[str, tuple[int, Incident]] = {}
+        self._scores: dict[tuple[int, ActKey], float] = {}  # of the surest finding that an act has part in
         self._epoch = -1
         self._begun: float | None = None
         self._shown_until = self._looked_until = since
@@ -190,6 +191,8 @@ class Witness:
         """All of it."""
         for who, witnessed in self._people.items():
             witnessed.incident = max(self._sweeps(who), key=_gravity, default=None)
+            scores = (self._scores.get((who[0], key)) for key in witnessed.acts)
+            witnessed.score = max((score for score in scores if score is not None), default=None)
         people = sorted(self._people.values(), key=_order)
         begun = self._since if self._begun is None else self._begun
         incidents = tuple(sorted((one for _, one in self._told()), key=lambda one: one.started_at))
@@ -237,9 +240,10 @@ class Witness:
                 noted = ((key, self._sweep.noted(key)) for key in witnessed.acts)
                 witnessed.noted |= {key: n for key, n in noted if n is not None}
         for signal in signals:
-            for track in signal.tracks:
-                if known := self._people.get((self._epoch, track)):
-                    known.score = max(known.score or 0.0, signal.score)
+            for act in signal.acts:
+                if act.track in signal.tracks:
+                    key = self._epoch, act.key
+                    self._scores[key] = max(self._scores.get(key, 0.0), signal.score)
 
     def _chances(self, scene: Scene) -> Mapping[int, tuple[float, ...]]:
         """Of who was looked at closely, where that says something."""
