@@ -327,6 +327,19 @@ def test_where_something_else_was_told_it_is_not_said_that_nobody_was_told() -> 
     assert ZH["told_else"] in zh and EN["told_else"] in en and EN["not_told"] + "." not in en
 
 
+def test_where_only_the_date_of_a_file_tells_when_it_was_that_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], allowed: tuple[Path, Mapping[str, Any]]
+) -> None:
+    make_video(tmp_path / "clip.avi", seconds=2)
+    words = ["--out", tmp_path / "out", "--json"]
+    for more, dated in (([], False), (["--start", "2026-11-20T14:00:00"], True)):
+        assert run(allowed[0], *words, *more, recordings=tmp_path / "clip.avi") == 0
+        assert json.loads(capfd.readouterr().out)["dated"] is dated
+        page = (tmp_path / "out" / "why.html").read_text(encoding="utf-8")
+        assert (EN["undated"] in page) is not dated
+    assert EN["undated"][:-1] in headline(replace(account(), dated=False), steps())[1]
+
+
 def test_a_camera_that_the_configuration_does_not_know_is_said() -> None:
     zh, en = headline(replace(account(witnessed()), configured=False), steps())
     assert "配置里没有摄像机“cam1”" in zh and "knows no camera cam1" in en

@@ -112,7 +112,7 @@ class Account:
     It was looked at from `looked_since` to `looked_until`: what was before or after nobody knows of. `incidents` are
     all that were told of the time, whoever has part in them. `configured`: whether the configuration knows the camera.
     `breaks` are where the recordings break off or the picture changes its size, from one frame time to the next: who
-    and what was before isn't known again after.
+    and what was before isn't known again after. `dated`: whether more than the files' dates tells when it was.
     """
 
     camera: Camera
@@ -124,6 +124,7 @@ class Account:
     people: tuple[Witnessed, ...]
     incidents: tuple[Incident, ...]
     breaks: tuple[tuple[float, float], ...] = ()
+    dated: bool = True
 
 
 class Witness:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -18,7 +18,7 @@ from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
 from detector.recorded.archive import gather
 from detector.recorded.judging import SHORT_S
 from detector.recorded.recorder_names import Pattern
-from detector.recorded.recordings import Piece, Session, begins_at, of_camera, sessions
+from detector.recorded.recordings import FILE_DATE, Piece, Session, begins_at, of_camera, sessions
 from detector.sources.recording import Recording
 from detector.values import Frame
 from detector.why.account import Account, Witness
@@ -119,7 +119,8 @@ def look_again(
         draft.replace(film)
     finally:
         draft.unlink(missing_ok=True)
-    return witness.account()
+    dated = all(piece.known_by != FILE_DATE for piece in session.pieces)
+    return replace(witness.account(), dated=dated)
 
 
 def _frames(

@@ -69,6 +69,7 @@ def write_page(path: Path, account: Account, steps: Steps, film: str, zone: str)
     ).render(
         camera=account.camera.title or account.camera.name,
         configured=account.configured,
+        dated=account.dated,
         day=local(account.since, "%Y-%m-%d"),
         since=local(account.looked_since),
         until=local(account.looked_until),
@@ -94,6 +95,7 @@ def record_of(account: Account, steps: Steps) -> dict[str, Any]:
     return {
         "camera": account.camera.name,
         "configured": account.configured,
+        "dated": account.dated,
         "since": iso(account.since),
         "until": iso(account.until),
         "incidents": [
@@ -141,6 +143,8 @@ def headline(account: Account, steps: Steps) -> tuple[str, str]:
             words += [texts["told_else" if others else "not_told"], texts["likeliest"].format(who=person.who[1]) + why]
         if what_next := _next(account, steps, language):
             words.append(texts["next"] + what_next.rstrip("。."))
+        if not account.dated:
+            words.append(texts["undated"].rstrip("。."))
         if not account.configured:
             words.append(texts["strange"].format(camera=account.camera.title or account.camera.name).rstrip("。."))
         said.append("。".join(words) if language == "zh" else ". ".join(words))

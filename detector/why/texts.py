@@ -9,6 +9,8 @@ ZH = {
     "told_else": "没有报拍摄面单，报的是别的（见下面）",
     "strange": "配置里没有摄像机“{camera}”：整个画面按一个堆放区、默认规定处理，可能和实际的区域、规定不同；"
     "某台摄像机有哪些文件，写在它的 recordings 里，再看一遍。",
+    "undated": "录于何时，只有文件日期说明，拷贝就会改变它："
+    "这里的时间、班次和例外可能不对；用 --start 或 --pattern 说明。",
     "next": "可以这样做：",
     "nobody": "画面里没有人",
     "likeliest": "最可能的是 {who} 号人员：",
@@ -78,6 +80,8 @@ EN = {
     "told_else": "Nobody was told of photographing, but of something else (see below)",
     "strange": "The configuration knows no camera {camera}: judged as one storage zone, by the default policy, which "
     "may not be what holds there. Let `recordings` of a camera say which files are its, and look again.",
+    "undated": "Only the dates of files, which copying changes, tell when this was: times, shifts and exemptions may "
+    "be wrong here. Say it with --start or --pattern.",
     "next": "What to do: ",
     "nobody": "Nobody was in view",
     "likeliest": "The likeliest is person {who}: ",
