@@ -216,6 +216,15 @@ def test_a_photo_that_began_before_the_time_asked_for_and_goes_on_all_through_it
     assert [act.kind for act in seen.acts.values()] == [ActKind.PHOTO] and len(seen.noted) == 1
 
 
+def test_a_photo_that_is_not_over_for_sure_when_the_time_asked_for_begins_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (seen,) = watched(monkeypatch, photographed([Photo(-3, -0.3, 1)], times(-5, 0.2, 5))).account().people
+    assert seen.belief > 0.5 and len(seen.acts) == 1
+    (seen,) = watched(monkeypatch, photographed([Photo(-9, -6.3, 1)], times(-10, 0.2, 5))).account().people
+    assert seen.acts == {}
+
+
 def test_a_finding_told_before_the_time_asked_for_is_of_whoever_still_photographs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -325,6 +334,19 @@ def test_the_headline_says_whether_it_was_told_and_if_not_why_of_the_likeliest()
 def test_where_something_else_was_told_it_is_not_said_that_nobody_was_told() -> None:
     zh, en = headline(account(witnessed(photos=1), incidents=(told(kind=IncidentKind.LINGERING),)), steps())
     assert ZH["told_else"] in zh and EN["told_else"] in en and EN["not_told"] + "." not in en
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (witnessed(photos=3, score=0.7996), "believed to 0.79 only, below the 0.80"),
+        (witnessed(moment(belief=0.5651)), "up to 0.56, where 0.57"),
+        (witnessed(moment(height=TALL - 0.3, device=None), moment(height=TALL - 0.3, device=None)), "246 pixels"),
+        (witnessed(moment(belief=0.9)), "believed up to 0.90), but for less than 0.8 s"),
+    ],
+)
+def test_what_is_too_little_does_not_read_as_enough(seen: Witnessed, said: str) -> None:
+    assert said in headline(account(seen), steps())[1]
 
 
 def test_where_only_the_date_of_a_file_tells_when_it_was_that_is_said(

@@ -232,9 +232,10 @@ class Witness:
                 witnessed.moments.append(moment)
                 _keep_picture(witnessed, moment, frame, scene, person)
         # One that goes on is told when it is sure and when it is over, which may both be beyond the time asked for.
-        for act in (*self._recogniser.going_on(), *self._recogniser.told):
+        over = [act for act in self._recogniser.told if act.ended_at >= self._since]
+        for act in (*self._recogniser.going_on(), *over):
             known = self._people.get((self._epoch, act.track))
-            if known and act.ended_at >= self._since and act.started_at <= self._shown_until:
+            if known and act.started_at <= self._shown_until:
                 known.acts[act.key] = act
         for (epoch, _), witnessed in self._people.items():
             if epoch == self._epoch:  # a parcel may be taken away, or others may join, long after the act

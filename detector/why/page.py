@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -159,8 +160,8 @@ def _next(account: Account, steps: Steps, language: str) -> str:
     step = first_not_taken(steps.of(account.people[0])) if account.people else None
     if step is None:
         return ""
-    name = "apart" if step.name == "sure" and step.said["score"] is None else step.name
-    return texts[f"next_{name}"]
+    own = f"next_{_case(step)}"
+    return texts[own if own in texts else f"next_{step.name}"]
 
 
 def _apart(incidents: Sequence[Incident]) -> tuple[list[Incident], list[Incident]]:
@@ -202,36 +203,54 @@ def _both_words(step: Step) -> Markup:
     return both(lambda language: _step_words(step, language))
 
 
+def _case(step: Step) -> str:
+    """Name of the text that tells a step."""
+    said = step.said
+    match step.name:
+        case "forbidden" if said["few"]:
+            return "forbidden_more" if step.taken else "forbidden_few"
+        case "photo" if step.taken and not said["n"]:
+            return "photo_scans"
+        case "photo" if not step.taken and said["likeliest"] is None:
+            return "photo_blank"
+        case "photo" if not step.taken and said["most"] >= said["least"]:
+            return "photo_short"
+        case "enough" if step.taken and (said["n"] < said["least"] or said["parcels"] < said["least_parcels"]):
+            return "enough_together"
+        case "sure" if said["score"] is None:
+            return "sure_apart"
+    return f"{step.name}_{'yes' if step.taken else 'no'}"
+
+
 def _step_words(step: Step, language: str) -> str:
-    texts, said = (ZH if language == "zh" else EN), dict(step.said)
-    name = f"{step.name}_{'yes' if step.taken else 'no'}"
+    texts, said, name = (ZH if language == "zh" else EN), dict(step.said), _case(step)
     comma = "、" if language == "zh" else ", "
     if "zones" in said:
         said["zones"] = comma.join(said["zones"])
     match step.name:
         case "near":
-            said = {key: round(value) for key, value in said.items()}
+            said = _compared(said, "height", 0, taken=step.taken)
         case "device":
             said["side"] = round(said["side"] or 0)
             said["kinds"] = comma.join(f"{texts[kind]} {n}" for kind, n in said["kinds"].items())
-        case "forbidden" if said["few"]:
-            name = "forbidden_more" if step.taken else "forbidden_few"
-        case "photo" if step.taken and not said["n"]:
-            name, said = "photo_scans", said | {"n": said["scans"]}
-        case "enough" if step.taken and (said["n"] < said["least"] or said["parcels"] < said["least_parcels"]):
-            name = "enough_together"
-        case "photo" if not step.taken and said["likeliest"] is None:
-            name = "photo_blank"
         case "photo":
-            said |= {"most": f"{said['most']:.2f}", "least": f"{said['least']:.2f}"}
+            said = _compared(said, "most", 2, taken=step.taken or name == "photo_short")
             said["likeliest"] = texts[said["likeliest"]] if said["likeliest"] else ""
-        case "sure" if said["score"] is None:
-            name = "sure_apart"
-        case "sure":
-            said = {key: f"{said[key]:.2f}" for key in ("score", "least")}
+        case "sure" if said["score"] is not None:
+            said = _compared(said, "score", 2, taken=step.taken)
+    if name == "photo_scans":
+        said["n"] = said["scans"]
     words = one_of(texts[name], said)
     because = texts["because"].format(because=said["because"]) if said.get("because") else ""
     return words + because
+
+
+def _compared(said: Mapping[str, Any], name: str, digits: int, *, taken: bool) -> dict[str, Any]:
+    """A value and the least asked for, rounded so that one below the other doesn't read as equal."""
+    scale = 10**digits
+    value, least = said[name] * scale, said["least"] * scale
+    whole = (round(value), round(least)) if taken else (floor(value + 1e-9), ceil(least - 1e-9))
+    return {**said, **{key: f"{n / scale:.{digits}f}" for key, n in zip((name, "least"), whole, strict=True)}}
 
 
 def strip(person: Witnessed, since: float, until: float) -> Strip:

@@ -53,6 +53,7 @@ class Steps:
         self, config: EdgeConfig, camera: Camera, least_score: LeastScore, least_height_px: float | None
     ) -> None:
         self._sweep = config.rules.sweep
+        self._least_s = config.rules.photo.least_s
         self._zones = {zone.name: zone for zone in camera.zones}
         self._policies = Policies(Shifts(config.calendar, config.timezone))
         self._least_score = least_score.get(IncidentKind.LABEL_PHOTOGRAPHY, 0.0)
@@ -106,8 +107,8 @@ class Steps:
 
     def _photo(self, person: Witnessed, n: int, scans: int) -> Step:
         said = {
-            "n": n, "scans": scans,
-            "most": person.belief, "least": self.least_belief, "likeliest": _likeliest(person.moments),
+            "n": n, "scans": scans, "likeliest": _likeliest(person.moments),
+            "most": person.belief, "least": self.least_belief, "least_s": self._least_s,
         }  # fmt: skip
         return Step("photo", n + scans > 0, said)
 

@@ -48,6 +48,7 @@ ZH = {
     "device_no": "细看了 {of} 次，一次也没看到手里有手机或扫码枪",
     "photo_yes": "认出 {n} 次拍照",
     "photo_no": "没有认出拍照（把握最高 {most}，要 {least}），总的看来最像“{likeliest}”",
+    "photo_short": "像在拍（把握最高 {most}），但不到 {least_s:g} 秒，不算一次拍照",
     "photo_blank": "没有认出拍照，一次也看不出在做什么",
     "photo_scans": "认出 {scans} 次扫码，这里不许扫码",
     "scanned_no": "{of} 次里有 {n} 次算作扫码：一下就完，包裹随后被拿走",
@@ -64,10 +65,11 @@ ZH = {
     "next_looked": "调高 analysis.zooms，一次细看更多人；机器要更快。",
     "next_device": "在片子里看得到手机吗？看不到，就是被挡住了：换个角度。看得到，就是太小或太暗：装近些，加些光。",
     "next_photo": "片子里确实在拍吗？从侧面、近些的摄像机看得更准；rules.photo.error 调高，较少把握也算，误报也多。",
+    "next_photo_short": "多短的也算，由 rules.photo.least_s 定；analysis.fps 高些，短的看得更清。",
     "next_scanned": "在片子里看是不是扫码：拍得这么短、包裹又马上拿走的，只有人分得清；拍得久些的都算。",
     "next_enough": "要几次、几个包裹，写在 rules.sweep；前后还有别的，用 --around 多看一些。",
     "next_sure": "从多少把握起报，由中心的“告警门槛”页面或 incidents.least_score 定。",
-    "next_apart": "相隔多久还算在一起，由 rules.sweep.window_s 定。",
+    "next_sure_apart": "相隔多久还算在一起，由 rules.sweep.window_s 定。",
     "told_step": "报出来了（{severity}）：{sentence}",
     "next_told": "当时没收到？先在监控中心的“告警”里找这个时间。有，就看“通知”的规则（严重程度、地点、时段）和"
     "发送记录；没有，就是当时设备没在看（见“运行”页），或者设置后来改过。",
@@ -124,6 +126,8 @@ EN = {
     "photo_yes": "one photo was recognised|{n} photos were recognised",
     "photo_no": "no photo was recognised (believed up to {most}, where {least} is asked for), and all in all it looked "
     "most like “{likeliest}”",
+    "photo_short": "it looked like a photo (believed up to {most}), but for less than {least_s:g} s, which "
+    "counts as none",
     "photo_blank": "no photo was recognised, and none of the looks tells what is done",
     "photo_scans": "one scan was recognised, where scanning is forbidden|{scans} scans were recognised, where scanning "
     "is forbidden",
@@ -144,12 +148,14 @@ EN = {
     "too small or too dark: a nearer camera, or more light.",
     "next_photo": "does the film show photos being taken? A nearer camera, from the side, tells better; a higher "
     "`rules.photo.error` takes less for a photo, with more false alarms.",
+    "next_photo_short": "`rules.photo.least_s` says how short a photo may be; a higher `analysis.fps` sees short ones "
+    "better.",
     "next_scanned": "see in the film whether these were scans: where a photo is that short and the parcel moved at "
     "once, only people can tell; longer ones count whatever becomes of the parcel.",
     "next_enough": "`rules.sweep` says how many at how many parcels; if there was more before or after, see it with "
     "`--around`.",
     "next_sure": "from where on it is told is set on the hub's page of thresholds, or by `incidents.least_score`.",
-    "next_apart": "`rules.sweep.window_s` says how long may be between them.",
+    "next_sure_apart": "`rules.sweep.window_s` says how long may be between them.",
     "told_step": "told ({severity}): {sentence}",
     "next_told": "did no alert come then? Look for that time among the hub's alerts. If it is there, the rules of "
     "Notices (severity, place, hours) and their log say whose phone rang. If it isn't, the box wasn't watching (see "
