@@ -129,7 +129,7 @@ def _rounded(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def headline(account: Account, steps: Steps) -> tuple[str, str]:
-    """What it comes to, in Chinese and in English."""
+    """What it comes to, in Chinese and in English, a line; and a line of each thing that casts doubt on it."""
     sweeps, others = _apart(account.incidents)
     said = []
     for language, texts in (("zh", ZH), ("en", EN)):
@@ -144,11 +144,12 @@ def headline(account: Account, steps: Steps) -> tuple[str, str]:
             words += [texts["told_else" if others else "not_told"], texts["likeliest"].format(who=person.who[1]) + why]
         if what_next := _next(account, steps, language):
             words.append(texts["next"] + what_next.rstrip("。."))
+        lines = ["。".join(words) if language == "zh" else ". ".join(words)]
         if not account.dated:
-            words.append(texts["undated"].rstrip("。."))
+            lines.append(texts["undated"])
         if not account.configured:
-            words.append(texts["strange"].format(camera=account.camera.title or account.camera.name).rstrip("。."))
-        said.append("。".join(words) if language == "zh" else ". ".join(words))
+            lines.append(texts["strange"].format(camera=account.camera.title or account.camera.name))
+        said.append("\n".join(lines))
     return said[0], said[1]
 
 

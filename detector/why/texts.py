@@ -1,4 +1,4 @@
-"""Every word of the page, in both languages. In a text "one|many", `n` decides which is said."""
+"""Every word of the page, in both languages. In a text "one|many", n decides which is said."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ EN = {
     "not_told": "Nobody was told",
     "told_else": "Nobody was told of photographing, but of something else (see below)",
     "strange": "The configuration knows no camera {camera}: judged as one storage zone, by the default policy, which "
-    "may not be what holds there. Let `recordings` of a camera say which files are its, and look again.",
+    "may not be what holds there. Let recordings of a camera say which files are its, and look again.",
     "undated": "Only the dates of files, which copying changes, tell when this was: times, shifts and exemptions may "
     "be wrong here. Say it with --start or --pattern.",
     "next": "What to do: ",
@@ -139,23 +139,23 @@ EN = {
     "sure_yes": "as a sweep believed to {score} (asked for: {least})",
     "sure_no": "as a sweep believed to {score} only, below the {least} asked for",
     "sure_apart": "they don't make a sweep: each has to follow the one before within {window} seconds",
-    "next_place": "draw a zone there, on the camera's page at the hub or as `zones` in the configuration, or make the "
+    "next_place": "draw a zone there, on the camera's page at the hub or as zones in the configuration, or make the "
     "ignored one smaller.",
     "next_forbidden": "if nobody is to photograph there, change the zone's policy or its exemptions.",
     "next_near": "a camera nearer by, or a longer lens, shows phones well enough.",
-    "next_looked": "a higher `analysis.zooms` looks closely at more people at a time, which takes a faster machine.",
+    "next_looked": "a higher analysis.zooms looks closely at more people at a time, which takes a faster machine.",
     "next_device": "does the film show the phone? If not, it was hidden: look from another side. If it does, it was "
     "too small or too dark: a nearer camera, or more light.",
     "next_photo": "does the film show photos being taken? A nearer camera, from the side, tells better; a higher "
-    "`rules.photo.error` takes less for a photo, with more false alarms.",
-    "next_photo_short": "`rules.photo.least_s` says how short a photo may be; a higher `analysis.fps` sees short ones "
+    "rules.photo.error takes less for a photo, with more false alarms.",
+    "next_photo_short": "rules.photo.least_s says how short a photo may be; a higher analysis.fps sees short ones "
     "better.",
     "next_scanned": "see in the film whether these were scans: where a photo is that short and the parcel moved at "
     "once, only people can tell; longer ones count whatever becomes of the parcel.",
-    "next_enough": "`rules.sweep` says how many at how many parcels; if there was more before or after, see it with "
-    "`--around`.",
-    "next_sure": "from where on it is told is set on the hub's page of thresholds, or by `incidents.least_score`.",
-    "next_sure_apart": "`rules.sweep.window_s` says how long may be between them.",
+    "next_enough": "rules.sweep says how many at how many parcels; if there was more before or after, see it with "
+    "--around.",
+    "next_sure": "from where on it is told is set on the hub's page of thresholds, or by incidents.least_score.",
+    "next_sure_apart": "rules.sweep.window_s says how long may be between them.",
     "told_step": "told ({severity}): {sentence}",
     "next_told": "did no alert come then? Look for that time among the hub's alerts. If it is there, the rules of "
     "Notices (severity, place, hours) and their log say whose phone rang. If it isn't, the box wasn't watching (see "
