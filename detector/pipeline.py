@@ -184,14 +184,12 @@ class Judge:
         left_out: Looks not taken, since their times make no sense (a pipeline's: or there is no picture in the frame).
         scene: What the newest look taken shows; `None` before the first.
         sight: What was seen by the look taken last; `None` where that was left out.
-        signals: What rules said of it, whatever became of that.
     """
 
     def __init__(self, build: Callable[[], Stages]) -> None:
         self.left_out = 0
         self.scene: Scene | None = None
         self.sight: Sight | None = None
-        self.signals: tuple[Signal, ...] = ()
         self._build = build
         self._begin()
         self._timeline = Timeline()
@@ -205,7 +203,7 @@ class Judge:
 
     def _leap(self, at: float) -> float | None:
         """By how much time leaps with what comes; `None`: leave it out."""
-        self.sight, self.signals = None, ()
+        self.sight = None
         leap = self._timeline.leap(at)
         self.left_out += leap is None
         return leap
@@ -223,12 +221,12 @@ class Judge:
             scene = replace(scene, clock_step_s=leap)
         self.scene = scene
         # Whatever a rule thinks of, no label is to be legible in the picture that goes with what it says.
-        self.signals = tuple(
+        signals = [
             replace(signal, private=scene.private) for rule in self._stages.rules for signal in rule.observe(scene)
-        )
+        ]
         self._failed = False
         self.sight = Sight(scene, self._photographing(scene), bool(first or leap or resized))
-        return updates + self._stages.policy.admit(self.signals, look.captured_at)
+        return updates + self._stages.policy.admit(signals, look.captured_at)
 
     def finish(self) -> list[IncidentUpdate]:
         """No look follows: end what is open, with all that was seen of it."""
