@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -115,6 +116,18 @@ def test_a_further_request_on_a_connection_has_no_more_time(hub: Hub) -> None:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
         drip(connection, b"GET /login HTTP/1.1\r\nX: " + b"a" * 10_000)
+
+
+def test_a_connection_that_a_proxy_keeps_answers_after_it_idled(hub: Hub) -> None:
+    """uvicorn lets go after 5 s: a verdict that comes in just then is lost, and nginx tells the guard of an error."""
+    assert patience.IDLE_S > 120, "Caddy keeps one for two minutes, nginx for one"
+    url = httpx.URL(hub.url)
+    with contextlib.closing(http.client.HTTPConnection(url.host, url.port or 80, timeout=LONG_S)) as connection:
+        for idled_s in (0.0, 6.0):
+            time.sleep(idled_s)
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            assert answer.status == 200 and answer.read()
 
 
 @pytest.mark.usefixtures("hasty")

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 HEAD_S = 10.0  # from the connection, or the first byte of a further request, to the end of its headers
 BODY_IDLE_S = 60.0  # between two pieces of a body; edges may be on bad lines, and go on where they were
+# From an answer to the next question. Longer than proxies keep a connection (nginx 60 s, Caddy two minutes): one let go
+# as a verdict comes in by it is an error to whoever judged, since no proxy asks again what may have been done.
+IDLE_S = 130
 MOST_FROM_ONE = 200  # connections from one address; a proxy on this machine stands for everybody
 # Of everybody together: below the 1024 files that a program may open where nobody says otherwise, of which who takes in
 # alerts, and the database, need some.
@@ -84,7 +87,7 @@ class Patient(H11Protocol):
             self._stop_waiting()
 
     def on_response_complete(self) -> None:
-        """The visitor has their answer; how long they may idle is uvicorn's own concern."""
+        """The visitor has their answer, and may idle for `IDLE_S`, which uvicorn sees to."""
         self._stop_waiting()
         super().on_response_complete()
 

@@ -41,7 +41,7 @@ from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
-from detector.hub.patience import Door, Patient
+from detector.hub.patience import IDLE_S, Door, Patient
 from detector.hub.seldom import have_log_be_brief
 from detector.hub.storage.database import in_a_line
 from detector.hub.storage.lock import DatabaseLock, DataLock
@@ -187,7 +187,7 @@ class Hub:
                 timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
                 ssl_keyfile=self.certificate.key if self.certificate else None,
                 ssl_context_factory=(lambda _config, made: from_1_2(made())) if self.certificate else None,
-                callback_notify=self._alive, timeout_notify=5, backlog=BACKLOG,
+                callback_notify=self._alive, timeout_notify=5, backlog=BACKLOG, timeout_keep_alive=IDLE_S,
             )
         )  # fmt: skip
         self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
