@@ -181,19 +181,17 @@ def run_why(options: argparse.Namespace) -> int:
     from detector.config import load_edge
     from detector.recorded.recorder_names import Pattern
     from detector.why import explain
-    from detector.why.again import When
+    from detector.why.again import Footage, When
 
     config = _watched_by(load_edge(options.config))
     zone = options.timezone or config.timezone
     when = When(time_of("--at", options.at, ZoneInfo(zone)), options.around, config.rules.sweep.window_s)
+    pattern = Pattern(options.pattern) if options.pattern else None
+    start = time_of("--start", options.start, ZoneInfo(zone))
+    footage = Footage(options.paths, options.camera, start, pattern, options.timezone)
     unread: list[str] = []
     with progress_seconds() as progress:
-        found = explain(
-            options.paths, config, when, options.out,
-            camera=options.camera, start=time_of("--start", options.start, ZoneInfo(zone)),
-            pattern=Pattern(options.pattern) if options.pattern else None, zone=options.timezone,
-            progress=progress, unread=unread.append,
-        )  # fmt: skip
+        found = explain(footage, config, when, options.out, progress, unread.append)
     print(json.dumps(found.record | {"unreadable": unread}, ensure_ascii=False) if options.json else found.words)
     _tell_unread(unread)
     return FAILED if unread else FINE

@@ -6,7 +6,7 @@ is otherwise thrown away, and says of each person in view which step towards an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,7 @@ from detector.errors import ConfigError, ModelError, Problem
 from detector.recorded.archive import FILM, FILM_PAGE
 
 if TYPE_CHECKING:
-    from detector.recorded.recorder_names import Pattern
-    from detector.why.again import When
+    from detector.why.again import Footage, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +28,18 @@ class Explained:
 
 
 def explain(
-    paths: Iterable[Path],
+    footage: Footage,
     config: EdgeConfig,
     when: When,
     out: Path,
-    *,
-    camera: str | None = None,
-    start: float | None = None,
-    pattern: Pattern | None = None,
-    zone: str | None = None,
-    progress: Callable[[str, float], None] = lambda name, seconds: None,
-    unread: Callable[[str], None] = lambda why: None,
+    progress: Callable[[str, float], None],
+    unread: Callable[[str], None],
 ) -> Explained:
-    """Look again, and write `why.html` and `why.mp4`.
-
-    Args:
-        paths: As of `again.look_again`, as all that isn't told here.
-        config: Of the edge that watches the camera.
-        when: It happened.
-        out: Folder to write to.
-        camera: See there.
-        start: See there.
-        pattern: See there.
-        zone: See there.
-        progress: See there.
-        unread: See there.
+    """Look again (`again.look_again` says what is asked for, and what may be wrong), and write page and film.
 
     Raises:
-        ConfigError: `out` is no folder, and as of `again.look_again`; so with its other errors.
-        OSError: The folder, the page or the film can't be written.
+        ConfigError: `out` is no folder.
+        OSError: The page can't be written.
     """
     from detector.coverage import least_height_px
     from detector.tuned import configured
@@ -67,10 +49,7 @@ def explain(
 
     if out.exists() and not out.is_dir():
         raise ConfigError([Problem("--out", "", f"is no folder: {out}", "name one")])
-    account = look_again(
-        paths, config, when, out / FILM,
-        camera=camera, start=start, pattern=pattern, zone=zone, progress=progress, unread=unread,
-    )  # fmt: skip
+    account = look_again(footage, config, when, out / FILM, progress, unread)
     try:
         least_height: float | None = least_height_px(config.analysis.model)
     except ModelError:  # a model of one's own, of which nobody measured how small a phone it finds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -52,30 +52,43 @@ class When:
         return first + LONGEST_S if self.at is None else self.at + self.around_s
 
 
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """Recordings of it: files, folders with all below them and globs, and which camera's where there are several's.
+
+    `start`, `pattern` and `zone` say when they begin, as of `sessions`.
+    """
+
+    paths: Sequence[Path]
+    camera: str | None = None
+    start: float | None = None
+    pattern: Pattern | None = None
+    zone: str | None = None
+
+    def session(self, config: EdgeConfig, unread: Callable[[str], None]) -> Session:
+        """The files in order, those left aside that can't be had; errors as of `look_again`."""
+        archive = gather(self.paths)
+        for one in archive.unread:
+            unread(f"{one.path}: {one.why}")
+        found = sessions(archive.files, config, self.start, pattern=self.pattern, zone=self.zone)
+        return of_camera(found, self.camera)
+
+
 def look_again(
-    paths: Iterable[Path],
+    footage: Footage,
     config: EdgeConfig,
     when: When,
     film: Path,
-    *,
-    camera: str | None = None,
-    start: float | None = None,
-    pattern: Pattern | None = None,
-    zone: str | None = None,
     progress: Callable[[str, float], None] = lambda name, seconds: None,
     unread: Callable[[str], None] = lambda why: None,
 ) -> Account:
     """Look at recordings of one camera as the worker does, and keep what it made of everybody.
 
     Args:
-        paths: Video files, folders with all below them, and globs, as for a replay.
+        footage: Of it.
         config: Whose cameras, model, rules and time zone apply.
         when: What is asked for.
         film: MP4 to write, whole or not at all.
-        camera: Which camera's, where there are those of several.
-        start: As of `sessions`; so are `pattern` and `zone`.
-        pattern: See there.
-        zone: See there.
         progress: Called with the camera's name and the seconds of footage done since the last call.
         unread: Called with each file that can't be read, and why.
 
@@ -85,16 +98,13 @@ def look_again(
         ModelError: The model can't be loaded.
         OSError: The film can't be written.
     """
-    archive = gather(paths)
     told: list[str] = []
 
     def left(why: str) -> None:
         told.append(why)
         unread(why)
 
-    for one in archive.unread:
-        left(f"{one.path}: {one.why}")
-    session = of_camera(sessions(archive.files, config, start, pattern=pattern, zone=zone), camera)
+    session = footage.session(config, left)
     pipeline = build_pipeline(config, session.camera)
     witness = Witness(config, session.camera, when.since)
     clock = ZoneInfo(config.timezone)
