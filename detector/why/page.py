@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from detector.clock import iso, on_the_wall
+from detector.machine.whole_files import write_whole
 from detector.report import SHAPES
 from detector.report.bilingual import both, one_of, speaker, template
 from detector.rules.evidence import KINDS
@@ -88,7 +89,7 @@ def write_page(path: Path, account: Account, steps: Steps, film: str, zone: str)
         kinds=KINDS,
         film=film,
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
 
 
 def record_of(account: Account, steps: Steps) -> dict[str, Any]:
