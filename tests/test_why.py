@@ -380,6 +380,17 @@ def test_whatever_step_was_not_taken_it_is_said_what_can_be_done(seen: Witnessed
     assert re.search(f"{ZH['next']}.{{10}}", zh) and re.search(f"{EN['next']}.{{20}}", en)
 
 
+def test_of_nobody_who_hardly_looks_like_it_is_said_that_they_are_the_likeliest() -> None:
+    calling = like("call")
+    found = {
+        (belief, photos): headline(account(witnessed(moment(chances=calling, belief=belief), photos=photos)), steps())[
+            1
+        ]
+        for belief, photos in ((0.0, 0), (0.3, 0), (0.0, 1))
+    }
+    assert [said.count("Nobody looks as if") for said in found.values()] == [1, 0, 0]
+
+
 @pytest.mark.parametrize("name", ["place", "forbidden", "near", "looked", "device", "photo", "enough", "sure"])
 def test_each_step_has_words_whether_taken_or_not(name: str) -> None:
     for texts in (ZH, EN):

@@ -29,6 +29,7 @@ from detector.shifts import Shifts
 from detector.values import (
     Act,
     ActKey,
+    ActKind,
     Box,
     Device,
     Frame,
@@ -98,6 +99,10 @@ class Witnessed:
     def acts_in_order(self) -> list[Act]:
         """By when they began."""
         return sorted(self.acts.values(), key=lambda act: act.started_at)
+
+    def acts_of(self, kind: ActKind) -> list[Act]:
+        """Those of one kind."""
+        return [act for act in self.acts_in_order if act.kind is kind]
 
     @property
     def belief(self) -> float:

@@ -19,7 +19,7 @@ from detector.report import SHAPES
 from detector.report.bilingual import both, one_of, speaker, template
 from detector.rules.evidence import KINDS
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, sentence
-from detector.values import Incident
+from detector.values import ActKind, Incident
 from detector.why.account import Account, Moment, Witnessed, is_sweep
 from detector.why.steps import EXPLAIN_PHOTO, Step, Steps, first_not_taken, until_decided
 from detector.why.texts import EN, ZH
@@ -27,6 +27,7 @@ from detector.why.texts import EN, ZH
 MOST_PEOPLE = 12
 BREAK_S = 2.0  # somebody unseen for longer was out of view
 LONGEST_S = 0.5  # one look stands for no longer
+HARDLY = 0.1  # who is believed less to photograph doesn't look as if they did
 WIDTH, HEIGHT = 1000.0, 100.0
 
 _say = speaker(ZH, EN)
@@ -82,6 +83,7 @@ def write_page(path: Path, account: Account, steps: Steps, film: str, zone: str)
         sweeps=sweeps,
         others=others,
         people=shown,
+        how_likely=_how_likely(account.people[0]) if account.people else "",
         what_next=both(lambda language: _next(account, steps, language)) if _next(account, steps, "en") else "",
         more=len(account.people) - len(shown),
         least=f"{steps.least_belief:.2f}",
@@ -142,7 +144,10 @@ def headline(account: Account, steps: Steps) -> tuple[str, str]:
         else:
             person = account.people[0]
             why = _words(steps.of(person), person, language)
-            words += [texts["told_else" if others else "not_told"], texts["likeliest"].format(who=person.who[1]) + why]
+            words += [
+                texts["told_else" if others else "not_told"],
+                texts[_how_likely(person)].format(who=person.who[1]) + why,
+            ]
         if what_next := _next(account, steps, language):
             words.append(texts["next"] + what_next.rstrip("。."))
         lines = ["。".join(words) if language == "zh" else ". ".join(words)]
@@ -291,6 +296,11 @@ def _belief(moments: Sequence[Moment], x: Callable[[float], float]) -> str:
 
 def _height(belief: float) -> float:
     return round(HEIGHT * (1 - belief), 1)
+
+
+def _how_likely(person: Witnessed) -> str:
+    """The text that names who is likeliest of all, be that little."""
+    return "hardly" if person.belief < HARDLY and not person.acts_of(ActKind.PHOTO) else "likeliest"
 
 
 def _sentence(incident: Incident) -> Markup:

@@ -14,6 +14,7 @@ ZH = {
     "next": "可以这样做：",
     "nobody": "画面里没有人",
     "likeliest": "最可能的是 {who} 号人员：",
+    "hardly": "没有人看上去在拍照。最接近的是 {who} 号人员：",
     "looked": "按现在的设置看了 {since} – {until}；画面和下面的线是 {begin} – {end}（{zone} 时间）。",
     "break": "{before} 到 {after} 录像断开或画面变了大小：前后的拍照不算在一起，编号也各算各的。",
     "other_events": "这段时间里的其他事件",
@@ -87,6 +88,7 @@ EN = {
     "next": "What to do: ",
     "nobody": "Nobody was in view",
     "likeliest": "The likeliest is person {who}: ",
+    "hardly": "Nobody looks as if they photograph. Person {who} comes nearest to it: ",
     "looked": "Looked at from {since} to {until}, by the settings of today; the film and the lines below are of "
     "{begin} – {end} ({zone}).",
     "break": "From {before} to {after} the recordings break off, or the picture changes its size: photos before and "
