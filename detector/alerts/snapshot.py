@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import LabelwatchError
-from detector.media.pixelation import blurred, coarse
+from detector.media.pixelation import redacted
 from detector.values import Box, Frame, Incident, IncidentUpdate, Scene
 
 WIDTH = 640
@@ -72,7 +72,7 @@ def _small(
     picture: NDArray[np.uint8], labels: Sequence[Box], parcels: Sequence[Box], at_most: int
 ) -> tuple[NDArray[np.uint8], float]:
     """A redacted picture of a width at most, and its scale. It is redacted first, at its full size."""
-    image = blurred(coarse(picture, list(parcels)), list(labels))
+    image = redacted(picture, parcels, labels)
     height, width = image.shape[:2]
     scale = min(1.0, at_most / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))

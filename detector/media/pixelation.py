@@ -5,6 +5,7 @@ Pictures are arrays of `(height, width)` or `(height, width, channels)`: a plane
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -18,6 +19,14 @@ Blocks = tuple[int, int]  # across, down
 
 LABEL_BLOCKS: Blocks = (2, 2)
 LABEL_MARGIN = 0.15  # of a label's width and height, on each side
+
+
+def redacted(image: NDArray[np.uint8], parcels: Sequence[Box], labels: Sequence[Box]) -> NDArray[np.uint8]:
+    """A copy of the picture in which no label can be read: parcels coarse, since one may go undetected, labels blurred.
+
+    To be done at its full size, so that no label is ever encoded.
+    """
+    return blurred(coarse(image, list(parcels)), list(labels))
 
 
 def blurred(image: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8]:

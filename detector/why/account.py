@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from detector.config import Camera, EdgeConfig, PhotoRule
 from detector.geometry import foot, grown
-from detector.media.pixelation import blurred, coarse
+from detector.media.pixelation import redacted
 from detector.rules.acts import ActRecogniser
 from detector.rules.bearing import Bearing, carried_on
 from detector.rules.evidence import Weighing, load_weights, looks, sureness
@@ -333,8 +333,8 @@ def _picture(frame: Frame, scene: Scene, box: Box, device: Device | None) -> byt
     part: NDArray[np.uint8] = frame.image[y : min(height, int(bottom) + 1), x : min(width, int(right) + 1)]
     if not part.size:
         return b""
-    there = [_moved(parcel.box, x, y) for parcel in scene.parcels]
-    hidden = blurred(coarse(part, there), [_moved(label, x, y) for label in scene.labels])
+    parcels = [_moved(parcel.box, x, y) for parcel in scene.parcels]
+    hidden = redacted(part, parcels, [_moved(label, x, y) for label in scene.labels])
     scale = PICTURE_HEIGHT / hidden.shape[0]
     size = max(1, round(hidden.shape[1] * scale)), PICTURE_HEIGHT
     shown = cv2.resize(hidden, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

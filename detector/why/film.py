@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from detector.alerts.snapshot import COLOURS, PLAIN
 from detector.media.lettering import write
-from detector.media.pixelation import blurred, coarse
+from detector.media.pixelation import redacted
 from detector.values import Box, Frame, Scene
 
 WIDTH = 1280
@@ -89,7 +89,7 @@ def drawn(image: NDArray[np.uint8], scene: Scene, beliefs: Mapping[int, float], 
         beliefs: As of `Film.add`.
         clock: Its time, in words.
     """
-    hidden = blurred(coarse(image, [parcel.box for parcel in scene.parcels]), list(scene.labels))
+    hidden = redacted(image, [parcel.box for parcel in scene.parcels], scene.labels)
     height, width = hidden.shape[:2]
     scale = min(1.0, WIDTH / width)
     size = max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)  # H.264 has even ones
