@@ -138,6 +138,12 @@ def test_what_comes_after_the_step_that_decides_is_not_told() -> None:
     assert names == ["place", "forbidden", "near", "looked", "device", "photo"]
 
 
+@pytest.mark.parametrize(("whole", "cut_off", "near"), [(3, 1, [False]), (1, 3, [True]), (0, 3, [])])
+def test_whom_the_pictures_lower_edge_cuts_off_is_near(whole: int, cut_off: int, near: list[bool]) -> None:
+    seen = witnessed(*[moment(height=100.0)] * whole, *[moment(height=None)] * cut_off)
+    assert [step.taken for step in steps().of(seen) if step.name == "near"] == near
+
+
 def test_of_a_model_that_nobody_measured_nothing_is_said_of_how_near() -> None:
     asked = Steps(config(), CAMERA, {}, None)
     assert "near" not in [step.name for step in asked.of(witnessed())]

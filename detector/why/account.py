@@ -18,7 +18,7 @@ from detector.config import Camera, EdgeConfig, PhotoRule
 from detector.geometry import foot, grown
 from detector.media.pixelation import redacted
 from detector.rules.acts import ActRecogniser
-from detector.rules.bearing import Bearing, carried_on
+from detector.rules.bearing import Bearing, carried_on, shows_feet
 from detector.rules.evidence import Weighing, load_weights, looks, sureness
 from detector.rules.memory import TrackMemory
 from detector.rules.noted import Noted
@@ -54,7 +54,7 @@ class Moment:
 
     Attributes:
         at: Frame time.
-        height: How tall they stand, pixels of the frame.
+        height: How tall they stand, pixels of the frame; `None` where its lower edge cuts them off: they are near.
         zone: Name of the zone that their feet are in; `None` in none, or where nothing is looked at.
         passed_over: Whether it was the turn of others to be looked at closely.
         device: The surest one seen in the hand.
@@ -64,7 +64,7 @@ class Moment:
     """
 
     at: float
-    height: float
+    height: float | None
     zone: str | None
     passed_over: bool
     device: Device | None
@@ -275,7 +275,7 @@ class Witness:
         held = [device for device in scene.devices if device.holder == person.id]
         return Moment(
             scene.at,
-            bearing.height if bearing else person.box[3] - person.box[1],
+            bearing.height if bearing and shows_feet(person.box, scene.size) else None,
             zone.name if zone else None,
             person.passed_over,
             max(held, key=sureness, default=None),
@@ -321,7 +321,7 @@ def _gravity(incident: Incident) -> tuple[int, float]:
 
 def _keep_picture(witnessed: Witnessed, moment: Moment, frame: Frame, scene: Scene, person: Person) -> None:
     """Keep a picture of the look where photographing is believed most, else with the surest device, else nearest."""
-    weight = (round(moment.belief, 2), sureness(moment.device) if moment.device else 0.0, moment.height)
+    weight = (round(moment.belief, 2), sureness(moment.device) if moment.device else 0.0, moment.height or inf)
     if weight > witnessed.weight:
         witnessed.weight, witnessed.picture = weight, _picture(frame, scene, person.box, moment.device)
 

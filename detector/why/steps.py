@@ -99,11 +99,12 @@ class Steps:
         return self._policies.least(self._zones[zone], at)
 
     def _near(self, moments: Sequence[Moment]) -> list[Step]:
-        if self._least_height is None:
+        heights = [moment.height for moment in moments if moment.height is not None]
+        if self._least_height is None or not heights:
             return []
-        near = sum(moment.height >= self._least_height for moment in moments)
-        said = {"height": median(moment.height for moment in moments), "least": self._least_height}
-        return [Step("near", near >= MOSTLY * len(moments), said)]
+        far = sum(height < self._least_height for height in heights)
+        said = {"height": median(heights), "least": self._least_height}
+        return [Step("near", far <= MOSTLY * len(moments), said)]
 
     def _photo(self, person: Witnessed, n: int, scans: int) -> Step:
         said = {
