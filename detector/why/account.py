@@ -178,6 +178,10 @@ class Witness:
             epoch = self._incidents.get(update.after.id, (self._epoch, None))[0]
             self._incidents[update.after.id] = epoch, update.after
 
+    def wants(self, at: float) -> bool:
+        """Whether a frame of this time matters: it is of the time asked for, or what became of that is waited for."""
+        return at <= self.until or self.waits(at)
+
     def waits(self, at: float) -> bool:
         """Whether what follows frame time `at` may make a sweep of photos of the time asked for, of which none is told.
 
@@ -214,7 +218,7 @@ class Witness:
 
     def _sweeps(self, who: Who) -> list[Incident]:
         """Those of label photography that somebody has part in."""
-        return [one for epoch, one in self._told() if is_sweep(one) and epoch == who[0] and who[1] in one.tracks]
+        return [one for epoch, one in self._told() if is_photography(one) and epoch == who[0] and who[1] in one.tracks]
 
     def _begin(self) -> None:
         """Stages were built anew: who bears a track's number from here on is somebody else."""
@@ -301,8 +305,8 @@ class _Recogniser(ActRecogniser):
         return self.told
 
 
-def is_sweep(incident: Incident) -> bool:
-    """Whether an incident tells of label photography, be it among other things."""
+def is_photography(incident: Incident) -> bool:
+    """Whether an incident is one of label photography, be it of other things, too."""
     return incident.kind is IncidentKind.LABEL_PHOTOGRAPHY
 
 

@@ -113,7 +113,8 @@ def look_again(
     shown = False
     try:
         with closing(Film(draft)) as drawn:
-            for frame in _frames(session, when, config.analysis.fps, progress, left, witness.waits):
+            begin = when.since - when.lead_s
+            for frame in _frames(session, begin, witness.wants, config.analysis.fps, progress, left):
                 if witness.until == inf:
                     witness.until = when.until(frame.captured_at)
                 updates = pipeline.process(frame)
@@ -135,20 +136,20 @@ def look_again(
 
 def _frames(
     session: Session,
-    when: When,
+    begin: float,
+    wants: Callable[[float], bool],
     fps: float,
     progress: Callable[[str, float], None],
     unread: Callable[[str], None],
-    waits: Callable[[float], bool] = lambda at: False,
 ) -> Iterator[Frame]:
-    """Frames of what is asked for, what leads to it and, as long as `waits`, follows it, in order of time."""
-    begin, until, last, ended = when.since - when.lead_s, inf, -inf, 0.0
+    """Frames from a time on in their order, up to the first of a time that is no longer wanted."""
+    last, ended = -inf, 0.0
     pieces = session.pieces
     for before, piece, following in zip([None, *pieces[:-1]], pieces, [*pieces[1:], None], strict=True):
         if _is_over(following, begin) and piece.start_at is not None:
             continue
         start_at = begins_at(piece, before, ended)
-        if start_at > until and not waits(start_at):
+        if not wants(start_at):
             return
         try:
             recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=fps)
@@ -163,9 +164,7 @@ def _frames(
                     reported = frame.offset_s
                 if frame.captured_at <= last or frame.captured_at < begin:
                     continue  # files that overlap: what was seen once isn't seen again
-                if until == inf:
-                    until = when.until(frame.captured_at)
-                if frame.captured_at > until and not waits(frame.captured_at):
+                if not wants(frame.captured_at):
                     return
                 last = frame.captured_at
                 yield frame

@@ -20,7 +20,7 @@ from detector.report.bilingual import both, one_of, speaker, template
 from detector.rules.evidence import KINDS
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, sentence
 from detector.values import ActKind, Incident
-from detector.why.account import Account, Moment, Witnessed, is_sweep
+from detector.why.account import Account, Moment, Witnessed, is_photography
 from detector.why.steps import EXPLAIN_PHOTO, Step, Steps, first_not_taken, until_decided
 from detector.why.texts import EN, ZH
 
@@ -162,7 +162,7 @@ def headline(account: Account, steps: Steps) -> tuple[str, str]:
 def _next(account: Account, steps: Steps, language: str) -> str:
     """What can be done: where it is told, and where it isn't of the likeliest; empty where nobody was there."""
     texts = ZH if language == "zh" else EN
-    if any(is_sweep(incident) for incident in account.incidents):
+    if any(is_photography(incident) for incident in account.incidents):
         return texts["next_told"]
     step = first_not_taken(steps.of(account.people[0])) if account.people else None
     if step is None:
@@ -173,7 +173,7 @@ def _next(account: Account, steps: Steps, language: str) -> str:
 
 def _apart(incidents: Sequence[Incident]) -> tuple[list[Incident], list[Incident]]:
     """Those of label photography, and the others."""
-    return [one for one in incidents if is_sweep(one)], [one for one in incidents if not is_sweep(one)]
+    return [one for one in incidents if is_photography(one)], [one for one in incidents if not is_photography(one)]
 
 
 def _shown(person: Witnessed, steps: Sequence[Step], account: Account, local: Callable[[float], str]) -> dict[str, Any]:
@@ -184,7 +184,6 @@ def _shown(person: Witnessed, steps: Sequence[Step], account: Account, local: Ca
         "end": local(person.moments[-1].at),
         "looks": len(person.moments),
         "why": both(lambda language: _words(steps, person, language)),
-        "told": person.incident is not None,
         "steps": [(_mark(step), _both_words(step)) for step in until_decided(steps)],
         "strip": strip(person, account.since, account.until),
         "acts": [(act.kind.value, local(act.started_at)) for act in person.acts_in_order],
