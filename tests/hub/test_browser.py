@@ -753,6 +753,7 @@ def test_a_still_is_enlarged_and_the_next_by_touch_and_by_keyboard_and_the_hub_i
         large.get_by_role("button", name="下一张").tap()
     large.get_by_role("button", name="关闭").tap()
     assert not large.is_visible()
+    until(page, "document.activeElement === document.querySelectorAll('.stills button')[1]")  # shown last
     stills.first.press("Enter")
     page.keyboard.press("ArrowLeft")
     assert large.get_by_role("heading").inner_text() == names[2]
