@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile, islice
@@ -14,7 +15,7 @@ import av
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import DECODING, FAR_S, LEAP_S, leaps, open_recording
+from detector.media.containers import DECODING, FAR_S, LEAP_S, film_of, leaps, open_recording
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -84,18 +85,20 @@ def made_whole(out: Path, source: Path, make: Callable[[Path], tuple[float, floa
     return Cut(out, digest, out.stat().st_size, start_at_s, duration_s)
 
 
-def _opened(path: Path) -> av.container.InputContainer:
-    """A recording with a video stream."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """A recording, and the video in it."""
     try:
         source = open_recording(path)
     except av.error.FFmpegError as error:
         raise SourceUnavailable(f"{path}: can't be opened: {error.strerror}") from error
-    if not source.streams.video:
-        source.close()
-        raise SourceUnavailable(f"{path}: holds no video stream")
-    if source.streams.video[0].codec_context is not None:
-        source.streams.video[0].codec_context.options = dict(DECODING)
-    return source
+    with source:
+        film = film_of(source)
+        if film is None:
+            raise SourceUnavailable(f"{path}: holds no video stream")
+        if film.codec_context is not None:
+            film.codec_context.options = dict(DECODING)
+        yield source, film
 
 
 def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av.VideoStream:
@@ -117,8 +120,7 @@ def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av
 
 def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
-    with _opened(path) as source:
-        stream = source.streams.video[0]
+    with _opened(path) as (source, stream):
         base = stream.time_base or Fraction(1, TICKS)
         zero = stream.start_time or 0
         end = zero + end_s / base if end_s != WHOLE else WHOLE
@@ -140,8 +142,8 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
 
 def _stands_still(path: Path) -> bool:
     """Whether a file's packets all claim the same time, as some recorders and muxers write them."""
-    with _opened(path) as source:
-        times = [p.dts for p in islice(source.demux(source.streams.video[0]), 12) if p.size]
+    with _opened(path) as (source, stream):
+        times = [p.dts for p in islice(source.demux(stream), 12) if p.size]
     return len(times) > 1 and len(set(times)) == 1
 
 
@@ -154,8 +156,8 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
     order: list[int] = []
     keys: list[int] = []
     count, length = 0, Fraction(1, 25)
-    with _opened(path) as source:
-        for packet in source.demux(source.streams.video[0]):
+    with _opened(path) as (source, stream):
+        for packet in source.demux(stream):
             if packet.size:
                 if packet.duration and packet.time_base:
                     length = packet.duration * packet.time_base
@@ -171,10 +173,9 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
     if not chosen:
         raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
     with (
-        _opened(path) as source,
+        _opened(path) as (source, stream),
         av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
     ):
-        stream = source.streams.video[0]
         copy = add_copy(target, stream)
         ticks = max(1, round(length * TICKS))
         wanted = set(chosen)

@@ -52,6 +52,28 @@ def open_recording(path: Path) -> av.container.InputContainer:
     return av.open(os.fspath(path), options=dict(RECORDED), metadata_errors="replace")
 
 
+def film_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The video that is looked at, `None` where there is none.
+
+    Of several it is the one with the most pixels: recorders write a small copy for phones beside it.
+    """
+    return max(container.streams.video, key=_readable_pixels, default=None)
+
+
+def others_like(film: av.VideoStream) -> int:
+    """How many more videos of its size there are: of other cameras, then."""
+    return sum(_readable_pixels(one) == _readable_pixels(film) for one in film.container.streams.video) - 1
+
+
+def _readable_pixels(film: av.VideoStream) -> int:
+    from av.stream import Disposition
+
+    context = film.codec_context
+    if context is None or context.name not in CODECS or film.disposition & Disposition.attached_pic:
+        return 0
+    return context.width * context.height
+
+
 @lru_cache(maxsize=256)
 def leaps(path: Path) -> bool:
     """Whether time goes back within a file, as in joined ones, or where a recorder wrote on after a lost connection.
@@ -67,12 +89,13 @@ def leaps(path: Path) -> bool:
         with open_recording(path) as container:
             if not container.format.flags & MAY_LEAP and (container.duration or 0) < FAR_S * av.time_base:
                 return False
-            for packet in container.demux(video=0):
+            film = film_of(container)
+            for packet in () if film is None else container.demux(film):
                 if packet.dts is not None and packet.time_base is not None:
                     at_s = float(packet.dts * packet.time_base)
                     if last_s - at_s > LEAP_S or FAR_S < at_s - last_s < float("inf"):
                         return True
                     last_s = at_s
-    except (av.error.FFmpegError, IndexError):  # who reads pictures says what is wrong
+    except av.error.FFmpegError:  # who reads pictures says what is wrong
         pass
     return False

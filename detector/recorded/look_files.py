@@ -38,6 +38,7 @@ class Read:
         holes: Stretches of which there is no picture, seconds into the file.
         passed_over: Pictures that were due and not looked at, since nothing moved in them.
         damaged: Packets and pictures.
+        others: Videos in it that are as large, and weren't looked at.
         broken_off: It can't be read to its end.
         unreadable: Why it can't be read at all; `None` where it can.
         transient: The disk or the network kept it from being read, to its end or at all, which may pass.
@@ -54,6 +55,7 @@ class Read:
     holes: tuple[tuple[float, float], ...] = ()
     passed_over: int = 0
     damaged: int = 0
+    others: int = 0
     broken_off: bool = False
     unreadable: str | None = None
     transient: bool = False

@@ -167,6 +167,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         holes=tuple(recording.holes),
         passed_over=passed_over,
         damaged=recording.decode_errors,
+        others=recording.others,
         broken_off=recording.broken_off,
         transient=recording.disk_failed,
         unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",

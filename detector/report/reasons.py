@@ -14,6 +14,10 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"the file is empty \(zero bytes\)", "空文件（0 字节）"),
     (r"not a video file", "不是视频文件"),
     (
+        rf"holds {_NUMBER} videos, one was looked at: ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv takes another out",
+        "里面有 {0} 路视频，只看了其中一路：用 ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv 取出另一路再回放",
+    ),
+    (
         r"its format, Windows Media, isn't read here: export it as MP4 or MKV",
         "不支持 Windows Media 格式：请导出为 MP4 或 MKV",
     ),

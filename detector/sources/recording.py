@@ -105,6 +105,11 @@ class Recording:
         return _said_s(self._video, self.path)
 
     @property
+    def others(self) -> int:
+        """Videos in it that are as large and aren't given."""
+        return self._video.others
+
+    @property
     def decode_errors(self) -> int:
         """Packets and pictures that were damaged."""
         return self._video.decode_errors

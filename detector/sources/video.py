@@ -16,7 +16,7 @@ import av.bitstream
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import CODECS, DECODING, MOST_PIXELS
+from detector.media.containers import CODECS, DECODING, MOST_PIXELS, film_of, others_like
 from detector.media.packets import Packet, StreamFormat
 
 OnPacket = Callable[[Packet, StreamFormat], None]
@@ -45,7 +45,7 @@ class Step:
 
 
 class Video:
-    """The first video stream of a container, decoded in one thread.
+    """The video of a container, decoded in one thread.
 
     Decoding errors are counted in `decode_errors` and what can be decoded is given; FFmpeg's own errors while reading
     come through.
@@ -56,13 +56,16 @@ class Video:
         resting: Whether key frames are enough for now, from the next one on. Set back, all is decoded from the next
             packet on. A stream of key frames further apart than `LONGEST_S` doesn't rest.
         decode_errors: Packets and pictures that were damaged.
+        others: Videos of the same size in the container, which aren't read.
     """
 
     def __init__(self, container: av.container.InputContainer, name: str, *, evidence: bool) -> None:
-        if not container.streams.video:
+        film = film_of(container)
+        if film is None:
             raise SourceUnavailable(f"{name}: holds no video stream")
         self._container = container
-        self._stream = container.streams.video[0]
+        self._stream = film
+        self.others = others_like(film)
         if self._stream.codec_context is None:
             raise SourceUnavailable(f"{name}: its video codec is unknown here")
         if self._stream.codec_context.name not in CODECS:

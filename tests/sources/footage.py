@@ -87,6 +87,22 @@ def make_ahead(path: Path, *, ahead_s: float, b_frames: int = 0) -> Path:
     return path
 
 
+def make_two(path: Path, *sizes: tuple[int, int]) -> Path:
+    """Videos of these sizes in one file."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=25) for _ in sizes]
+        for stream, (stream.width, stream.height) in zip(streams, sizes, strict=True):
+            stream.pix_fmt, stream.options = "yuv420p", {"bf": "0"}
+        for n in range(50):
+            for stream in streams:
+                frame = av.VideoFrame(stream.width, stream.height, "yuv420p")
+                frame.pts = n
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
 def make_sound(path: Path) -> Path:
     """A file with sound alone."""
     with av.open(str(path), "w") as container:
