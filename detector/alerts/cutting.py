@@ -15,7 +15,7 @@ import av
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import DECODING, FAR_S, LEAP_S, film_of, leaps, open_recording
+from detector.media.containers import DECODING, FAR_S, LEAP_S, film_of, leaps, open_recording, packets_of
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -143,7 +143,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
 def _stands_still(path: Path) -> bool:
     """Whether a file's packets all claim the same time, as some recorders and muxers write them."""
     with _opened(path) as (source, stream):
-        times = [p.dts for p in islice(source.demux(stream), 12) if p.size]
+        times = [p.dts for p in islice(packets_of(source, stream), 12) if p.size]
     return len(times) > 1 and len(set(times)) == 1
 
 
@@ -157,7 +157,7 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
     keys: list[int] = []
     count, length = 0, Fraction(1, 25)
     with _opened(path) as (source, stream):
-        for packet in source.demux(stream):
+        for packet in packets_of(source, stream):
             if packet.size:
                 if packet.duration and packet.time_base:
                     length = packet.duration * packet.time_base
@@ -179,7 +179,7 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
         copy = add_copy(target, stream)
         ticks = max(1, round(length * TICKS))
         wanted = set(chosen)
-        for number, packet in enumerate(p for p in source.demux(stream) if p.size):
+        for number, packet in enumerate(p for p in packets_of(source, stream) if p.size):
             if number in wanted:
                 packet.time_base = Fraction(1, TICKS)
                 packet.pts, packet.dts = (rank[number] - begin) * ticks, (number - delay - begin) * ticks
@@ -227,7 +227,7 @@ def _packets_from(
     """Packets that are whole and carry a time, from the first key frame met after seeking, if told where to."""
     if ticks is not None:
         source.seek(ticks, stream=stream)
-    usable = (p for p in source.demux(stream) if p.size and p.dts is not None and not p.is_corrupt)
+    usable = (p for p in packets_of(source, stream) if p.size and p.dts is not None and not p.is_corrupt)
     return dropwhile(lambda packet: not packet.is_keyframe, usable)
 
 

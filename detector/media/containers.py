@@ -8,6 +8,7 @@ read is named here: formats that hold their own pictures, protocols, decoders, a
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "h264
 MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
 LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order
 FAR_S = 86_400.0  # no recorder leaves out more within a file: what is further ahead is a clock that went wrong
+
+MOST_STUMBLES = 100  # damaged places one after the other: a file in which nothing else comes isn't of its format
 
 DECODING = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(CODECS))}
 """Options of a decoder. FFmpeg decodes while it opens, too, so they belong to both ways."""
@@ -74,6 +77,35 @@ def _readable_pixels(film: av.VideoStream) -> int:
     return context.width * context.height
 
 
+def packets_of(
+    container: av.container.InputContainer, film: av.VideoStream, damaged: Callable[[], None] = lambda: None
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Compressed packets of a file to its end; what can't be taken apart is left out.
+
+    Args:
+        container: The file.
+        film: Which of its streams.
+        damaged: Told of each such place.
+
+    Raises:
+        av.error.FFmpegError: It can't be read any further.
+    """
+    import av
+
+    stumbles = 0
+    while True:
+        try:
+            for packet in container.demux(film):
+                stumbles = 0
+                yield packet
+            return
+        except av.error.InvalidDataError:  # what comes after it may well be whole
+            damaged()
+            stumbles += 1
+            if stumbles > MOST_STUMBLES:
+                raise
+
+
 @lru_cache(maxsize=256)
 def leaps(path: Path) -> bool:
     """Whether time goes back within a file, as in joined ones, or where a recorder wrote on after a lost connection.
@@ -90,7 +122,7 @@ def leaps(path: Path) -> bool:
             if not container.format.flags & MAY_LEAP and (container.duration or 0) < FAR_S * av.time_base:
                 return False
             film = film_of(container)
-            for packet in () if film is None else container.demux(film):
+            for packet in () if film is None else packets_of(container, film):
                 if packet.dts is not None and packet.time_base is not None:
                     at_s = float(packet.dts * packet.time_base)
                     if last_s - at_s > LEAP_S or FAR_S < at_s - last_s < float("inf"):

@@ -326,7 +326,7 @@ def _open(path: Path, *, evidence: bool) -> Video:
     except (av.error.FFmpegError, OSError) as error:
         raise SourceUnavailable(f"{path}: {_plain(error)}") from error
     try:
-        return Video(container, str(path), evidence=evidence)
+        return Video(container, str(path), evidence=evidence, recorded=True)
     except SourceUnavailable:
         container.close()
         raise

@@ -16,7 +16,7 @@ import av.bitstream
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import CODECS, DECODING, MOST_PIXELS, film_of, others_like
+from detector.media.containers import CODECS, DECODING, MOST_PIXELS, film_of, others_like, packets_of
 from detector.media.packets import Packet, StreamFormat
 
 OnPacket = Callable[[Packet, StreamFormat], None]
@@ -50,6 +50,12 @@ class Video:
     Decoding errors are counted in `decode_errors` and what can be decoded is given; FFmpeg's own errors while reading
     come through.
 
+    Args:
+        container: Which.
+        name: What it is called in errors.
+        evidence: Whether steps bring data.
+        recorded: It is a file, so that what comes after a damaged place can still be had.
+
     Attributes:
         decoding: Whether steps bring pictures. Set once more, they begin at once where the packets since the last key
             frame could be kept meanwhile, else with the next key frame.
@@ -59,12 +65,15 @@ class Video:
         others: Videos of the same size in the container, which aren't read.
     """
 
-    def __init__(self, container: av.container.InputContainer, name: str, *, evidence: bool) -> None:
+    def __init__(
+        self, container: av.container.InputContainer, name: str, *, evidence: bool, recorded: bool = False
+    ) -> None:
         film = film_of(container)
         if film is None:
             raise SourceUnavailable(f"{name}: holds no video stream")
         self._container = container
         self._stream = film
+        self._recorded = recorded
         self.others = others_like(film)
         if self._stream.codec_context is None:
             raise SourceUnavailable(f"{name}: its video codec is unknown here")
@@ -84,6 +93,7 @@ class Video:
         self.decoding = True
         self.resting = False
         self.decode_errors = 0
+        self._owed = 0  # pictures of packets that the decoder took
 
     @property
     def start_s(self) -> float | None:
@@ -144,10 +154,18 @@ class Video:
 
     def packets(self) -> Iterator[av.Packet[av.VideoStream]]:
         """Compressed packets to the end of the stream; the last is empty and has the decoder give what it still has."""
-        for packet in self._container.demux(self._stream):
+        for packet in self._demuxed():
             if packet.duration:
                 self._packet_s = seconds(packet.duration, packet.time_base)
             yield packet
+
+    def _demuxed(self) -> Iterator[av.Packet[av.VideoStream]]:
+        if self._recorded:
+            return packets_of(self._container, self._stream, self._stumble)
+        return self._container.demux(self._stream)
+
+    def _stumble(self) -> None:
+        self.decode_errors += 1
 
     def drain(self) -> list[tuple[float | None, av.VideoFrame]]:
         """Pictures that the decoder still has; it begins anew with what comes next, which must be a key frame."""
@@ -157,6 +175,7 @@ class Video:
         except av.error.FFmpegError:
             frames = []
         context.flush_buffers()
+        self._owed = 0
         return self._timed(frames)
 
     def another_decoder(self) -> av.VideoCodecContext:
@@ -199,6 +218,7 @@ class Video:
             return False
         kept, self._aside = self._aside.packets, None
         self._stream.codec_context.flush_buffers()
+        self._owed = 0
         if not packet.is_keyframe:
             for one in kept:
                 with suppress(av.error.FFmpegError):
@@ -212,6 +232,10 @@ class Video:
         except av.error.FFmpegError:
             self.decode_errors += 1
             return []
+        self._owed += bool(packet.size) - len(frames)
+        if not packet.size and self._stream.codec_context.name == "hevc":
+            # Of pictures whose references are missing, H.265's decoder gives nothing and says nothing.
+            self.decode_errors += max(0, self._owed)
         return self._timed(frames)
 
     def _timed(self, frames: Sequence[av.VideoFrame]) -> list[tuple[float | None, av.VideoFrame]]:

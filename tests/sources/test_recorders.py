@@ -9,8 +9,8 @@ import pytest
 
 from detector.alerts.cutting import cut_recording
 from detector.sources.recording import RecordedPicture, Recording
-from tests.sources.footage import make_two, number_of
-from tests.sources.recorders import Coded
+from tests.sources.footage import make_two, number_of, shown_s
+from tests.sources.recorders import H264, H265, Coded, dahua, encoded, hikvision
 
 HOUR_S = 3600.0
 WRAP = 1 << 33
@@ -28,6 +28,42 @@ def assert_all_there(path: Path, pictures: list[Coded], *, within_s: float = 0.0
     assert [frame.offset_s for frame in frames] == pytest.approx([one.at for one in pictures], abs=within_s)
     assert (recording.decode_errors, recording.broken_off, recording.holes) == (0, False, [])
     assert recording.end_s == pytest.approx(pictures[-1].at + 0.04, abs=within_s)
+
+
+@pytest.mark.parametrize("codec", [H264, H265])
+@pytest.mark.parametrize("name", ["ch01_20261101092613.mp4", "hiv00007.MP4", "record.ps"])
+def test_hikvision_s_program_stream_is_read_whatever_it_is_called(tmp_path: Path, codec: str, name: str) -> None:
+    pictures = encoded(codec)
+    assert_all_there(hikvision(tmp_path / name, pictures, codec=codec, sound=True, private=True), pictures)
+    assert_all_there(hikvision(tmp_path / f"2{name}", pictures, codec=codec, header=b""), pictures)
+
+
+@pytest.mark.parametrize("codec", [H264, H265])
+def test_dahua_s_frames_are_read(tmp_path: Path, codec: str) -> None:
+    pictures = encoded(codec)
+    # Of the first second FFmpeg knows no more than that.
+    assert_all_there(dahua(tmp_path / "a.dav", pictures, codec=codec, sound=True), pictures, within_s=0.481)
+
+
+@pytest.mark.parametrize("codec", [H264, H265])
+def test_what_comes_after_a_damaged_place_is_read_and_cut(tmp_path: Path, codec: str) -> None:
+    path = dahua(tmp_path / "a.dav", encoded(codec), codec=codec)
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"DHAV", len(data) // 2)
+    data[begin + 12 : begin + 16] = b"\1\0\0\0"  # a length that can't be
+    path.write_bytes(data)
+    recording = read(path)
+    frames = list(recording)
+    assert 170 < len(frames) < 200 and not recording.broken_off
+    assert frames[-1].offset_s == pytest.approx(8.44, abs=0.001)
+    assert len(shown_s(cut_recording(path, 6.0, 8.0, tmp_path / "clip.mp4").path)) >= 50
+
+
+def test_pictures_that_the_decoder_is_silent_about_are_counted_as_damaged(tmp_path: Path) -> None:
+    pictures = encoded(H265)
+    recording = read(hikvision(tmp_path / "a.ps", [*pictures[:55], *pictures[60:]], codec=H265))
+    frames = list(recording)
+    assert len(frames) < 190 and recording.decode_errors == 195 - len(frames)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv"])
