@@ -15,7 +15,7 @@ import av
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import DECODING, FAR_S, LEAP_S, film_of, leaps, open_recording, packets_of
+from detector.media.containers import DECODING, FAR_S, LEAP_S, film_of, frame_s, leaps, open_recording, packets_of
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -131,10 +131,15 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
         begin = end_of_last = _shown(first)
         with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
             copy = add_copy(target, stream)
+            last_dts = None
             for packet in chain([first], packets):
                 shown = _shown(packet)
                 end_of_last = max(end_of_last, shown + (packet.duration or 0))
                 packet.pts, packet.dts = shown - begin, (packet.dts or 0) - begin
+                if last_dts is not None and packet.dts <= last_dts:  # no muxer takes a time twice
+                    packet.dts = last_dts + 1
+                    packet.pts = max(packet.pts, packet.dts)
+                last_dts = packet.dts
                 packet.stream = copy
                 target.mux(packet)
         return float((begin - zero) * base), float((end_of_last - begin) * base)
@@ -227,8 +232,25 @@ def _packets_from(
     """Packets that are whole and carry a time, from the first key frame met after seeking, if told where to."""
     if ticks is not None:
         source.seek(ticks, stream=stream)
-    usable = (p for p in packets_of(source, stream) if p.size and p.dts is not None and not p.is_corrupt)
+    usable = (p for p in _timed(packets_of(source, stream), stream) if not p.is_corrupt)
     return dropwhile(lambda packet: not packet.is_keyframe, usable)
+
+
+def _timed(packets: Iterator[av.Packet[av.VideoStream]], stream: av.VideoStream) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets that carry a time; where some are told none and are shown as they come, each follows the one before."""
+    last = None
+    for packet in packets:
+        if packet.dts is None and last is not None and not stream.codec_context.has_b_frames:
+            packet.pts = packet.dts = last + _frame_ticks(packet)
+        last = packet.dts
+        if packet.size and last is not None:
+            yield packet
+
+
+def _frame_ticks(packet: av.Packet[av.VideoStream]) -> int:
+    base = packet.time_base or Fraction(1, TICKS)
+    told_s = float(packet.duration * base) if packet.duration else None
+    return max(1, round(frame_s(packet.stream, told_s) / base))
 
 
 def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet[av.VideoStream]]:
@@ -241,7 +263,7 @@ def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet
         assert packet.dts is not None and packet.time_base is not None
         ahead_s = (packet.dts + shift - last) * packet.time_base if last is not None else 0
         if last is not None and not -LEAP_S <= ahead_s <= FAR_S:
-            shift = last + (packet.duration or 0) - packet.dts
+            shift = last + _frame_ticks(packet) - packet.dts
         # Where pictures are reordered, they are shown far ahead some packets before they are decoded there.
         waits = _shown(packet) - packet.dts
         shown = packet.dts + shift + (waits if waits * packet.time_base <= FAR_S else 0)

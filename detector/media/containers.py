@@ -27,12 +27,20 @@ MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
 LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order
 FAR_S = 86_400.0  # no recorder leaves out more within a file: what is further ahead is a clock that went wrong
 
+SHORTEST_S = 1 / 240  # from frame to frame; no camera of a warehouse takes more
 MOST_STUMBLES = 100  # damaged places one after the other: a file in which nothing else comes isn't of its format
 
 DECODING = {"max_pixels": str(MOST_PIXELS), "codec_whitelist": ",".join(sorted(CODECS))}
 """Options of a decoder. FFmpeg decodes while it opens, too, so they belong to both ways."""
 
-RECORDED = {**DECODING, "protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+RECORDED = {
+    **DECODING,
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(FORMATS),
+    # FFmpeg takes any clock of 33 bits that goes back for one that began anew after 26 hours, as that of a camera that
+    # was started anew is not: the rest would be of the next day. Whoever reads goes on where time leaps back.
+    "correct_ts_overflow": "0",
+}
 """Options with which a file is opened."""
 
 LIVE = {
@@ -75,6 +83,16 @@ def _readable_pixels(film: av.VideoStream) -> int:
     if context is None or context.name not in CODECS or film.disposition & Disposition.attached_pic:
         return 0
     return context.width * context.height
+
+
+def frame_s(film: av.VideoStream, packet_s: float | None) -> float:
+    """Seconds from frame to frame: what the last packet says of itself, else what its container does; else 1/25.
+
+    A file whose times all stand still has a senseless average rate, while its packets know how long they are. Some are
+    said to last one tick of a clock.
+    """
+    told = (packet_s, *(float(1 / rate) for rate in (film.average_rate, film.base_rate) if rate))
+    return next((told_s for told_s in told if told_s is not None and told_s >= SHORTEST_S), 0.04)
 
 
 def packets_of(

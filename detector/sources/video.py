@@ -16,7 +16,7 @@ import av.bitstream
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import CODECS, DECODING, MOST_PIXELS, film_of, others_like, packets_of
+from detector.media.containers import CODECS, DECODING, MOST_PIXELS, film_of, frame_s, others_like, packets_of
 from detector.media.packets import Packet, StreamFormat
 
 OnPacket = Callable[[Packet, StreamFormat], None]
@@ -104,18 +104,14 @@ class Video:
     def duration_s(self) -> float | None:
         """Seconds of video, if the container knows."""
         own = seconds(self._stream.duration, self._stream.time_base)
-        return own if own is not None else seconds(self._container.duration, Fraction(1, av.time_base))
+        length_s = own if own is not None else seconds(self._container.duration, Fraction(1, av.time_base))
+        # Dahua's is the time of its last picture less that of its first, and the clock may have been put back.
+        return length_s if length_s is not None and length_s > 0 else None
 
     @property
     def frame_s(self) -> float:
-        """Seconds from frame to frame: what the last packet says of itself, else the container; else 1/25.
-
-        A file whose times all stand still has a senseless average rate, while its packets know how long they are.
-        """
-        if self._packet_s:
-            return self._packet_s
-        rate = self._stream.average_rate or self._stream.base_rate
-        return float(1 / rate) if rate else 0.04
+        """Seconds from frame to frame (`containers.frame_s`)."""
+        return frame_s(self._stream, self._packet_s)
 
     @property
     def format(self) -> StreamFormat:
@@ -128,6 +124,8 @@ class Video:
         base = self._stream.time_base
         if base is None or self.start_s is None:
             return
+        if self._container.format.name == "dhav":
+            offset_s -= 1.0  # times are right again from the first full second on
         with suppress(av.error.FFmpegError):
             self._container.seek(int((self.start_s + offset_s) / base), stream=self._stream)
 

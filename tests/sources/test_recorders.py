@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
 
 from detector.alerts.cutting import cut_recording
-from detector.sources.recording import RecordedPicture, Recording
-from tests.sources.footage import make_two, number_of, shown_s
-from tests.sources.recorders import H264, H265, Coded, dahua, encoded, hikvision
+from detector.sources.recording import RecordedPicture, Recording, promised_s
+from tests.sources.footage import make_two, make_video, number_of, shown_s
+from tests.sources.recorders import CLOCK, H264, H265, Coded, dahua, encoded, hikvision
 
 HOUR_S = 3600.0
 WRAP = 1 << 33
@@ -45,6 +46,40 @@ def test_dahua_s_frames_are_read(tmp_path: Path, codec: str) -> None:
     assert_all_there(dahua(tmp_path / "a.dav", pictures, codec=codec, sound=True), pictures, within_s=0.481)
 
 
+def test_a_picture_of_dahua_s_that_is_asked_for_later_is_the_one_that_was_looked_at(tmp_path: Path) -> None:
+    path = dahua(tmp_path / "a.dav", encoded(key_every=50))
+    for frame in [*read(path)][100:130:3]:
+        later = RecordedPicture(path, frame.offset_s or 0.0, frame.size)
+        assert number_of(later.bgr()) == number_of(frame.image)
+
+
+def test_a_clock_of_33_bits_that_begins_anew_moves_nothing(tmp_path: Path) -> None:
+    pictures = encoded()
+    path = hikvision(tmp_path / "a.ps", pictures, ticks=WRAP - 3 * CLOCK)
+    assert_all_there(path, pictures)
+    frame = [*read(path)][150]
+    assert number_of(RecordedPicture(path, frame.offset_s or 0.0, frame.size).bgr()) == number_of(frame.image)
+
+
+def test_a_camera_that_was_started_anew_within_a_file_makes_it_no_day_long(tmp_path: Path) -> None:
+    pictures = encoded()
+    path = hikvision(
+        tmp_path / "a.ps", pictures, ticks=round(7 * HOUR_S) * CLOCK, ahead_s=lambda n: -7 * HOUR_S if n >= 100 else 0.0
+    )
+    assert_all_there(path, pictures)
+    assert (promised_s(path) or 0.0) < 60.0
+    cut = cut_recording(path, 3.0, 6.0, tmp_path / "clip.mp4")
+    assert cut.duration_s == pytest.approx(3.0, abs=0.1)
+    assert len(shown_s(cut.path)) == 76
+
+
+def test_pictures_that_all_have_one_time_follow_each_other_evenly(tmp_path: Path) -> None:
+    pictures = encoded()
+    path = hikvision(tmp_path / "a.ps", pictures, ahead_s=lambda n: -pictures[n].at)
+    assert_all_there(path, pictures)
+    assert cut_recording(path, 2.0, 6.0, tmp_path / "clip.mp4").duration_s == pytest.approx(4.0, abs=0.1)
+
+
 @pytest.mark.parametrize("codec", [H264, H265])
 def test_what_comes_after_a_damaged_place_is_read_and_cut(tmp_path: Path, codec: str) -> None:
     path = dahua(tmp_path / "a.dav", encoded(codec), codec=codec)
@@ -64,6 +99,21 @@ def test_pictures_that_the_decoder_is_silent_about_are_counted_as_damaged(tmp_pa
     recording = read(hikvision(tmp_path / "a.ps", [*pictures[:55], *pictures[60:]], codec=H265))
     frames = list(recording)
     assert len(frames) < 190 and recording.decode_errors == 195 - len(frames)
+
+
+def test_a_dav_whose_clock_was_put_back_promises_no_negative_length(tmp_path: Path) -> None:
+    pictures = encoded()
+    path = dahua(tmp_path / "a.dav", pictures, ahead_s=lambda n: -HOUR_S if n >= 100 else 0.0)
+    assert promised_s(path) is None
+    assert [number_of(frame.image) for frame in read(path)] == [n % 12 for n in range(200)]
+
+
+@pytest.mark.parametrize("form", ["vob", "mpegts"])
+def test_a_clip_has_all_pictures_though_some_are_told_no_time(tmp_path: Path, form: str) -> None:
+    path = make_video(tmp_path / "a.mpg", seconds=8, form=form)
+    cut = cut_recording(path, 3.0, 6.0, tmp_path / "clip.mp4")
+    assert len(shown_s(cut.path)) == 76
+    assert max(after - before for before, after in pairwise(shown_s(cut.path))) < 0.1
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv"])
