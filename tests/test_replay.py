@@ -55,7 +55,8 @@ from tests.parts_resume import (
     make_footage,
     write_config,
 )
-from tests.sources.footage import make_ahead, make_video
+from tests.sources.footage import make_ahead, make_turned, make_two, make_video
+from tests.sources.recorders import dahua, encoded, encrypted
 
 CLIPS = Path(__file__).parent / "clips"
 SWEEP = Path(__file__).parent.parent / "configs" / "demo" / "sweep_near.mp4"
@@ -676,6 +677,34 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert summary["hours_covered"] == pytest.approx(len(names) * 4 / 3600, abs=1e-4)
     starts = [file["start"] for file in summary["recordings"] if file["camera"] == "gate"]
     assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
+
+
+def test_who_gave_what_cant_be_looked_at_as_it_is_learns_what_to_do_and_the_rest_is_done(
+    coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "footage", tmp_path / "out"
+    make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
+    make_turned(folder / "gate_20261101_0927.mp4", 90)
+    make_two(folder / "gate_20261101_0928.mkv", (320, 240), (320, 240))
+    dahua(folder / "gate_20261101_0929.dav", encrypted(encoded()))
+    (folder / "gate_20261101.ZIP").write_bytes(b"PK\x03\x04" + bytes(4096))
+    (folder / "player.exe").write_bytes(b"MZ")
+    assert main(["replay", str(folder), "--config", str(coarse), "--out", str(out)]) == 1
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    to_do = {
+        "gate_20261101_0927.mp4": "turned by 90°: ffmpeg -i FILE UPRIGHT.mp4",
+        "gate_20261101_0928.mkv": "holds 2 videos, one was looked at: ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv",
+        "gate_20261101_0929.dav": "is it encrypted? Export it again without a password",
+        "gate_20261101.ZIP": "is packed: unpack it, and replay what is in it",
+    }
+    whys = {Path(item["file"]).name: item["why"] for item in summary["unreadable"]}
+    assert whys.keys() == to_do.keys() and all(to_do[name] in why for name, why in whys.items())
+    assert_said_in_chinese(summary)
+    told, report = capsys.readouterr().err, (out / "report.html").read_text(encoding="utf-8")
+    assert "unpack it" in told and "ffmpeg -i FILE UPRIGHT.mp4" in told and ".exe 1" in told
+    assert "if it plays a recording, export that" in report and "All recordings were seen" not in report
+    seen = {Path(file["file"]).name: file["seconds"] for file in summary["recordings"]}
+    assert seen["gate_20261101_0926.mkv"] == 2.0
 
 
 def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done(

@@ -18,6 +18,7 @@ from detector.recorded.recorder_names import read_name
 from detector.sources.recording import SUFFIXES, natural
 
 SAMPLE = 1 << 16  # bytes compared at the beginning, in the middle and at the end before two files are read whole
+PACKED = frozenset({".zip", ".rar", ".7z"})  # not read, but footage may be in it: it is told that nobody saw it
 NOT_VIDEO = "not that of a video file"  # why a file was passed over whose name ends otherwise
 CLIPS, RESULTS = "clips", {"incidents.jsonl", "summary.json"}  # of an earlier replay, and what lies beside them
 FILM, FILM_PAGE = "why.mp4", "why.html"
@@ -113,11 +114,12 @@ def _walk(folder: Path, into: Archive, ours: Collection[Path], say: Callable[[st
             say(f"finding recordings: {len(into.files)} so far")
             if name in OTHERS_OWN:
                 continue
-            if path.suffix.lower() in SUFFIXES:
+            if path.suffix.lower() in SUFFIXES | PACKED:
                 _take(path, into)
             else:
                 what = f"{path.suffix} is" if path.suffix else "its name is"
-                into.passed.append(Passed(path, f"{what} {NOT_VIDEO}"))
+                plays = ": if it plays a recording, export that as MP4 or AVI" if path.suffix.lower() == ".exe" else ""
+                into.passed.append(Passed(path, f"{what} {NOT_VIDEO}{plays}"))
 
 
 def _take(path: Path, into: Archive) -> None:

@@ -255,6 +255,10 @@ def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool
     elif read.broken_off or read.promised_s - read.seconds > SHORT_S:
         entry["unreadable"] = f"{piece.path}: breaks off after {read.seconds:.1f} s"
         entry["missing_s"] = round(missing, 3)
+    elif read.damaged > read.decoded > 0:
+        told = f"{read.damaged} pictures can't be decoded, {read.decoded} can"
+        hint = "is it encrypted? Export it again without a password"
+        entry["unreadable"] = f"{piece.path}: {told}: {hint}"
     elif read.others:
         hint = "ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv takes another out"
         entry["unreadable"] = f"{piece.path}: holds {read.others + 1} videos, one was looked at: {hint}"

@@ -143,7 +143,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         transient = isinstance(error.__cause__, OSError)
         return packed(FileLooks(Read(unreadable=str(error), transient=transient, size=task.size)))
     promised_s = recording.duration_s or 0.0  # once closed, not every format still tells
-    told, packer, passed_over = _Told(task, promised_s, progress), LookPacker(), 0
+    told, packer, passed_over, unreadable = _Told(task, promised_s, progress), LookPacker(), 0, None
     looks: list[Look] = []
     keep = looks.append if task.fast_scan else packer.add  # key frames looked at have their places among the others
     try:
@@ -153,9 +153,14 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
                 keep(look)
             passed_over += look is None
             told.reach(frame.captured_at)
+    except SourceError as error:
+        unreadable = str(error)
     finally:
         recording.close()
     told.end(recording.end_s)
+    if unreadable is None and not recording.frames_decoded:
+        hint = "is it encrypted? Export it again without a password"
+        unreadable = f"{task.path}: no picture in it can be decoded: {hint}"
     for look in sorted(looks + scan.looks_within(recording.undecoded), key=lambda look: look.captured_at):
         packer.add(look)
     read = Read(
@@ -170,7 +175,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         others=recording.others,
         broken_off=recording.broken_off,
         transient=recording.disk_failed,
-        unreadable=None if recording.frames_decoded else f"{task.path}: no picture in it can be decoded",
+        unreadable=unreadable,
         size=task.size,
     )
     return packer.finish(replace(read, cpu_s=time.process_time() - began))

@@ -76,7 +76,7 @@ def _copies(summary: Summary) -> Iterator[str]:
 
 def _not_videos(summary: Summary) -> Iterator[str]:
     """How many files were left aside by their names, and of which kinds: among them may be what a recorder wrote."""
-    names = [Path(one["file"]) for one in summary["passed_over"] if one["why"].endswith(NOT_VIDEO)]
+    names = [Path(one["file"]) for one in summary["passed_over"] if NOT_VIDEO in one["why"]]
     if not names:
         return
     kinds = [f"{kind} {n}" for kind, n in Counter(path.suffix or path.name for path in names).most_common()]

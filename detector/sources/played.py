@@ -116,8 +116,7 @@ class PlayedFile:
                 first_index=self.stats.frames_in,
             )
         except SourceUnavailable as error:
-            self.stats.last_error = str(error)
-            logger.warning("file skipped camera=%s: %s", self._camera, error)
+            self._skip(error)
             return
         recording.rest(self._resting)
         errors_before = self.stats.decode_errors
@@ -129,10 +128,16 @@ class PlayedFile:
                 self.stats.analysed += 1
                 yield frame
                 self._asked_at = self._clock.now()
+        except SourceUnavailable as error:
+            self._skip(error)
         finally:
             self.stats.decode_errors = errors_before + recording.decode_errors
             self._next_file_at = start_at + recording.end_s
             recording.close()
+
+    def _skip(self, error: SourceUnavailable) -> None:
+        self.stats.last_error = str(error)
+        logger.warning("file skipped camera=%s: %s", self._camera, error)
 
     def _due(self, at: float) -> bool:
         self.stats.frames_in += 1

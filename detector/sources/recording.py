@@ -33,6 +33,8 @@ SUFFIXES = frozenset(
 Changed = Callable[[Frame], bool]
 
 ASF = bytes.fromhex("3026b2758e66cf11")  # what Windows Media files begin with
+BOXES = frozenset({b"ftyp", b"styp", b"moof", b"mdat", b"free", b"wide"})  # what MP4 files begin with, after a length
+ARCHIVES = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf")
 SAME_S = 0.001  # times of one picture differ by rounding only
 HOLE_S = 10.0  # recorders that record on motion leave such stretches out
 PASSED_S = 1.0  # pictures aren't reordered by more
@@ -64,7 +66,8 @@ class Recording:
         end_s: Seconds of video read.
 
     Raises:
-        SourceUnavailable: The file can't be opened, and why; its cause is an `OSError` where that may pass.
+        SourceUnavailable: The file can't be opened, and why; its cause is an `OSError` where that may pass. Iterating
+            raises it, too, where its pictures are turned.
     """
 
     def __init__(
@@ -138,6 +141,11 @@ class Recording:
             if not step.pictures:
                 self._note_undecoded(step, frame_s)
             for stream_s, picture in step.pictures:
+                if not self.frames_decoded and picture.rotation % 360:
+                    # Clips are copied and shown by others: all would have to be turned alike, or they tell lies.
+                    turned = f"its pictures are turned by {abs(picture.rotation)}°"
+                    hint = "ffmpeg -i FILE UPRIGHT.mp4 makes a recording that can be looked at"
+                    raise SourceUnavailable(f"{self.path}: {turned}: {hint}")
                 offset_s = shown.at(stream_s, frame_s)
                 index = self._first_index + self.frames_decoded + self.frames_undecoded
                 self._reach(offset_s, frame_s)
@@ -334,14 +342,21 @@ def _open(path: Path, *, evidence: bool) -> Video:
 
 def _why_unreadable(path: Path) -> str:
     with path.open("rb") as file:
-        head = file.read(12)
+        head = file.read(1 << 16)
         file.seek(-1, os.SEEK_END)
         file.read()  # where the disk fails, FFmpeg may take what isn't given back for missing
-    if head[4:8] == b"ftyp":
-        return "truncated: its index (moov) is missing; the recorder was probably cut off while writing"
+    if head[4:8] in BOXES:
+        cut = "truncated: its index (moov) is missing; the recorder was probably cut off while writing"
+        return f"{cut}: export it again"
     if head.startswith(ASF):
         return "its format, Windows Media, isn't read here: export it as MP4 or MKV"
-    return "not a video file"
+    if head.startswith(ARCHIVES):
+        return "is packed: unpack it, and replay what is in it"
+    if head.startswith(b"MZ"):
+        return "is a program: if it plays a recording, export that as MP4 or AVI instead"
+    if not any(head):
+        return "begins with nothing but zeros: the recorder only made room, or copying broke off: export it again"
+    return "not a video file that is read here: if the recorder's player shows it, save it there as MP4 or AVI"
 
 
 def _plain(error: OSError | av.error.FFmpegError) -> str:
@@ -349,6 +364,8 @@ def _plain(error: OSError | av.error.FFmpegError) -> str:
         return "no such file"
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
+    if isinstance(error, EOFError):
+        return "ends before its first picture: it was cut off or is encrypted: export it again without a password"
     return error.strerror or type(error).__name__
 
 

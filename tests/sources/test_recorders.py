@@ -9,9 +9,10 @@ import av
 import pytest
 
 from detector.alerts.cutting import cut_recording
+from detector.errors import SourceUnavailable
 from detector.sources.recording import RecordedPicture, Recording, promised_s
-from tests.sources.footage import make_two, make_video, number_of, shown_s
-from tests.sources.recorders import CLOCK, H264, H265, Coded, dahua, encoded, hikvision
+from tests.sources.footage import make_turned, make_two, make_video, number_of, shown_s
+from tests.sources.recorders import CLOCK, H264, H265, Coded, dahua, encoded, encrypted, hikvision
 
 HOUR_S = 3600.0
 WRAP = 1 << 33
@@ -101,6 +102,14 @@ def test_pictures_that_the_decoder_is_silent_about_are_counted_as_damaged(tmp_pa
     assert len(frames) < 190 and recording.decode_errors == 195 - len(frames)
 
 
+@pytest.mark.parametrize("codec", [H264, H265])
+@pytest.mark.parametrize("make", [hikvision, dahua])
+def test_of_what_is_encrypted_more_is_damaged_than_not(tmp_path: Path, codec: str, make) -> None:
+    recording = read(make(tmp_path / "a.mp4", encrypted(encoded(codec), codec), codec=codec))
+    list(recording)
+    assert recording.decode_errors > 100 > recording.frames_decoded
+
+
 def test_a_dav_whose_clock_was_put_back_promises_no_negative_length(tmp_path: Path) -> None:
     pictures = encoded()
     path = dahua(tmp_path / "a.dav", pictures, ahead_s=lambda n: -HOUR_S if n >= 100 else 0.0)
@@ -129,3 +138,9 @@ def test_of_main_and_sub_stream_the_main_one_is_looked_at_and_cut(tmp_path: Path
 
 def test_videos_of_one_size_in_a_file_are_counted(tmp_path: Path) -> None:
     assert read(make_two(tmp_path / "a.mkv", (320, 240), (320, 240))).others == 1
+
+
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_a_film_that_is_shown_turned_is_refused_with_what_turns_it(tmp_path: Path, degrees: int) -> None:
+    with pytest.raises(SourceUnavailable, match=rf"a\.mp4: .*turned by {degrees}°: ffmpeg -i FILE UPRIGHT\.mp4"):
+        list(read(make_turned(tmp_path / "a.mp4", degrees)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -152,6 +153,27 @@ def windows_media(path: Path) -> Path:
     return make_video(path, codec="mpeg4", form="asf")
 
 
+def fragment(path: Path) -> Path:
+    path.write_bytes(b"\0\0\0\x18moof" + bytes(range(256)) * 64)
+    return path
+
+
+def zeros(path: Path) -> Path:
+    path.write_bytes(bytes(1 << 20))
+    return path
+
+
+def program(path: Path) -> Path:
+    path.write_bytes(b"MZ\x90\0" + bytes(range(256)) * 64)
+    return path
+
+
+def zipped(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("gate_20261101_092613.mp4", bytes(4096))
+    return path
+
+
 def empty(path: Path) -> Path:
     path.touch()
     return path
@@ -175,7 +197,11 @@ def folder(path: Path) -> Path:
         (text, "not a video file"),
         (noise, "not a video file"),
         (windows_media, "Windows Media, isn't read here: export it as MP4"),
-        (truncated, r"truncated.*moov"),
+        (truncated, r"truncated.*moov.*export it again"),
+        (fragment, r"truncated.*moov"),
+        (zeros, "nothing but zeros.*export it again"),
+        (program, "is a program: .*export that as MP4"),
+        (zipped, "is packed: unpack it"),
         (make_sound, "no video stream"),
         (folder, "is a folder"),
     ],
@@ -184,6 +210,11 @@ def test_what_is_no_video_is_refused_with_the_reason(tmp_path: Path, make, reaso
     path = make(tmp_path / "cam3.mp4")
     with pytest.raises(SourceUnavailable, match=rf"cam3\.mp4: .*{reason}"):
         read(path)
+
+
+def test_what_is_a_dav_by_its_name_alone_is_told_as_cut_off_or_encrypted(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match=r"a\.dav: ends before its first picture: .*without a password"):
+        read(noise(tmp_path / "a.dav"))
 
 
 def test_pictures_that_have_the_time_of_the_one_before_make_a_recording_no_longer(tmp_path: Path) -> None:
