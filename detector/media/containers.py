@@ -21,7 +21,9 @@ CODECS = frozenset(
     {"h264", "hevc", "mjpeg", "mpeg4", "mpeg2video", "mpeg1video", "h263", "vp8", "vp9", "av1", "libdav1d"}
     | {"ffv1", "rawvideo"}
 )
-FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "h264", "hevc", "m4v", "mjpeg", "dhav")
+FORMATS = (
+    "mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "h264", "hevc", "m4v", "mjpeg", "dhav", "hxvs",
+)  # fmt: skip
 
 MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
 LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order

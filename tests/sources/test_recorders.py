@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 from pathlib import Path
 
@@ -115,6 +116,14 @@ def test_a_dav_whose_clock_was_put_back_promises_no_negative_length(tmp_path: Pa
     path = dahua(tmp_path / "a.dav", pictures, ahead_s=lambda n: -HOUR_S if n >= 100 else 0.0)
     assert promised_s(path) is None
     assert [number_of(frame.image) for frame in read(path)] == [n % 12 for n in range(200)]
+
+
+def test_a_cheap_camera_s_card_is_read(tmp_path: Path) -> None:
+    pictures = encoded()
+    frames = [struct.pack("<4s3I", b"HXVF", len(p.data), round(p.at * 1000), 1) + p.data for p in pictures]
+    path = tmp_path / "P261101_092613.264"
+    path.write_bytes(struct.pack("<4s3I", b"HXVS", 320, 240, 0) + b"".join(frames))
+    assert_all_there(path, pictures)
 
 
 @pytest.mark.parametrize("form", ["vob", "mpegts"])
