@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -72,8 +73,11 @@ def made_whole(out: Path, source: Path, make: Callable[[Path], tuple[float, floa
     try:
         try:
             start_at_s, duration_s = make(draft)
-        except OSError:
-            raise
+        except OSError as error:
+            if not isinstance(error, av.error.FFmpegError) or error.errno != errno.EPERM:
+                raise
+            # Its readers say -1 of what they can't do: no disk is full or gone, and no other clip has to wait.
+            raise SourceUnavailable(f"{source}: can't be cut: {error.strerror}") from error
         except av.error.FFmpegError as error:
             raise SourceUnavailable(f"{source}: can't be cut: {error.strerror}") from error
         with draft.open("rb") as file:
@@ -124,7 +128,8 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
         base = stream.time_base or Fraction(1, TICKS)
         zero = stream.start_time or 0
         end = zero + end_s / base if end_s != WHOLE else WHOLE
-        packets = _packets_between(source, stream, zero + round(start_s / base), end, leaps=leaps(path))
+        start = zero + round(start_s / base)
+        packets = _packets_between(source, stream, start, end, leaps=leaps(path) or not _can_enter(path, start))
         first = next(packets, None)
         if first is None:
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
@@ -224,6 +229,16 @@ def _packets_between(
             yield packet
     if group and max(map(_shown, group)) >= start:
         yield from group
+
+
+def _can_enter(path: Path, ticks: int) -> bool:
+    """Whether a file lets itself be sent to a time; Dahua's refuse their first seconds, and give nothing more then."""
+    with _opened(path) as (source, stream):
+        try:
+            source.seek(ticks, stream=stream)
+        except av.error.FFmpegError:
+            return False
+    return True
 
 
 def _packets_from(

@@ -188,9 +188,11 @@ class Recording:
     def skip_to(self, offset_s: float) -> None:
         """Begin at the last key frame before a picture so many seconds into the file; to be called before iterating.
 
-        Times stay those of the file as far as it gives any. A file that can't be entered is read from where it stands.
+        Times stay those of the file as far as it gives any. A file that can't be entered is read from its beginning.
         """
-        self._video.seek(offset_s)
+        if not self._video.seek(offset_s):
+            self._video.close()
+            self._video = _open(self.path, evidence=self._on_packet is not None)
 
     def rest(self, resting: bool) -> None:
         """Whether key frames are enough for now."""

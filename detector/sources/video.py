@@ -119,15 +119,21 @@ class Video:
         context = self._stream.codec_context
         return StreamFormat(context.name, *(self._size or (context.width, context.height)))
 
-    def seek(self, offset_s: float) -> None:
-        """Go to the last key frame at or before so many seconds after the first picture; stay where that can't be."""
+    def seek(self, offset_s: float) -> bool:
+        """Go to the last key frame at or before so many seconds after the first picture.
+
+        Tells whether that could be tried: where it couldn't, some formats give nothing more.
+        """
         base = self._stream.time_base
         if base is None or self.start_s is None:
-            return
+            return True  # it stands where it stood
         if self._container.format.name == "dhav":
             offset_s -= 1.0  # times are right again from the first full second on
-        with suppress(av.error.FFmpegError):
+        try:
             self._container.seek(int((self.start_s + offset_s) / base), stream=self._stream)
+        except av.error.FFmpegError:
+            return False
+        return True
 
     def steps(self) -> Iterator[Step]:
         """Read to the end of the stream."""

@@ -20,7 +20,7 @@ from tests.sources.footage import grey_of
 
 CLOCK = 90_000
 H264, H265 = "libx264", "libx265"
-BEGAN = datetime(2026, 11, 1, 9, 26, 13, 480_000, UTC)
+BEGAN = datetime(2026, 11, 1, 9, 26, 13, 400_000, UTC)
 When = Callable[[int], float]  # seconds that the clock of a picture's number is ahead
 
 
@@ -40,22 +40,30 @@ def encoded(
     fps: int = 25,
     key_every: int = 25,
     size: tuple[int, int] = (320, 240),
-    begin_s: float = 0.0,
+    tells_rate: bool = True,
 ) -> list[Coded]:
-    """Pictures of greys that tell their numbers (`footage.number_of`), as Annex B, none reordered."""
+    """Pictures of greys that tell their numbers (`footage.number_of`), as Annex B, none reordered.
+
+    With `tells_rate` the stream says itself how many there are a second.
+    """
     coder = av.CodecContext.create(codec, "w")
     coder.width, coder.height = size
-    coder.pix_fmt, coder.time_base, coder.framerate, coder.thread_count = "yuv420p", Fraction(1, fps), fps, 1
+    coder.pix_fmt, coder.time_base, coder.framerate, coder.thread_count = (
+        "yuv420p",
+        Fraction(1, fps if tells_rate else CLOCK),
+        fps,
+        1,
+    )
     x264 = {"g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0", "bf": "0"}
     x265 = {"x265-params": f"keyint={key_every}:min-keyint={key_every}:bframes=0:log-level=error:pools=1"}
     coder.options = {"preset": "ultrafast", **(x264 if codec == H264 else x265)}
     packets = []
     for number in range(round(seconds * fps)):
         frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), grey_of(number), np.uint8), "bgr24")
-        frame.pts, frame.time_base = number, Fraction(1, fps)
+        frame.pts, frame.time_base = round(number / fps / coder.time_base), coder.time_base
         packets += coder.encode(frame)
     packets += coder.encode(None)
-    return [Coded(begin_s + float(p.pts * p.time_base), bytes(p), p.is_keyframe) for p in packets]
+    return [Coded(float(p.pts * p.time_base), bytes(p), p.is_keyframe) for p in packets]
 
 
 def encrypted(pictures: Sequence[Coded], codec: str = H264) -> list[Coded]:
