@@ -104,6 +104,14 @@ def test_a_file_may_bear_the_title_that_one_camera_alone_has(path: str, camera: 
     assert (found.name if found in cameras else None) == camera
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+def test_a_chinese_name_is_read_as_windows_and_its_zips_write_it_too(encoding: str) -> None:
+    path = Path("nvr", os.fsdecode("收货口_20261101092613.dav".encode(encoding)))
+    dock = Camera(name="dock", title="收货口", source="rtsp://h/1")
+    assert camera_of(path, [dock], read_name(path, "UTC")) is dock
+    assert camera_of(path, [], read_name(path, "UTC")).title == "收货口"
+
+
 def test_a_recorder_s_camera_is_one_camera_in_the_folders_of_all_days(tmp_path: Path) -> None:
     paths = files(
         tmp_path,

@@ -71,20 +71,32 @@ def camera_of(path: Path, cameras: Sequence[Camera], named: Named) -> Camera:
     if begun:
         return max(begun, key=lambda camera: len(camera.name))
     series = os.path.realpath(named.series) if named.series is not None else None
-    title = named.camera or _title(series) or path.stem
+    title = _legible(named.camera or _title(series) or path.stem)
     if len(titled := [camera for camera in cameras if camera.title == title]) == 1:
         return titled[0]
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", title).strip("-._")[:64] or "recording"
     # As the recorder's it is the same camera in every folder, one a day maybe; overlaps are told. Names of another
     # encoding look alike as text, so here they are written out.
     source = str(named.camera or series or resolved).encode(errors="backslashreplace").decode()
-    return Camera(name=name, title=as_text(title), source=source)
+    return Camera(name=name, title=title, source=source)
 
 
 def _title(series: str | None) -> str | None:
     """What people call a series of files: the last part of its path with anything in it but dots and dashes."""
     parts = (part.strip(" _.-") for part in reversed((series or "").split("/")))
     return next(filter(None, parts), None)
+
+
+def _legible(name: str) -> str:
+    """A name as text: of UTF-8, or else as Windows in China and its zips write it."""
+    try:
+        return os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return os.fsencode(name).decode("gb18030")
+    except UnicodeDecodeError:
+        return as_text(name)
 
 
 def as_text(name: object) -> str:
