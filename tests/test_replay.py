@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -705,6 +706,20 @@ def test_who_gave_what_cant_be_looked_at_as_it_is_learns_what_to_do_and_the_rest
     assert "if it plays a recording, export that" in report and "All recordings were seen" not in report
     seen = {Path(file["file"]).name: file["seconds"] for file in summary["recordings"]}
     assert seen["gate_20261101_0926.mkv"] == 2.0
+
+
+@pytest.mark.parametrize(("fps", "scale"), [(60, 5.0), (6, 0.5)])
+def test_a_recording_that_plays_too_fast_or_slowly_by_its_name_is_told_with_what_puts_it_right(
+    fps: int, scale: float, glancing: EdgeConfig, tmp_path: Path
+) -> None:
+    """As players export AVI, which has no times but a rate, of a camera that takes another."""
+    seconds = 360 / fps
+    clip = make_video(tmp_path / "NVR_ch1_main_20261101092600_20261101092630.avi", seconds=seconds, fps=fps)
+    summary = replay([clip], glancing, tmp_path / "out")
+    (told,) = summary["unreadable"]
+    (right,) = re.findall(r" s by its name: .* ffmpeg -itsscale ([\d.]+) -i FILE -c copy RIGHT.mkv$", told["why"])
+    assert float(right) == pytest.approx(scale, rel=0.01)
+    assert_said_in_chinese(summary)
 
 
 def test_a_folder_and_a_file_that_must_not_be_read_are_told_and_the_rest_is_done(

@@ -26,6 +26,7 @@ from detector.values import Frame, Look
 
 BORDER_S = 2.0  # recorders' files begin and end on a key frame, and their names know whole seconds
 DRAWN_S = 300.0  # of a day's line; finer can't be seen
+OTHERWISE_S = 10.0  # what is longer or shorter than its name says by more, and by a tenth, has the wrong rate
 SHORT_S = 2.0  # a file that has less than it promises by more than this breaks off
 
 
@@ -259,10 +260,18 @@ def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool
         told = f"{read.damaged} pictures can't be decoded, {read.decoded} can"
         hint = "is it encrypted? Export it again without a password"
         entry["unreadable"] = f"{piece.path}: {told}: {hint}"
+    elif read.is_untimed and piece.named_s and _differ(read.seconds, piece.named_s):
+        told = f"lasts {read.seconds:.1f} s, {piece.named_s:.1f} s by its name: does it play too fast or slowly?"
+        right = f"ffmpeg -itsscale {piece.named_s / read.seconds:.3f} -i FILE -c copy RIGHT.mkv"
+        entry["unreadable"] = f"{piece.path}: {told} {right}"
     elif read.others:
         hint = "ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv takes another out"
         entry["unreadable"] = f"{piece.path}: holds {read.others + 1} videos, one was looked at: {hint}"
     return entry
+
+
+def _differ(read_s: float, named_s: float) -> bool:
+    return abs(read_s - named_s) > max(OTHERWISE_S, named_s / 10)
 
 
 def _said_s(piece: Piece, read: Read) -> float:

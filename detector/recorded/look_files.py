@@ -39,6 +39,7 @@ class Read:
         passed_over: Pictures that were due and not looked at, since nothing moved in them.
         damaged: Packets and pictures.
         others: Videos in it that are as large, and weren't looked at.
+        is_untimed: Its times are counted, by a rate that may be wrong.
         broken_off: It can't be read to its end.
         unreadable: Why it can't be read at all; `None` where it can.
         transient: The disk or the network kept it from being read, to its end or at all, which may pass.
@@ -56,6 +57,7 @@ class Read:
     passed_over: int = 0
     damaged: int = 0
     others: int = 0
+    is_untimed: bool = False
     broken_off: bool = False
     unreadable: str | None = None
     transient: bool = False

@@ -173,6 +173,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         passed_over=passed_over,
         damaged=recording.decode_errors,
         others=recording.others,
+        is_untimed=recording.is_untimed,
         broken_off=recording.broken_off,
         transient=recording.disk_failed,
         unreadable=unreadable,

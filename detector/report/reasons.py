@@ -61,6 +61,10 @@ REASONS: tuple[tuple[str, str], ...] = (
         rf"{_NUMBER} pictures can't be decoded, {_NUMBER} can: is it encrypted\? Export it again without a password",
         "{0} 帧画面解不了码，只有 {1} 帧能解：是否加了密？请不带密码重新导出",
     ),
+    (
+        rf"lasts {_NUMBER} s, {_NUMBER} s by its name: does it play too fast or slowly\? {_ANY}",
+        "长 {0} 秒，文件名却说有 {1} 秒：是否播放得太快或太慢？{2}",
+    ),
     (rf"breaks off after {_NUMBER} s", "看到第 {0} 秒就断了"),
     (
         rf"had {_NUMBER} bytes when it was taken up, and {_NUMBER} bytes by now: is it still written\?",

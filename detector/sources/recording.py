@@ -64,6 +64,7 @@ class Recording:
         broken_off: It can't be read to its end.
         disk_failed: That is so since the disk or the network gave nothing back, which may pass.
         end_s: Seconds of video read.
+        is_untimed: Its times are counted, by a rate that may be wrong.
 
     Raises:
         SourceUnavailable: The file can't be opened, and why; its cause is an `OSError` where that may pass. Iterating
@@ -88,6 +89,7 @@ class Recording:
         self._due = due or Pacer(fps, start_at).due
         self._on_packet = on_packet
         self._video = _open(path, evidence=on_packet is not None)
+        self.is_untimed = self._video.is_untimed
         self._first_index = first_index
         self._changed = changed
         self.frames_decoded = self.frames_undecoded = 0

@@ -22,6 +22,7 @@ from detector.media.packets import Packet, StreamFormat
 OnPacket = Callable[[Packet, StreamFormat], None]
 # Kept of a stream that isn't decoded just now: 20 s at 25 a second, 8 Mbit/s for 8 s.
 MOST_ASIDE, MOST_ASIDE_BYTES = 500, 8 << 20
+UNTIMED = frozenset({"avi", "h264", "hevc", "mjpeg", "m4v", "mpegvideo"})  # formats, as FFmpeg calls them
 LONGEST_S = 5.0  # from key frame to key frame; where they are further apart they say too little of what lies between
 
 
@@ -107,6 +108,11 @@ class Video:
         length_s = own if own is not None else seconds(self._container.duration, Fraction(1, av.time_base))
         # Dahua's is the time of its last picture less that of its first, and the clock may have been put back.
         return length_s if length_s is not None and length_s > 0 else None
+
+    @property
+    def is_untimed(self) -> bool:
+        """Whether pictures have no times of their own, but follow each other at a rate that the file gives or not."""
+        return self._container.format.name in UNTIMED
 
     @property
     def frame_s(self) -> float:
