@@ -16,6 +16,7 @@ from detector.config import Camera, EdgeConfig
 from detector.recorded.recorder_names import Named, read_name
 from detector.recorded.recordings import Session, camera_of, sessions
 from tests.sources.footage import make_video
+from tests.sources.recorders import dahua, encoded
 
 
 def config(*names: str, timezone: str = "Asia/Shanghai") -> EdgeConfig:
@@ -220,6 +221,13 @@ def test_without_a_name_that_tells_the_container_does(tmp_path: Path, said: str,
     os.utime(path, (1_700_000_000, 1_700_000_000))
     (found,) = told(sessions([path], config(), None)).values()
     assert found == [("clip.mp4", at, "container") if at else ("clip.mp4", 1_700_000_000.0, "file date")]
+
+
+@pytest.mark.parametrize(("zone", "at"), [(None, "2026-11-01T01:26:13Z"), ("UTC", "2026-11-01T09:26:13Z")])
+def test_a_dahua_file_of_any_name_tells_when_by_the_recorder_s_clock(zone: str | None, at: str, tmp_path: Path) -> None:
+    path = dahua(tmp_path / "1.dav", encoded(seconds=1))
+    (found,) = told(sessions([path], config(), None, zone=zone)).values()
+    assert found == [("1.dav", unix(at), "container")]
 
 
 @settings(deadline=None)

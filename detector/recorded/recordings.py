@@ -140,7 +140,7 @@ def sessions(
             first = Piece(path, camera, start, "option", start, name.length_s)
             others.append(_following(others, path, camera, name) if others else first)
         else:
-            at, known_by = _begin(path, name)
+            at, known_by = _begin(path, name, zone or config.timezone)
             others.append(Piece(path, camera, at, known_by, at, name.length_s, name.within_s))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
 
@@ -174,13 +174,13 @@ def _following(before: Sequence[Piece], path: Path, camera: Camera, name: Named)
     return Piece(path, camera, None, "file before", expected_at, name.length_s)
 
 
-def _begin(path: Path, name: Named) -> tuple[float, str]:
+def _begin(path: Path, name: Named, zone: str) -> tuple[float, str]:
     """When a recording begins, and how that is known."""
     from detector.sources.recording import made_at, promised_s
 
     if name.start_at is not None:
         return name.start_at, name.known_by
-    if (at := made_at(path)) is not None:
+    if (at := made_at(path, zone)) is not None:
         return at, "container"
     try:  # its date is that of its last byte
         return float(round(path.stat().st_mtime - (promised_s(path) or 0.0))), FILE_DATE

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import av
 import numpy as np
@@ -20,7 +21,7 @@ from detector.media.pictures import Picture
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
-from detector.sources.video import LONGEST_S, OnPacket, Step, Video
+from detector.sources.video import LONGEST_S, OnPacket, Step, Video, seconds
 from detector.values import Frame
 
 SUFFIXES = frozenset(
@@ -373,16 +374,25 @@ def _plain(error: OSError | av.error.FFmpegError) -> str:
     return error.strerror or type(error).__name__
 
 
-def made_at(path: Path) -> float | None:
+def made_at(path: Path, zone: str) -> float | None:
     """When a recording was begun as its container says, Unix seconds; `None` where it doesn't, or can't be read.
 
     Recorders without a clock write the beginning of their calendar there (1904, 1970), so nothing before 2000 counts.
+    Dahua's files count their time from 1970 on, as the recorder's clock shows it.
+
+    Args:
+        path: The file.
+        zone: Name of the time zone that the recorder's clock shows.
     """
     try:
         with open_recording(path) as container:
-            said = container.metadata.get("creation_time") or container.streams.video[0].metadata.get("creation_time")
+            film = container.streams.video[0]
+            said = container.metadata.get("creation_time") or film.metadata.get("creation_time")
             at = datetime.fromisoformat(said) if said else None
-    except (av.error.FFmpegError, OSError, ValueError, IndexError):
+            shown_s = seconds(film.start_time, film.time_base) if container.format.name == "dhav" else None
+            if shown_s is not None:
+                at = datetime.fromtimestamp(shown_s, UTC).replace(tzinfo=ZoneInfo(zone))
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError, IndexError):
         return None
     if at is None or at.year < 2000:
         return None
