@@ -1001,6 +1001,28 @@ def test_what_a_pause_held_that_somebody_ends_in_quiet_hours_waits_for_their_end
     assert desk.step(90) == ["[Warning] 3 in quiet hours"]
 
 
+@pytest.mark.parametrize("long_over", [False, True])
+def test_what_was_held_in_a_hub_that_comes_back_in_quiet_hours_waits_for_their_end(desk: Desk, long_over: bool) -> None:
+    desk.target(severity="warning", quiet="11:00-13:00")
+    late = {"phase": "end", "started_at_unix": NOON - 30 * 86400, "severity": "critical"} if long_over else {}
+    for n in range(3):
+        desk.alert(f"inc-{n}", **{"severity": "warning", **late})
+    assert desk.step() == []
+    assert desk.step(23 * 3600) == [], "due since 22 hours, in quiet hours"
+    assert [title for _ in range(23) for title in desk.step(300)] == []
+    assert len(desk.step(300)) == 1
+
+
+def test_what_comes_late_and_is_not_taken_by_day_rings_nobody_at_night(desk: Desk) -> None:
+    desk.target(quiet="12:15-13:30")
+    desk.answers = [Answer(False, "no route")] * 1000
+    desk.alert("old", phase="end", started_at_unix=NOON - 86400)
+    assert [title for _ in range(16) for title in desk.step(60)] == []
+    desk.answers = []
+    assert [title for _ in range(49) for title in desk.step(90)] == []
+    assert desk.step(90) == ["[Critical] 东区 3 号机 · Labels photographed"]
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_what_a_service_did_not_take_by_day_rings_nobody_at_night(desk: Desk, count: int) -> None:
     desk.target(severity="warning", quiet="12:10-13:30")
@@ -2032,7 +2054,7 @@ def test_with_another_key_a_sealed_address_is_asked_for_anew(desk: Desk, tmp_pat
 
 def test_every_state_and_reason_has_words() -> None:
     states, reasons = set[str](), set[str]()
-    named = {"PAUSED": PAUSED, "MANY": raising.MANY}
+    named = {"PAUSED": PAUSED, "LATE": raising.LATE, "MANY": raising.MANY}
     for file in Path(raising.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             for told, name in ((states, "state"), (reasons, "reason")):

@@ -45,7 +45,7 @@ BACKLOG = 3  # more than so many notices for a service that was away become one 
 # When a site's line fails, each of its boxes raises alarms, and again when it is back: after so many within the time,
 # further ones are told together.
 ALARMS_ALONE, GATHER_ALARMS_S = 3, 300.0
-MANY = "many"
+LATE, MANY = "late", "many"
 AWAY = "away"  # why a summary tells of what its service did not take
 
 _summaries = notices.alias()
@@ -119,7 +119,7 @@ class Raising:
         is_critical = severity == Severity.CRITICAL
         if is_late(incident, now):
             # In some minutes, when more of them are there.
-            return {"state": "held", "reason": "late", "due_at": self._awake(rule, now + GATHER_LATE_S)}
+            return {"state": "held", "reason": LATE, "due_at": self._awake(rule, now + GATHER_LATE_S)}
         until = None if is_critical else paused_until(connection, incident.site, incident.camera, now)
         if until is not None:
             return {"state": "held", "reason": PAUSED, "due_at": self._awake(rule, until)}
@@ -193,6 +193,7 @@ class Raising:
         with self._database.writing() as connection:
             one_at_a_time(connection)
             self._let_go(connection, now)
+            self._put_off(connection, now)
             self._hold(connection, now)
             c = notices.c
             due = select(c.target, c.reason).where(c.state == "held", c.due_at <= now).distinct()
@@ -222,6 +223,14 @@ class Raising:
             when = {"reason": "quiet" if due_at > now else PAUSED, "due_at": due_at}
             connection.execute(update(notices).where(n.number == number).values(when))
 
+    def _put_off(self, connection: Connection, now: float) -> None:
+        """Have what was held, and is due in quiet hours, wait for their end: until after those that it was held for,
+        the hub was off, or it comes from a backup."""
+        n = notices.c
+        for number, due_at in self._woken(connection, (n.state == "held", n.due_at <= now), now).items():
+            if due_at > now:
+                connection.execute(update(notices).where(n.number == number).values(due_at=due_at))
+
     def _hold(self, connection: Connection, now: float) -> None:
         """Have what its service hasn't taken yet, be it away, wait once quiet hours have begun."""
         n = notices.c
@@ -235,7 +244,7 @@ class Raising:
     def _woken(self, connection: Connection, which: tuple[Any, ...], now: float) -> dict[int, float]:
         """When each of some notices may be told at the soonest, by the rules that ask for it or may have."""
         n = notices.c
-        query = select(n.number, n.target, n.what, n.incident, n.severity, n.created_at).where(*which)
+        query = select(n.number, n.target, n.what, n.incident, n.severity, n.created_at, n.reason).where(*which)
         rows = connection.execute(query).all()
         if not rows:
             return {}
@@ -245,13 +254,15 @@ class Raising:
             target: own for target, own in listening.items() if any(rule.quiet_until(local) is not None for rule in own)
         }
         ids = [row.incident for row in rows if row.what == "incident" and row.target in quiet]
-        facts = {one.id: one for one in connection.execute(_facts_of(ids))} if ids else {}
+        some = (ids[at : at + AT_ONCE] for at in range(0, len(ids), AT_ONCE))  # a flood is more than a statement takes
+        facts = {one.id: one for part in some for one in connection.execute(_facts_of(part))}
         found = {}
         for row in rows:
             own, one = quiet.get(row.target, []), facts.get(row.incident)
             if one is not None:
                 own = [rule for rule in own if rule.wants(one, self._local(row.created_at))]
-            found[row.number] = min((self._awake(rule, now, row.severity) for rule in own), default=now)
+            severity = "" if row.reason == LATE else row.severity  # what is long over wakes nobody, however grave
+            found[row.number] = min((self._awake(rule, now, severity) for rule in own), default=now)
         return found
 
     def _sum_up(self, connection: Connection, target: int, which: tuple[Any, ...], reason: str, now: float) -> None:
