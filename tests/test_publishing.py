@@ -327,6 +327,17 @@ def test_without_a_hub_in_reach_all_stays_and_the_command_says_how_to_go_on(
     assert f"labelwatch replay --publish --config '{file}' --out {out}" in said.err
 
 
+def test_the_hub_knows_a_machine_for_replays_though_they_find_nothing(
+    office: Office, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out / "incidents.jsonl").write_text("")
+    file = configured(tmp_path / "pc", office.hub.url, office.broker.port, edge="pc")
+    key = wire.public_key_text(load_identity(file.parent / "data"))
+    assert office.hub._parts.keys.trust("shanghai", "pc", key, time.time())
+    assert published(out, file, capsys)["sent"] == 0
+    assert office.store.edges.only_replaying() == {("shanghai", "pc")}
+
+
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [

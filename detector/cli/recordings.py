@@ -139,9 +139,11 @@ def run_replay(options: argparse.Namespace) -> int:
 
     config = _watched_by(load_edge(options.config))
     if options.publish:
-        from detector.recorded.publishing import check_ready
+        from detector.clock import SystemClock
+        from detector.recorded.publishing import announce, check_ready
 
         check_ready(config)
+        announce(config, SystemClock())
     if not options.paths:
         if not options.publish:
             raise ConfigError([Problem("replay", "PATH", "is missing: there is nothing to be replayed")])

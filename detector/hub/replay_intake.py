@@ -59,13 +59,16 @@ class ReplayIntake:
         self._here: list[Box | None] = []
 
     def who(self, site: str, edge: str, headers: Mapping[str, str]) -> Box | None:
-        """The edge that publishes, if the headers of its request say so and are believed."""
+        """The edge that publishes, if the headers of its request say so and are believed; put on record as such."""
         try:
             fields, now = bringer(headers, site, edge), self._clock.now()
             self._keys.believe(fields, signed_at=fields["at"], at=now)
         except WireError:
             return None
-        return (site, edge) if abs(fields["at"] - now) <= CLAIM_LIFE_S else None
+        if abs(fields["at"] - now) > CLAIM_LIFE_S:
+            return None
+        self._store.edges.note_replaying(site, edge)
+        return site, edge
 
     @contextmanager
     def place(self, who: Box | None) -> Iterator[bool]:

@@ -140,6 +140,19 @@ def check_ready(config: EdgeConfig) -> None:
         raise ConfigError([Problem("--publish", "data_dir", f"{config.data_dir} has no key: join the hub first", hint)])
 
 
+def announce(config: EdgeConfig, clock: Clock) -> None:
+    """Tell the hub, before a night of work, that replays are published from here, and no cameras watched.
+
+    Else it misses a machine that joined and says nothing, until it brings something; what finds nothing never would.
+    A hub that isn't there, or is older, is no matter.
+    """
+    hub, site, edge = str(config.hub.url).rstrip("/"), config.site, config.edge
+    verify = trust_in(hub, config.hub.ca_file)
+    with suppress(httpx.HTTPError), httpx.Client(timeout=CONNECT_S, verify=verify, trust_env=False) as client:
+        headers = bringer_headers(site, edge, clock.now(), load_identity(config.data_dir))
+        client.post(hub + PATH.format(site=site, edge=edge), headers=headers)
+
+
 def how_to_go_on(out: Path, config_file: Path) -> str:
     """The command that sends later what is left."""
     return f"labelwatch replay --publish --config {shlex.quote(str(config_file))} --out {shlex.quote(str(out))}"

@@ -2,6 +2,7 @@
 
     POST /api/replays/{site}/{edge}   lines of JSON: envelopes as live sends them, marked by `replay` in `after`; in the
                                       headers who brings them, signed (`bringer_headers`), from 2026-11 on
+    204                               to nothing at all: the hub knows that replays are published from there
     200                               what became of each, signed by the hub as acknowledgements are (`to_edge`)
     401, 413, 422                     nothing of it is taken: `reason` says why
     503                               others publish just now: it may be sent again

@@ -36,7 +36,7 @@ from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import FLOOD, HubNow, signs
 from detector.hub.watch.watchman import Watchman
 from detector.wire import public_key_text
-from detector.wire.replays import marked
+from detector.wire.replays import bringer_headers, marked
 from tests.builders import SteppedClock
 from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
@@ -355,6 +355,28 @@ def test_a_machine_that_publishes_replays_alone_is_not_waited_for(site: Site) ->
     found["after"] = marked(found["after"], run="1", edge="box1", file="ch3.mp4", offset_s=4.0)
     site.store.add_alerts([found], NOON)
     assert who_is_silent(site, after_min=24 * 60) == []
+
+
+def test_a_machine_that_is_about_to_publish_replays_is_not_waited_for_though_they_find_nothing(site: Site) -> None:
+    def announced(key: Ed25519PrivateKey) -> int:
+        headers = bringer_headers("shanghai", "box1", site.clock.at, key)
+        return int(site.visitor().post("/api/replays/shanghai/box1", headers=headers).status_code)
+
+    site.parts.health.begin()
+    assert announced(Ed25519PrivateKey.generate()) == 401
+    assert who_is_silent(site, after_min=31) == ["edge_unheard"]
+    assert announced(site.key) == 204
+    assert "只发送回放" in site.client.get("/edges").text
+    assert who_is_silent(site, after_min=2) == who_is_silent(site, after_min=24 * 60) == []
+    assert site.parts.enrolment.revoke("shanghai", "box1", "owner", site.clock.at)
+    another = Ed25519PrivateKey.generate()
+    assert site.parts.keys.trust("shanghai", "box1", public_key_text(another), site.clock.at, "wang")
+    assert announced(another) == 204
+    assert who_is_silent(site, after_min=24 * 60) == []
+    told(site, cam3=1.0)
+    assert who_is_silent(site, after_min=6) == ["edge_silent"], "once it watches, it is missed as all others are"
+    assert announced(another) == 204
+    assert who_is_silent(site, after_min=2) == ["edge_silent"]
 
 
 def test_a_box_whose_key_was_replaced_is_not_taken_for_one_that_just_joined(site: Site) -> None:

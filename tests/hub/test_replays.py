@@ -325,6 +325,7 @@ def test_a_machine_that_only_replays_is_neither_silent_nor_a_problem(site: Site)
     site.store.add_alerts([replayed()], NOON)
     page = site.client.get("/health", headers={"Accept-Language": "zh"}).text
     assert "shanghai / office" in page and "只送回放结果" in page
+    assert "只发送回放" in site.client.get("/edges", headers={"Accept-Language": "zh"}).text
     health = Health(site.store, site.clock, site.folder)
     pauses = Pauses(site.store.database, site.parts.audit)
     world = Observer(site.store, health, site.parts.keys, pauses, Budget()).read(NOON)

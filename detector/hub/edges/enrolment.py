@@ -200,7 +200,9 @@ class Enrolment:
             connection.execute(update(rotations).where(*asked).values(done_at=at))
             here = edges.c.site == site, edges.c.edge == edge
             # Nothing that it says is heard any more, its going least of all.
-            connection.execute(update(edges).where(*here).values(state="offline", state_at=at))
+            connection.execute(
+                update(edges).where(*here, edges.c.state == "online").values(state="offline", state_at=at)
+            )
             self._audit.add(connection, at, by, "box_revoked", f"{site}/{edge}", keys=prints)
         logger.warning("edge %s/%s was shut out by %s", site, edge, by)
         return True

@@ -27,6 +27,7 @@ from detector.hub.edges.rotation import Rotation
 from detector.hub.pages.health import edge_state
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.parts import Parts
+from detector.hub.storage.edges import REPLAYING
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Edge
 from detector.names import is_name, natural
@@ -215,11 +216,11 @@ def _boxes(view: View) -> dict[str, Any]:
     """What the list shows, of the sites in the visitor's scope."""
     heard = {(edge.site, edge.edge): edge for edge in view.edges}
     cameras = camera_states(list(heard.values()), view.now, view.scope)
-    turning = view.parts.rotations.all()
+    turning, replaying = view.parts.rotations.all(), view.store.edges.only_replaying()
     boxes = []
     for (site, edge), keys in view.parts.keys.all(view.scope).items():
         known, turn = heard.get((site, edge)), turning.get((site, edge))
-        state = _state(keys[0], known, cameras)
+        state = _state(keys[0], known, cameras, is_replaying=(site, edge) in replaying)
         version = (known.health or {}).get("version") if known else None
         boxes.append(
             Box(
@@ -239,9 +240,11 @@ def _boxes(view: View) -> dict[str, Any]:
     }
 
 
-def _state(key: EdgeKey, known: Edge | None, cameras: list[CameraState]) -> str:
+def _state(key: EdgeKey, known: Edge | None, cameras: list[CameraState], *, is_replaying: bool) -> str:
     if key.state != ACTIVE:
         return REVOKED
+    if is_replaying:
+        return REPLAYING
     if known is None or (known.state is None and known.health_at is None):
         return "never"
     return edge_state(known, cameras)

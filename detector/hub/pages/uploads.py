@@ -41,7 +41,7 @@ async def take_side(request: Request, incident_id: str, segment: int) -> Respons
 
 @router.post(PATH)
 async def take_replay(request: Request, site: str, edge: str) -> Response:
-    """Take what a replay found; who comes while others are being taken is asked to come again."""
+    """Take what a replay found, or is about to find; who comes while others are being taken is asked to come again."""
     parts: Parts = request.app.state.parts
     if parts.clips.is_nearly_full():
         return JSONResponse({"reason": "the hub's disk is nearly full"}, 503, {"Retry-After": "60"})
@@ -49,15 +49,17 @@ async def take_replay(request: Request, site: str, edge: str) -> Response:
     with parts.replays.place(who) as has_place:
         if not has_place:
             return JSONResponse({"reason": "others are publishing just now"}, 503, {"Retry-After": "5"})
-        return await _replay_taken(request, parts, site, edge)
+        return await _replay_taken(request, parts, site, edge, is_known=who is not None)
 
 
-async def _replay_taken(request: Request, parts: Parts, site: str, edge: str) -> Response:
+async def _replay_taken(request: Request, parts: Parts, site: str, edge: str, *, is_known: bool) -> Response:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST:
             return JSONResponse({"reason": f"more than {LARGEST} bytes"}, 413)
+    if is_known and not body:
+        return Response(status_code=204)
     try:
         answer = await run_sync(parts.replays.take, site, edge, bytes(body))
     except WireError as error:

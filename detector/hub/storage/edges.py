@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Float, cast, func, select, update
 
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import edge_keys, edges, incidents, streams
 from detector.hub.storage.stored import LARGEST, Edge
 from detector.names import natural
+
+REPLAYING = "replaying"  # the state of one that brings replays, and never said that it watches anything
 
 
 class Edges:
@@ -30,6 +32,14 @@ class Edges:
         clean = json.loads(json.dumps(fields), parse_constant=lambda _: None)
         older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
         self._upsert({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
+
+    def note_replaying(self, site: str, edge: str) -> None:
+        """Note that an edge brings replays, or is about to; one that has said anything else of itself watches, too."""
+        e = edges.c
+        new = e.site == site, e.edge == edge, e.state.is_(None), e.health_at.is_(None)
+        if self._database.read(select(e.edge).where(*new)).first() is not None:
+            with self._database.writing() as connection:
+                connection.execute(update(edges).where(*new).values(state=REPLAYING))
 
     def _upsert(self, values: dict[str, Any], where: ColumnElement[bool] | None = None) -> None:
         key = ("site", "edge")
@@ -69,7 +79,8 @@ class Edges:
         # Through a function, as in `Wanted.clauses`: the few of replays have an index of their own.
         place = func.coalesce(c.site, "") == e.site, func.coalesce(c.edge, "") == e.edge
         published = select(c.started_at).where(*place, c.replayed_at.is_not(None)).exists()
-        query = select(e.site, e.edge).where(e.state.is_(None), e.health_at.is_(None), published)
+        said_so = (e.state == REPLAYING) | (e.state.is_(None) & published)  # replays older than that word say it so
+        query = select(e.site, e.edge).where(said_so, e.health_at.is_(None))
         return {(row.site, row.edge) for row in self._database.read(query)}
 
 

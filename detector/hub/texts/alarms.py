@@ -17,7 +17,7 @@ ZH: dict[str, str] = {
     "alarm_edge_unheard": "边缘设备 {name} 加入以后一直没有消息",
     "alarm_do_edge_unheard": "它的摄像机还没人看。请在那台设备上运行 labelwatch run；已在运行的话，"
     "看那台设备的日志：它连不上消息服务器时会写明原因。"
-    "只发送回放的电脑，发送过一次就不再提醒；不再使用的，请在“设备”页停用。",
+    "只发送回放的电脑，开始过一次带 --publish 的回放就不再提醒；不再使用的，请在“设备”页停用。",
     "alarm_knocking": "有设备自称 {name}，但密钥不对或已停用，已拒绝",
     "alarm_do_knocking": "可能有人冒充它，或丢失的设备又上线了。若是自己重装过的设备，请在“设备”页让它重新加入。",
     "alarm_flood": "边缘设备 {name} 一小时内报了 {n} 起严重告警",
@@ -116,8 +116,8 @@ EN: dict[str, str] = {
     "itself.",
     "alarm_edge_unheard": "Edge box {name} has said nothing since it joined",
     "alarm_do_edge_unheard": "Nobody watches its cameras yet. Start labelwatch run on it; if it runs, its log says "
-    "what keeps it from the broker. A computer for replays alone is missed no more once it has published one; shut out "
-    "what isn't used on the page of boxes.",
+    "what keeps it from the broker. A computer for replays alone is missed no more once it has begun one with "
+    "--publish; shut out what isn't used on the page of boxes.",
     "alarm_knocking": "A box calls itself {name}, with another key or one that was shut out, and is refused",
     "alarm_do_knocking": "Somebody may pose as it, or a lost box is back on the network. If it is your own, set up "
     "anew, let it join again on the page of boxes.",
