@@ -23,6 +23,9 @@ as it grows (`telling`), when it becomes graver or more go in, and when it ends.
 that: at `visits` of `visit_s` in one shift, and at each doubling. It is about the visit that makes it so, since those
 before it may have been of others. Visits without a parcel don't count, those of which that is not known do.
 
+Where frames are missing for long, as in footage of what moves alone, nobody saw who came out meanwhile: who was inside
+is forgotten. How many visits a shift has seen is not, nor is it by a restart.
+
 Being there when the zone's policy doesn't allow it makes a finding a warning: from its beginning, or, where that was
 allowed, once nobody should have been there for `away_s`. Of several mouths each must allow it.
 
@@ -31,12 +34,15 @@ A door that people leave by for the day is no blind edge: everybody who goes hom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 
 from detector.config import BlindEdgeRule as Settings
 from detector.config import Zone
@@ -46,6 +52,8 @@ from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.values import Box, IncidentKind, Parcel, Scene, Severity, Signal
+
+logger = logging.getLogger(__name__)
 
 Point = tuple[float, float]
 
@@ -150,13 +158,15 @@ class _Finding:
         self.tracks |= {absence.walker.track for absence in absences}
 
 
-@dataclass(slots=True)
-class _Visits:
+class _Visits(BaseModel):
     """How often people were in a place during one shift, and at how many times that was told."""
 
     shift: tuple[str | None, str]
-    number: int = 0
-    told: int = 0
+    number: NonNegativeInt = 0
+    told: NonNegativeInt = 0
+
+
+_LEARNED = TypeAdapter(dict[str, _Visits])
 
 
 @dataclass(slots=True)
@@ -206,6 +216,20 @@ class BlindEdgeRule:
             finding = place.finding
             if finding is not None and finding.away_s > finding.told_s:
                 yield self._signal(place, scene, finding, len(place.inside))
+
+    def learned(self) -> dict[str, Any]:
+        """How often people were in each place during the last shift with any; plain values, as JSON has them."""
+        return {place.name: place.visits.model_dump(mode="json") for place in self._places.values() if place.visits}
+
+    def recall(self, learned: Mapping[str, Any]) -> None:
+        """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""
+        try:
+            visits = _LEARNED.validate_python(learned)
+        except ValidationError as error:
+            logger.warning("visits are counted anew, what was kept can't be read: %s", error.errors()[0]["msg"])
+            return
+        for name, place in self._places.items():
+            place.visits = visits.get(name)
 
     def _follow(self, scene: Scene) -> None:
         """Take in everybody in view."""
@@ -327,7 +351,7 @@ class BlindEdgeRule:
             return
         for absence in new:
             absence.counted = True
-        visits = place.visits = self._visits(place, scene.at) or _Visits(self._shift(scene.at))
+        visits = place.visits = self._visits(place, scene.at) or _Visits(shift=self._shift(scene.at))
         visits.number += len(new)
         if visits.number >= max(self._settings.visits, 2 * visits.told):
             visits.told = visits.number

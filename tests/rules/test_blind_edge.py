@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from detector.alerts.incidents import IncidentBook
 from detector.config import BlindEdgeRule, Calendar, Exemption, Incidents, Policy, Shift, Zone
+from detector.pipeline import Learner
 from detector.rules.blind_edge import HIDDEN_S, bears, distance_to, unsettled, within_a_walk
 from detector.rules.blind_edge import BlindEdgeRule as Rule
 from detector.rules.zones import ZoneMap
@@ -373,6 +375,35 @@ def test_visits_are_counted_by_shift() -> None:
     stage = visits(Stage(clock(11, 54)), 4)  # two in each
     assert told(rule(calendar=calendar), stage.scenes(900)) == []
     assert told(rule(calendar=DAY), stage.scenes(900))[0].facts["shift"] == "day"
+
+
+def test_visits_of_a_shift_are_counted_on_after_a_gap_or_a_restart_and_who_was_inside_is_forgotten() -> None:
+    calendar = Calendar(shifts=[Shift(name="day", begins="08:00", ends="12:00")])
+    before = rule(calendar=calendar)
+    assert told(before, visits(Stage(clock(9)), 2).walks(90, 390, 600, 100).scenes(400)) == []
+    assert isinstance(before, Learner)
+    kept = json.loads(json.dumps(before.learned()))
+    after = rule(calendar=calendar)
+    after.recall(kept)
+    (signal,) = told(after, visits(Stage(clock(10)), 1).scenes(600))
+    assert (signal.facts["visits"], signal.facts["still_inside"]) == (3, 1)
+    again = rule(calendar=calendar)
+    again.recall(after.learned())
+    assert told(again, visits(Stage(clock(11)), 2).scenes(600)) == [], "it was told at the third, and is at the sixth"
+    afternoon = rule(calendar=calendar)
+    afternoon.recall(kept)
+    assert told(afternoon, visits(Stage(clock(13)), 2).scenes(600)) == []
+
+
+@pytest.mark.parametrize(
+    "kept", [{"corner": 3}, {"corner": {"shift": ["day"], "number": 2}}, {"corner": {"number": -1}}]
+)
+def test_visits_that_make_no_sense_are_counted_anew(kept: Any, caplog: pytest.LogCaptureFixture) -> None:
+    by = rule()
+    by.recall(kept)
+    assert by.learned() == {} and "counted anew" in caplog.text
+    by.recall({"a zone of before": {"shift": [None, "2026-11-02"], "number": 2, "told": 0}})
+    assert by.learned() == {}
 
 
 def test_out_of_hours_it_is_a_warning() -> None:
