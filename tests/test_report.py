@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from detector.census import Census, Turn, ZoneCensus
 from detector.clock import iso, unix
-from detector.config import Calendar, Camera, EdgeConfig, Mounting, Shift
+from detector.config import Calendar, Camera, EdgeConfig, Mounting, Shift, Zone
 from detector.recorded.judging import DRAWN_S, ParcelCount
 from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import write_report
 from detector.report.calendar import Day, weeks
 from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
+from detector.report.remarks import remarks
 from detector.report.tally import Keys, Sum, sums
 from detector.report.texts import EN, ZH
 from detector.shifts import Shifts
@@ -410,6 +411,26 @@ def test_of_very_many_gaps_the_longest_are_listed_in_order_of_time(tmp_path: Pat
     listed = written[written.index("No recording then") :]
     assert listed.index("(0:59:00)") < listed.index("(0:01:00)") < listed.index("(0:50:00)")
     assert "50 shorter ones, see summary.json" in listed and "还有 50 个更短的" in listed
+
+
+def test_of_a_camera_with_a_blind_edge_it_is_said_that_gaps_hide_who_comes_out(tmp_path: Path) -> None:
+    def gap(camera: str, seconds: float) -> dict[str, Any]:
+        return {
+            "camera": camera,
+            "from": iso(NOON),
+            "until": iso(NOON + seconds),
+            "seconds": seconds,
+            "before": "x.mp4",
+        }
+
+    corner = Zone(name="corner", kind="blind_edge", polygon=[(0, 0), (1, 0), (1, 1)])
+    hall, gate = Camera(name="hall", title="大厅", source="h.mp4", zones=[corner]), Camera(name="gate", source="g.mp4")
+    config = CONFIG.model_copy(update={"cameras": [hall, gate]})
+    told = summary(gaps=[gap("hall", 61), gap("hall", 3600), gap("hall", 59), gap("gate", 3600)], duplicates=[])
+    said = list(remarks(told, config, tmp_path / "site.yaml", tmp_path, most=9))
+    who = "whoever was behind a blind edge when one began is not missed after it"
+    assert said == [f"大厅: 2 gaps of more than a minute: {who}"]
+    assert list(remarks(told, CONFIG, tmp_path / "site.yaml", tmp_path, most=9)) == []
 
 
 def test_where_nobody_knows_when_a_file_was_recorded_the_answer_says_so(tmp_path: Path) -> None:

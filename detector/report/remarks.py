@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.config import EdgeConfig
+from detector.pipeline import LEAP_S
 from detector.recorded.archive import NOT_VIDEO
 from detector.recorded.recorder_names import NEVER, TWICE
 from detector.recorded.recordings import FILE_DATE, VAGUE
@@ -33,6 +34,7 @@ def remarks(summary: Summary, config: EdgeConfig, config_path: Path, out: Path, 
     """
     yield from _left_out(summary)
     yield from _too_far(summary, config, most)
+    yield from _out_of_sight(summary, config, most)
     yield from _not_read(summary, out, most)
     yield from _copies(summary)
     yield from _not_videos(summary)
@@ -53,6 +55,16 @@ def _too_far(summary: Summary, config: EdgeConfig, most: int) -> Iterator[str]:
     for reach in far[:most]:
         told = "people were mostly too far off to tell whether a phone photographs: see the end of the report"
         yield f"{reach.title}: {told}"
+
+
+def _out_of_sight(summary: Summary, config: EdgeConfig, most: int) -> Iterator[str]:
+    """Of each camera with a blind edge, that gaps, as in recordings of what moves alone, hide who comes out."""
+    long = Counter(gap["camera"] for gap in summary["gaps"] if gap["seconds"] > LEAP_S)
+    watched = [one for one in config.cameras if any(zone.kind == "blind_edge" for zone in one.zones) and long[one.name]]
+    for camera in watched[:most]:
+        gaps = "one gap" if long[camera.name] == 1 else f"{long[camera.name]} gaps"
+        told = "whoever was behind a blind edge when one began is not missed after it"
+        yield f"{camera.title or camera.name}: {gaps} of more than a minute: {told}"
 
 
 def _not_read(summary: Summary, out: Path, most: int) -> Iterator[str]:
