@@ -27,6 +27,7 @@ from detector.hub.storage.database import Database, one_at_a_time, said_of
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.store import Store
 from detector.hub.upkeep.backup import back_up, restore
+from detector.hub.upkeep.dumps import tables
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older
 from tests.hub.test_server import free_port
 from tests.parts_mosquitto import soon
@@ -292,6 +293,29 @@ def test_a_database_that_can_not_hold_every_name_is_refused_before_a_hub_begins_
 ) -> None:
     with pytest.raises(StoreError, match=rf"encoding is {encoding}.*createdb -E UTF8 -T template0"):
         Database(encoded(encoding).render_as_string(hide_password=False))
+
+
+def test_a_hub_that_began_in_such_a_database_goes_on_and_says_so(
+    encoded: Callable[[str], URL], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = encoded("LATIN1").render_as_string(hide_password=False)
+    with monkeypatch.context() as older:
+        older.setattr(database_module, "check_encoding", lambda _: None)
+        Database(url).close()
+    assert "LATIN1" not in caplog.text
+    Database(url).close()
+    assert "encoding is LATIN1" in caplog.text and "createdb -E UTF8" in caplog.text
+
+
+def test_no_backup_is_brought_back_to_such_a_database(
+    postgres: Callable[[], str], encoded: Callable[[str], URL], tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    report = back_up(HubConfig(data_dir=tmp_path / "data", database=postgres()), tmp_path / "backups", NOON)
+    url = encoded("SQL_ASCII").render_as_string(hide_password=False)
+    with pytest.raises(StoreError, match="encoding is SQL_ASCII"):
+        restore(report.file, HubConfig(data_dir=tmp_path / "again", database=url), now=NOON)
+    assert tables(make_url(url)) == [] and not (tmp_path / "again").exists()
 
 
 def test_where_nothing_can_be_written_the_commands_say_so_in_a_line(

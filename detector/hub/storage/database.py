@@ -265,6 +265,15 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
     known = {file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")}
     newest = max(known)
     shape = _shape(connection)
+    if connection.dialect.name == "postgresql":
+        try:
+            check_encoding(connection)
+        except StoreError as error:
+            if shape is None:
+                raise
+            logger.warning(
+                "%s", error
+            )  # what it could keep by now is there: better it goes on than that nobody watches
     if shape == newest:
         return
     if shape is not None and shape not in known:
@@ -274,8 +283,6 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
     if shape is not None and not upgrade:
         raise StoreError("the database was made by an older labelwatch: start the hub anew first, which brings it up")
     if connection.dialect.name == "postgresql":
-        if shape is None:
-            _check_encoding(connection)
         have_it_alone(connection)
     if shape is not None:
         logger.info("bringing the database from shape %s to %s", shape, newest)
@@ -284,7 +291,12 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
     command.upgrade(migration(connection), "head")
 
 
-def _check_encoding(connection: Connection) -> None:
+def check_encoding(connection: Connection) -> None:
+    """See whether a PostgreSQL database can keep whatever people and boxes call things.
+
+    Raises:
+        StoreError: It can't.
+    """
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
     if encoding != "UTF8":
         hint = "make it anew: createdb -E UTF8 -T template0 -O ROLE NAME"

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import URL, text
 
 from detector.errors import MissingPart, StoreError
-from detector.hub.storage.database import NOTED, engine_of, have_it_alone
+from detector.hub.storage.database import NOTED, check_encoding, engine_of, have_it_alone
 
 # pg_restore sets it from 17 on, whatever server it is for, and those before know no such setting.
 TOO_NEW = b"SET transaction_timeout = 0;"
@@ -68,16 +68,15 @@ def replace(url: URL, there: Sequence[str], by: Path) -> None:
         by: The dump.
 
     Raises:
-        StoreError: It isn't of the schema that the role works in, somebody uses the tables, or PostgreSQL doesn't take
-            it.
+        StoreError: It isn't of the schema that the role works in, not every name can be kept there, somebody uses the
+            tables, or PostgreSQL doesn't take it.
         MissingPart: `pg_restore` or `psql` isn't installed.
     """
     schema, own = _schema_of(by), _schema(url)
     if schema != own:
         hint = f"ALTER ROLE … SET search_path = {schema}, or make a schema of that name"
         raise StoreError(f"the backup's tables are in the schema {schema}, the role works in {own}: {hint}")
-    if there:
-        _see_that_they_are_free(url)
+    _see_that_it_can_be_taken(url, there)
     script = by.with_suffix(".sql")
     try:
         _run("pg_restore", "--clean", "--if-exists", *NOT_OURS, f"--schema={schema}", f"--file={script}", str(by))
@@ -106,12 +105,14 @@ def program(name: str) -> str:
     return found
 
 
-def _see_that_they_are_free(url: URL) -> None:
-    """What `psql` would wait for, it couldn't name."""
+def _see_that_it_can_be_taken(url: URL, there: Sequence[str]) -> None:
+    """What `psql` would wait for, it couldn't name; nor does it know what names are still to come."""
     engine = engine_of(url)
     try:
         with engine.begin() as connection:
-            have_it_alone(connection)
+            check_encoding(connection)
+            if there:
+                have_it_alone(connection)
     finally:
         engine.dispose()
 
