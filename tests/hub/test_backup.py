@@ -223,14 +223,14 @@ class Small:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.room = 2**40
-        add = backup_module._Pool.add
+        put = backup_module._Pool._put
 
-        def add_if_there_is_room(pool: Any, path: Path, report: Any) -> Any:
-            if self.held + path.stat().st_size > self.room:
+        def put_if_there_is_room(pool: Any, path: Path, sha256: str, size: int, report: Any) -> None:
+            if self.held + size > self.room:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-            return add(pool, path, report)
+            put(pool, path, sha256, size, report)
 
-        monkeypatch.setattr(backup_module._Pool, "add", add_if_there_is_room)
+        monkeypatch.setattr(backup_module._Pool, "_put", put_if_there_is_room)
 
     @property
     def held(self) -> int:
@@ -262,20 +262,42 @@ def test_a_full_disk_takes_a_backup_once_older_ones_are_let_go(
     assert in_file.store.incident("last")
 
 
+@pytest.mark.parametrize("what", ["database", "films"])
 def test_a_disk_that_is_full_all_the_same_costs_no_other_backup_and_says_what_to_do(
-    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     small = Small(tmp_path / "backups", monkeypatch)
     back_up(in_file.config, small.folder, NOON)
     in_file.add("more")
-    small.room = small.held + 200_000  # less than a database takes
+    for n in range(9):
+        in_file.add(f"film-{n}", bytes([n]) * 100_000)
+    held = small.held
+    # Less than a database takes, or enough for that and not for all that is filmed.
+    small.room = held + {"database": 200_000, "films": 1_200_000}[what]
     for n in range(3):
         with pytest.raises(StoreError, match=r"No space left on device \(keep fewer, by --keep, or delete lists"):
             back_up(in_file.config, small.folder, NOON + 60 + n, keep=1)
+        assert small.held == held
     assert len(small.lists) == 1
     in_file.store.close()
     restore(small.lists[0], in_file.config, force=True, now=NOON + 100)
     in_file.store = in_file.open()
+
+
+def test_the_copy_of_the_database_needs_its_room_once(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[int] = []
+    clips = backup_module._clips
+
+    def seen(config: HubConfig, dump: Path) -> Any:
+        copies.append(dump.stat().st_ino)
+        return clips(config, dump)
+
+    monkeypatch.setattr(backup_module, "_clips", seen)
+    report = back_up(kept.config, tmp_path / "backups", NOON)
+    (place,) = (tmp_path / "backups").glob(f"files/??/{json.loads(report.file.read_bytes())['database']['sha256']}")
+    assert [place.stat().st_ino] == copies and place.stat().st_mode & 0o777 == 0o600
 
 
 def test_of_two_backups_at_a_time_one_is_refused_and_the_other_comes_back(in_file: Kept, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def back_up(
     pool = _Pool(folder / "files")
     try:
         pool.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _alone(folder):
+        with _alone(folder), _leaves_no_disk_full(folder):
             try:
                 _make(config, folder, pool, now, report, progress)
             except (OSError, sqlite3.Error, StoreError) as error:
@@ -156,7 +156,7 @@ def _make(config: HubConfig, folder: Path, pool: _Pool, now: float, report: Repo
     with tempfile.TemporaryDirectory(dir=folder, prefix=GROWING) as growing:
         kind, dump = _dump(config, Path(growing))
         known = _clips(config, dump)
-        database = pool.add(dump, report).model_copy(update={"path": "database"})
+        database = pool.take_in(dump, report).model_copy(update={"path": "database"})
     paths = sorted(path for path in _files(data) if path != data / HEADS)
     listed = early
     for done, path in enumerate(paths):
@@ -194,6 +194,18 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+@contextmanager
+def _leaves_no_disk_full(folder: Path) -> Iterator[None]:
+    """Where there was no room in the end, let go of what was copied until then: no list names it."""
+    try:
+        yield
+    except Exception as error:
+        if _is_full(error):
+            with suppress(OSError, StoreError):  # what is told is why there is no backup
+                _forget(folder, None)
+        raise
 
 
 def restore(
@@ -351,14 +363,26 @@ class _Pool:
                 out.flush()
                 os.fsync(out.fileno())
             sha256 = digest.hexdigest()
-            if not self.holds(sha256, size):
-                self.place(sha256).parent.mkdir(exist_ok=True)
-                growing.replace(self.place(sha256))
-                report.copied += 1
-                report.copied_bytes += size
+            self._put(growing, sha256, size, report)
         finally:
             growing.unlink(missing_ok=True)
         return _Listed(path=path.name, sha256=sha256, size=size)
+
+    def take_in(self, path: Path, report: Report) -> _Listed:
+        """Move a file in from the same disk, which has no room for a large one twice, unless its content is here."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        size = path.stat().st_size
+        self._put(path, sha256, size, report)
+        return _Listed(path=path.name, sha256=sha256, size=size)
+
+    def _put(self, path: Path, sha256: str, size: int, report: Report) -> None:
+        if not self.holds(sha256, size):
+            self.place(sha256).parent.mkdir(exist_ok=True)
+            path.replace(self.place(sha256))
+            report.copied += 1
+            report.copied_bytes += size
 
     def take(self, one: _Listed, to: Path) -> None:
         """Copy a content out, comparing its checksum on the way."""
@@ -435,6 +459,7 @@ def _sqlite_file(config: HubConfig) -> Path:
 def _dump(config: HubConfig, growing: Path) -> tuple[str, Path]:
     """The database as it stands now, in a file."""
     dump = growing / "database"
+    dump.touch(mode=0o600)  # from the first byte on
     if _kind(config) != "sqlite":
         dumps.dump(_url(config), dump)
         return "postgresql", dump
