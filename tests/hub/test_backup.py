@@ -708,6 +708,32 @@ def test_what_the_database_held_is_kept_even_where_files_can_not_be_put_in_their
     in_postgres.store = in_postgres.open()
 
 
+def test_where_clips_are_a_disk_of_their_own_and_can_not_be_moved_aside_all_is_as_it_was(
+    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    in_file.add("later")
+    in_file.store.close()
+    data, rename, iterdir = in_file.config.data_dir, Path.rename, Path.iterdir
+    (data / "aa").touch()  # moved before clips are
+    before = {path: path.stat().st_ino for path in data.rglob("*") if path.name != "hub.lock"}
+    beside = sorted(tmp_path.iterdir())
+
+    def refuse(path: Path, to: Path) -> Path:
+        if path == data / "clips":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter(sorted(iterdir(path))))
+    with pytest.raises(StoreError, match="clips: Device or resource busy"):
+        restore(report.file, in_file.config, force=True, now=NOON + 60)
+    assert {path: path.stat().st_ino for path in data.rglob("*") if path.name != "hub.lock"} == before
+    assert sorted(tmp_path.iterdir()) == beside
+    in_file.store = in_file.open()
+    assert in_file.store.incident("later")
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_where_the_data_folder_is_a_disk_of_its_own_nothing_is_put_beside_it(
     in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool

@@ -19,7 +19,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -234,76 +234,144 @@ def restore(
         StoreError: The backup isn't whole, a hub is running, or there is data and no `force`.
         MissingPart: PostgreSQL's `pg_dump`, `pg_restore`, `psql` or its driver isn't installed.
     """
-    manifest = _read(file)
-    pool = _Pool(file.parent / "files")
-    target = config.data_dir.resolve()
-    kind = _kind(config)
+    manifest, kind = _read(file), _kind(config)
     if (manifest.kind, kind) == ("postgresql", "sqlite"):
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
-    on_record = {"at": now, "by": at_console(), "file": file.name, "made_at": manifest.made_at}
-    held: DataLock | None = None
-    database: DatabaseLock | None = None
-    was_there = target.exists()
-    is_within = was_there and (target.is_mount() or not os.access(target.parent, os.W_OK))
-    before = f"{ASIDE}{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}"
-    fresh = target / FRESH if is_within else target.with_name(f".{target.name}{FRESH}")
-    aside = target / before if is_within else target.with_name(f"{target.name}.{before}")
+    places = _Places.of(config.data_dir.resolve(), now)
     try:
-        make_folder(target)
-        owner = target.stat()
-        held = DataLock(target)  # to the end: what a hub that starts meanwhile takes in would be moved aside
-        give(target / LOCK_FILE, owner)
-        shutil.rmtree(fresh, ignore_errors=True)
-        former = [path for path in target.iterdir() if path.name not in STAYS and not _is_aside(path, target)]
-        if former and not force:
-            raise StoreError(f"{target} isn't empty: --force moves it aside")
-        database = DatabaseLock(config.database_url() or "sqlite://")  # a hub with another folder may be using it
-        there = [] if kind == "sqlite" else dumps.tables(_url(config))
-        if there and not force:
-            raise StoreError("the database isn't empty: --force replaces all that is in it")
-        fresh.mkdir(parents=True, mode=0o700)
-        for done, one in enumerate([*manifest.files, manifest.database]):
-            progress(done, len(manifest.files) + 1)
-            pool.take(one, fresh / one.path)
-        dump = fresh / "database"
-        if kind == "sqlite":
-            dump.replace(fresh / SQLITE)
-        if former or there:
-            aside.mkdir(mode=0o700)
-        if there:  # in its last place before it is replaced, so that it is there whatever happens then
-            _keep(config, aside / FORMER)
-        if kind != "sqlite":
-            put = dumps.replace if manifest.kind == kind else fill_from_sqlite
-            put(_url(config), there, dump)
-            for part in fresh.glob(f"{dump.name}*"):
-                part.unlink()
-        progress(len(manifest.files) + 1, len(manifest.files) + 1)
-        # Not into the database itself, whose shape this program may not know.
-        write_whole(fresh / RESTORED, json.dumps(on_record), mode=0o600)
-        for path in (*fresh.rglob("*"), aside, aside / FORMER):
+        with _no_hub_in(places.data, config):
+            former = places.former()
+            there = [] if kind == "sqlite" else dumps.tables(_url(config))
+            if former and not force:
+                raise StoreError(f"{places.data} isn't empty: --force moves it aside")
+            if there and not force:
+                raise StoreError("the database isn't empty: --force replaces all that is in it")
+            with places.made_ready():
+                dump = _lay_out(manifest, _Pool(file.parent / "files"), places.fresh, progress)
+                if former or there:
+                    places.aside.mkdir(mode=0o700)
+                if kind == "sqlite":
+                    dump.replace(places.fresh / SQLITE)
+                else:
+                    _replace_database(config, there, manifest.kind, dump, places.aside / FORMER)
+                progress(len(manifest.files) + 1, len(manifest.files) + 1)
+                # Not into the database itself, whose shape this program may not know.
+                told = {"at": now, "by": at_console(), "file": file.name, "made_at": manifest.made_at}
+                write_whole(places.fresh / RESTORED, json.dumps(told), mode=0o600)
+                places.exchange(former)
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        raise StoreError(f"the backup could not be brought back: {_said(error)}{places.kept()}") from error
+    except StoreError as error:
+        raise StoreError(f"{error}{places.kept()}") from error
+    return places.aside if places.aside.exists() else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """A data folder that a backup comes into, where that is made ready, and where what was in it goes.
+
+    The two lie beside it, or within it where it is a disk of its own, or what is above it isn't its owner's.
+    """
+
+    data: Path
+    fresh: Path
+    aside: Path
+
+    @classmethod
+    def of(cls, data: Path, now: float) -> _Places:
+        before = f"{ASIDE}{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}"
+        if data.exists() and (data.is_mount() or not os.access(data.parent, os.W_OK)):
+            return cls(data, data / FRESH, data / before)
+        return cls(data, data.with_name(f".{data.name}{FRESH}"), data.with_name(f"{data.name}.{before}"))
+
+    def former(self) -> list[Path]:
+        """What is in the folder, but for what was moved aside in it before, and what comes into it."""
+        ours = {self.fresh, *self.data.glob(f"{ASIDE}*")}
+        return [path for path in self.data.iterdir() if path.name not in STAYS and path not in ours]
+
+    @contextmanager
+    def made_ready(self) -> Iterator[None]:
+        """Have room to make it ready; what is left there goes, as does an empty folder for what there was."""
+        shutil.rmtree(self.fresh, ignore_errors=True)
+        self.fresh.mkdir(parents=True, mode=0o700)
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.fresh, ignore_errors=True)
+            with suppress(OSError):
+                self.aside.rmdir()
+
+    def exchange(self, former: Sequence[Path]) -> None:
+        """Put what was in the folder aside, and what is ready in its place; or leave the folder as it was."""
+        owner = self.data.stat()
+        for path in (*self.fresh.rglob("*"), self.aside, self.aside / FORMER):
             give(path, owner)  # by sudo, say: a hub under its own user must be able to read it
         with suppress(OSError):  # a disk of its own may be root's
-            target.chmod(0o700)
-        for path in former:
-            path.rename(aside / path.name)
-        for path in list(fresh.iterdir()):
-            path.rename(target / path.name)
-        sync_folder(target)
-    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise StoreError(f"the backup could not be brought back: {_said(error)}{_kept(aside)}") from error
-    except StoreError as error:
-        raise StoreError(f"{error}{_kept(aside)}") from error
-    finally:
-        if database is not None:
+            self.data.chmod(0o700)
+        ways = [(path, self.aside / path.name) for path in former]
+        ways += [(path, self.data / path.name) for path in self.fresh.iterdir()]
+        gone: list[tuple[Path, Path]] = []
+        try:
+            for path, to in ways:
+                path.rename(to)
+                gone.append((path, to))
+        except OSError:  # one of them may be a disk of its own, say
+            for path, to in reversed(gone):
+                to.rename(path)
+            raise
+        sync_folder(self.data)
+
+    def kept(self) -> str:
+        """What is to be said of a dump that was made before something failed; the database may be as it was, or not."""
+        dump = self.aside / FORMER
+        return f" (what the database held before is kept as {dump})" if dump.exists() else ""
+
+
+@contextmanager
+def _no_hub_in(data: Path, config: HubConfig) -> Iterator[None]:
+    """Keep hubs from a data folder, made when missing, and from the database: what one that starts meanwhile takes in
+    would be moved aside. A folder that was made, and into which nothing came, goes again.
+
+    Raises:
+        StoreError: One is there; also one with another folder that uses the database.
+    """
+    was_there = data.exists()
+    make_folder(data)
+    folder = DataLock(data)
+    try:
+        give(data / LOCK_FILE, data.stat())
+        database = DatabaseLock(config.database_url() or "sqlite://")
+        try:
+            yield
+        finally:
             database.release()
-        if held is not None:
-            shutil.rmtree(fresh, ignore_errors=True)
-            if not was_there:  # and came to nothing, or it isn't empty
-                with suppress(OSError):
-                    (target / LOCK_FILE).unlink(missing_ok=True)
-                    target.rmdir()
-            held.release()
-    return aside if aside.exists() else None
+    finally:
+        with suppress(OSError):
+            if not was_there and [path.name for path in data.iterdir()] == [LOCK_FILE]:
+                (data / LOCK_FILE).unlink()
+                data.rmdir()
+        folder.release()
+
+
+def _lay_out(manifest: Manifest, pool: _Pool, fresh: Path, progress: Progress) -> Path:
+    """Copy all of a backup into an empty folder; where the database is in it."""
+    for done, one in enumerate([*manifest.files, manifest.database]):
+        progress(done, len(manifest.files) + 1)
+        pool.take(one, fresh / one.path)
+    return fresh / manifest.database.path
+
+
+def _replace_database(config: HubConfig, there: Sequence[str], kind: str, dump: Path, former: Path) -> None:
+    """Put a copy of a database of some kind, which goes, in the place of the hub's tables of PostgreSQL.
+
+    These are dumped before, in their last place, so that they are there whatever happens then.
+    """
+    if there:
+        _keep(config, former)
+    put = dumps.replace if kind == "postgresql" else fill_from_sqlite
+    put(_url(config), there, dump)
+    for part in dump.parent.glob(f"{dump.name}*"):
+        part.unlink()
 
 
 def note_restored(data: Path, database: Database) -> None:
@@ -320,16 +388,6 @@ def note_restored(data: Path, database: Database) -> None:
         with database.writing() as connection:
             add_entry(connection, told["at"], told["by"], "restored", told["file"], made_at=told["made_at"])
         file.unlink()
-
-
-def _is_aside(path: Path, data: Path) -> bool:
-    """Whether a folder in a data folder holds what was there before a backup was brought back."""
-    return path.parent == data and path.name.startswith(ASIDE)
-
-
-def _kept(aside: Path) -> str:
-    """What is to be said of a dump that was made before something failed; the database may be as it was, or not."""
-    return f" (what the database held before is kept as {aside / FORMER})" if (aside / FORMER).exists() else ""
 
 
 def _for_its_owner(path: str, flags: int) -> int:
@@ -563,6 +621,5 @@ def _keep(config: HubConfig, to: Path) -> None:
         to.chmod(0o600)
     except StoreError as error:
         to.unlink(missing_ok=True)
-        to.parent.rmdir()
         hint = "where it can't be read any more, drop and make it anew by hand"
         raise StoreError(f"the database isn't replaced, since it can't be kept: {error} ({hint})") from error
