@@ -416,6 +416,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda file, _: file.write_text(file.read_text().replace("hub.key", "../../hub.key")),
         "outside the data folder",
     ),
+    "the database's path leading out": (
+        lambda file, _: file.write_text(file.read_text().replace('"path": "database"', '"path": "../database"')),
+        "outside the data folder",
+    ),
     "no list": (lambda file, _: file.unlink(), "no such backup"),
     "another kind of database": (
         lambda file, _: file.write_text(file.read_text().replace('"sqlite"', '"postgresql"')),

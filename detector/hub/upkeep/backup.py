@@ -558,7 +558,7 @@ def _read(file: Path) -> Manifest:
     except (OSError, ValidationError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is damaged, or no list of a backup"
         raise StoreError(f"{file} can't be read: {reason}") from error
-    for one in manifest.files:
+    for one in (*manifest.files, manifest.database):
         path = PurePosixPath(one.path)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise StoreError(f"{file} names a file outside the data folder: {one.path!r}")
