@@ -818,6 +818,21 @@ def test_a_backup_into_the_data_folder_is_refused(in_file: Kept) -> None:
         back_up(in_file.config, in_file.config.data_dir / "backups", NOON)
 
 
+def test_a_sqlite_database_that_the_configuration_has_elsewhere_is_neither_backed_up_nor_brought_back(
+    in_file: Kept, tmp_path: Path
+) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    elsewhere = {"database": f"sqlite:///{tmp_path}/other.sqlite", "data_dir": tmp_path / "again"}
+    config = in_file.config.model_copy(update=elsewhere)
+    for refused in (
+        lambda: back_up(config, tmp_path / "backups", NOON),
+        lambda: restore(report.file, config, now=NOON),
+    ):
+        with pytest.raises(StoreError, match="in its usual place only"):
+            refused()
+    assert not (tmp_path / "again").exists()
+
+
 def test_what_is_still_growing_is_left_out(in_file: Kept, tmp_path: Path) -> None:
     (in_file.config.data_dir / "clips/abc.part").write_bytes(b"half")
     report = back_up(in_file.config, tmp_path / "backups", NOON)

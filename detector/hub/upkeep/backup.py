@@ -237,6 +237,8 @@ def restore(
     manifest, kind = _read(file), _kind(config)
     if (manifest.kind, kind) == ("postgresql", "sqlite"):
         raise StoreError(f"the backup is of a hub with {manifest.kind}, the configuration names {kind}")
+    if kind == "sqlite":
+        _sqlite_file(config)
     places = _Places.of(config.data_dir.resolve(), now)
     try:
         with _no_hub_in(places.data, config):
@@ -506,11 +508,18 @@ def _kind(config: HubConfig) -> str:
 
 
 def _sqlite_file(config: HubConfig) -> Path:
+    """Where the hub's SQLite database is.
+
+    Raises:
+        StoreError: The configuration names another place than the usual, which is no part of the data folder.
+    """
     usual = config.data_dir / SQLITE
     url = config.database_url()
     named = make_url(url).database if url else None
     if named and Path(named).resolve() != usual.resolve():
-        raise StoreError(f"only a SQLite database in its usual place can be backed up: {usual}, not {named}")
+        raise StoreError(
+            f"a SQLite database is backed up, and brought back, in its usual place only: {usual}, not {named}"
+        )
     return usual
 
 
