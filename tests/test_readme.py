@@ -19,6 +19,7 @@ PAGES = [
         "README.md",
         "README.zh-CN.md",
         "models/README.md",
+        "models/tried.md",
         "models/acts/README.md",
         "models/scenes/README.md",
         "tests/bench/README.md",

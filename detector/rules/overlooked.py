@@ -20,7 +20,7 @@ from detector.rules.posture import Spans, shared_s
 
 LEAST_S = 0.8  # nobody photographs label after label faster
 NEXT_S = 2.0  # from one photo to the next: 2.3 in the median of 27 such times in rendered clips, walks included
-# Of the parcels photographed in a simulated sweep that is found 0.33 are told, in the median (models/README.md): so
+# Of the parcels photographed in a simulated sweep that is found 0.33 are told, in the median (models/tried.md): so
 # 0.67 / 0.33 photos go untold before the next is told on average, and seven or more one time in sixteen.
 USUAL_BETWEEN, MOST_BETWEEN = 2, 7
 

@@ -31,7 +31,7 @@ PHOTO_S = 2.5  # how long a photo takes
 AROUND_S = 20.0  # reading or scanning so long before and after the photos still says what the device is for
 # No act is believed more than the looks it is learnt from can tell (`models/simulation/lasting.py`): where the weights
 # were learnt, 41 of 151 photos looked surely like one, and none of 123 scans, of which up to 3 may all the same (rule
-# of three). Twice as many looks allow 0.96, by which no more sweeps are found (`models/README.md`).
+# of three). Twice as many looks allow 0.96, by which no more sweeps are found (`models/tried.md`).
 SUREST = 0.92
 # Log odds that a minute without photos takes back, beyond `AROUND_S`. On scenes that choose 23 acts an hour of somebody
 # who handles parcels look like photos (`people.py --stays`), so that 0.7 a minute comes of errors.
