@@ -271,9 +271,8 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
         except StoreError as error:
             if shape is None:
                 raise
-            logger.warning(
-                "%s", error
-            )  # what it could keep by now is there: better it goes on than that nobody watches
+            # What it could keep by now is there: better that it goes on than that nobody watches.
+            logger.warning("%s", error)
     if shape == newest:
         return
     if shape is not None and shape not in known:
