@@ -226,7 +226,7 @@ def test_a_visitor_is_seen_anew_at_the_next_parcel_and_alike_at_one() -> None:
 
 def test_a_second_camera_sees_the_same_people_anew_and_changes_nothing_of_the_first() -> None:
     one, two = (World(5, Looks(read_looks(), **SETTINGS), TALL[2], cameras=cameras) for cameras in (1, 2))
-    plan = sweep(Random(1), one.hall, "scattered", photos=11)
+    plan = sweep(Random(2), one.hall, "scattered", photos=20)
     assert one.hall == two.hall
     visitors = [Visitor(plan, world.now) for world in (one, two)]
     for world, visitor in zip((one, two), visitors, strict=True):
