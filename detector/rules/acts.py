@@ -34,7 +34,7 @@ from detector.rules.memory import TrackMemory
 from detector.values import Act, ActKind, Scene
 
 MISSED = 0.1  # b: an act may be missed, or ended though it goes on, so often
-MOVED_ON = 0.35  # standing heights from where an act began: it is another act
+MOVED_ON = 0.2  # standing heights from where an act began: it is another act, so that who walks slowly has none
 RESUMED_S = 2.5  # the same parcel again within this, from the same place: the same act, lost from sight for a moment
 TURNS = 2.0  # so many turns without evidence end an act as well, where whoever is in view waits that long for them
 UNCLEAR_S = 3.0  # a device in the hand for so long without any kind winning is told as unclear

@@ -171,7 +171,7 @@ def test_a_parcel_that_stands_in_gives_way_to_one_aimed_at() -> None:
 
 
 @pytest.mark.parametrize("fps", [5, 10])
-@pytest.mark.parametrize("heights_a_second", [0.5, 0.8, 1.5])
+@pytest.mark.parametrize("heights_a_second", [0.3, 0.4, 0.5, 0.8, 1.5])
 def test_walking_past_parcels_with_a_phone_is_no_photo(fps: float, heights_a_second: float) -> None:
     def who(t: float) -> Box:
         return moved(STANDING, (-500 + 200 * heights_a_second * t, 0))
