@@ -118,9 +118,7 @@ def test_pictures_that_the_decoder_is_silent_about_are_counted_as_damaged(tmp_pa
 
 @pytest.mark.parametrize("codec", [H264, H265])
 @pytest.mark.parametrize("make", [hikvision, dahua])
-def test_of_what_is_encrypted_more_is_damaged_than_not(
-    tmp_path: Path, codec: str, make: Callable[..., Path]
-) -> None:
+def test_of_what_is_encrypted_more_is_damaged_than_not(tmp_path: Path, codec: str, make: Callable[..., Path]) -> None:
     recording = read(make(tmp_path / "a.mp4", encrypted(encoded(codec), codec), codec=codec))
     list(recording)
     assert recording.decode_errors > 100 > recording.frames_decoded
