@@ -50,6 +50,7 @@ DOING = SOURCES.with_name("doing.csv")
 YOLO_LABELS = ("person", "phone", "parcel", "label", "scanner")
 USES = {"photo": "photo", "call": "call", "text": "browse", "browse": "browse", None: "held"}
 TEACHER_COCO = {0: "person", 67: "phone"}
+COCO_CLASSES, COCO_KEYPOINTS = 80, (17, 3)
 SURE, DOUBTFUL = 0.5, 0.15
 Teacher = Callable[[np.ndarray], list[tuple[str, float, tuple[float, float, float, float]]]]
 Pose = Callable[[np.ndarray], list[tuple[tuple[float, float, float, float], tuple[tuple[float, float], ...]]]]
@@ -118,7 +119,7 @@ def read_yolo(
     teacher: Teacher | None = None,
     pose: Pose | None = None,
 ) -> Iterator[Picture]:
-    """Pictures of a YOLO-format folder whose source is listed.
+    """Pictures of a YOLO-format folder whose source is listed; how many are of none is told.
 
     Raises:
         SetError: The folder holds no picture, a picture has no label file, or a label file is wrong.
@@ -126,14 +127,13 @@ def read_yolo(
     paths = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     if not paths:
         raise SetError(f"{folder}: no picture in images/")
-    groups: dict[str, str] = {}
-    if (folder / "groups.csv").exists():
-        with (folder / "groups.csv").open(encoding="utf-8") as file:
-            groups = {row["image"]: row["group"] for row in csv.DictReader(file)}
+    groups, unlisted = read_groups(folder / "groups.csv"), []
     with DOING.open(encoding="utf-8") as file:
         doing = {row["picture"]: row["act"] for row in csv.DictReader(file)}
     for path in track(paths, f"{folder}"):
         name = source_of(path.name, sources)
+        if name is None:
+            unlisted.append(path.name)
         if name is None or sources[name].use != "train":
             continue
         source = sources[name]
@@ -154,8 +154,29 @@ def read_yolo(
                 things = with_idle(things, [box for label, _, box in found if label == "phone"])
         things = with_act(things, doing[path.stem]) if path.stem in doing else things
         things = with_hands(things, pose(image)) if pose else things
-        group = groups.get(path.name, path.stem)
+        group = groups.get(path.stem, path.stem)
         yield Picture(path, name, group, source.licence, split_of(group), tuple(known), tuple(things))
+    if unlisted:
+        taken = ", ".join(sources) or "none"
+        print(f"{folder}: passed over: {len(unlisted)} of no source that is taken, like {unlisted[0]} (taken: {taken})")
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Groups of pictures by their names without ending; none where there is no such file.
+
+    Raises:
+        SetError: It is no table of images and their groups.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if not {"image", "group"}.issubset(reader.fieldnames or ()):
+                raise SetError(f"{path} is no table of images and groups (its first line is 'image,group')")
+            return {Path(row["image"]).stem: row["group"] for row in reader}
+    except UnicodeDecodeError as error:
+        raise SetError(f"{path} is no text (save it as UTF-8)") from error
 
 
 def with_act(things: list[Thing], act: str) -> list[Thing]:
@@ -229,11 +250,17 @@ def _finite(word: str) -> float:
 
 
 def load_teacher(checkpoint: Path) -> Teacher:
-    """The starting network as a function of a picture that returns (label, score, box in pixels)."""
-    hush_ultralytics()
-    from ultralytics import YOLO
+    """The starting network as a function of a picture that returns (label, score, box in pixels).
 
-    model = YOLO(str(checkpoint), task="detect")
+    Raises:
+        SetError: There is no such file, or it is no COCO network.
+    """
+    hush_ultralytics()
+    from starts import load_checkpoint  # here, so that a set of marked classes alone needs no torch
+
+    model = load_checkpoint(checkpoint)
+    if len(model.names) != COCO_CLASSES:
+        raise SetError(f"--teacher: {checkpoint} knows {len(model.names)} classes, not COCO's {COCO_CLASSES}")
 
     def predict(image: np.ndarray, side: int, left: float = 0.0, top: float = 0.0):
         found = model.predict(image, imgsz=side, conf=DOUBTFUL, classes=list(TEACHER_COCO), verbose=False)[0].boxes
@@ -259,11 +286,17 @@ def load_teacher(checkpoint: Path) -> Teacher:
 
 
 def load_pose(checkpoint: Path) -> Pose:
-    """A COCO pose network as a function of a picture that returns people's boxes and their wrists in pixels."""
-    hush_ultralytics()
-    from ultralytics import YOLO
+    """A COCO pose network as a function of a picture that returns people's boxes and their wrists in pixels.
 
-    model = YOLO(str(checkpoint), task="pose")
+    Raises:
+        SetError: There is no such file, or it is no pose network.
+    """
+    hush_ultralytics()
+    from starts import load_checkpoint
+
+    model = load_checkpoint(checkpoint, task="pose")
+    if tuple(getattr(model.model.model[-1], "kpt_shape", ())) != COCO_KEYPOINTS:
+        raise SetError(f"--pose: {checkpoint} doesn't tell COCO's {COCO_KEYPOINTS[0]} keypoints")
 
     def look(image: np.ndarray):
         found = model.predict(image, imgsz=640, conf=0.3, verbose=False)[0]
@@ -298,18 +331,23 @@ def read_rendered(folder: Path) -> Iterator[Picture]:
         if not picture.exists():
             continue  # its scene is still being rendered
         try:
-            things = rendered_things(json.loads(path.read_text()))
-        except (ValueError, KeyError) as error:
+            things, seed = rendered_things(json.loads(path.read_text())), seed_of(path.stem)
+        except (ValueError, KeyError, TypeError) as error:
             raise SetError(f"{path} is not a scene's truth: {error!r} (render the scene again)") from error
-        seed = seed_of(path.stem)
         split = "val" if seed % 10 == 0 else "test" if seed % 5 == 0 else "train"
         yield Picture(picture, "rendered", str(seed), "our own renderings", split, LABELS, tuple(things))
 
 
 def seed_of(stem: str) -> int:
-    """Seed of a rendered picture's scene: the number in `r50001_03`, `m30001_00`, `synth_10001`."""
+    """Seed of a rendered picture's scene: the number in `r50001_03`, `m30001_00`, `synth_10001`.
+
+    Raises:
+        ValueError: There is none.
+    """
     first, _, rest = stem.partition("_")
     digits = "".join(c for c in first if c.isdigit()) or "".join(c for c in rest if c.isdigit())
+    if not digits:
+        raise ValueError("its name tells no seed")
     return int(digits)
 
 
@@ -416,17 +454,23 @@ def a_fifth_to_val(group: str) -> str:
 
 def gathered(args: argparse.Namespace) -> Iterator[Picture]:
     """All pictures of all sets named on the command line."""
+    lists = {
+        folder: read_sources(own if (own := folder / "sources.yaml").exists() else SOURCES) for folder in args.yolo
+    }
+    ours = read_sources(SOURCES)
+    # A source misspelt would go in, whatever its licence.
+    if unknown := set(args.leave_out).difference(ours, *lists.values()):
+        raise SetError(f"--leave-out: no source {min(unknown)} (models/sources.yaml, and the folders' own, list them)")
     teacher = load_teacher(args.teacher) if args.teacher else None
     pose = load_pose(args.pose) if args.pose else None
     rendered: Iterable[Path] = args.rendered
     if args.data:
-        ours = {name: source for name, source in read_sources(SOURCES).items() if name not in args.leave_out}
+        ours = {name: source for name, source in ours.items() if name not in args.leave_out}
         yield from read_yolo(args.data / "real" / "train", ours, lambda _group: "train", teacher, pose)
         yield from read_yolo(args.data / "real" / "val", ours, lambda _group: "test", teacher)
         rendered = [args.data / "rendered", *rendered]
-    for folder in args.yolo:
-        own = folder / "sources.yaml"
-        theirs = {n: s for n, s in read_sources(own if own.exists() else SOURCES).items() if n not in args.leave_out}
+    for folder, listed in lists.items():
+        theirs = {name: source for name, source in listed.items() if name not in args.leave_out}
         yield from read_yolo(folder, theirs, a_fifth_to_val, teacher, pose)
     for folder in rendered:
         yield from read_rendered(folder)

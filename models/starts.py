@@ -34,18 +34,21 @@ def cut_head(head: nn.Module) -> None:
     head.nc, head.no = CHANNELS, CHANNELS + 4 * head.reg_max
 
 
-def load_checkpoint(path: Path) -> YOLO:
+def load_checkpoint(path: Path, task: str = "detect") -> YOLO:
     """A checkpoint as Ultralytics loads it.
 
     Raises:
         SetError: The file isn't there, or is none.
     """
     if not path.is_file():
-        raise SetError(f"no weights {path} (a COCO YOLO11n detection checkpoint, or a scene model)")
+        raise SetError(f"no weights {path} (a COCO checkpoint, or a scene model)")
     try:
-        return YOLO(str(path), task="detect")
+        model = YOLO(str(path), task=task)
     except Exception as error:  # an unpickled file can raise anything
         raise SetError(f"{path} is no checkpoint: {first_line(error)}") from error
+    if not isinstance(model.model, nn.Module):  # what doesn't end in .pt it believes to be an export, unread
+        raise SetError(f"{path} is no checkpoint: its name doesn't end in .pt")
+    return model
 
 
 def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -> nn.Module:

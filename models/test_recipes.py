@@ -20,7 +20,7 @@ import torch
 import yaml
 from bare import bare
 from calibrate import offset_of, shift
-from dataset import with_act, with_idle
+from dataset import load_pose, load_teacher, with_act, with_idle
 from drivers import people_with
 from export import export
 from looks import Batch, Looks
@@ -339,6 +339,20 @@ def test_a_file_of_another_network_is_no_start(tmp_path: Path) -> None:
         load_start(tmp_path / "other.onnx", "cpu", [torch.rand(1, 3, 64, 64)])
 
 
+@pytest.mark.parametrize(
+    ("load", "reason"), [(load_teacher, "knows 1 classes, not COCO's 80"), (load_pose, "doesn't tell COCO's 17 keyp")]
+)
+def test_a_network_of_another_kind_marks_no_set(tmp_path: Path, load, reason: str) -> None:
+    other = YOLO("yolo11n.yaml", task="detect")
+    other.model.names = {0: "thing"}
+    other.save(str(tmp_path / "other.pt"))
+    with pytest.raises(SetError, match=reason):
+        load(tmp_path / "other.pt")
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(SetError, match=r"text\.pt is no checkpoint"):
+        load(tmp_path / "text.pt")
+
+
 def test_a_gpu_that_is_not_there_is_said_so() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
@@ -416,7 +430,7 @@ def test_a_model_taught_on_begins_with_the_least_scores_of_the_one_before(start:
     assert "yolo predict" not in done.stdout + done.stderr  # of a file that is gone by then
 
 
-@pytest.mark.parametrize("name", ["text.onnx", "text.pt"])
+@pytest.mark.parametrize("name", ["text.onnx", "text.pt", "text.jsonl"])
 def test_a_start_that_is_no_network_is_one_line(manifest: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("no network")
     command = train_command(tmp_path / name, manifest, tmp_path / "run", 1)

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +27,7 @@ from dataset import (
     act_of,
     device_px,
     facing_of,
+    read_groups,
     read_image,
     read_labels,
     read_sources,
@@ -233,7 +233,7 @@ def real_sets(folder: Path, sources: dict[str, Source]) -> list[JudgedSet]:
     Raises:
         SetError: As `yolo_samples`; or no picture is of a listed source.
     """
-    groups = _groups(folder / "groups.csv")
+    groups = read_groups(folder / "groups.csv")
     by_set: dict[str, tuple[Source, list[Sample]]] = {}
     for sample in yolo_samples(folder, lambda stem: groups.get(stem, stem)):
         name = source_of(sample.path.name, sources)
@@ -250,13 +250,6 @@ def real_sets(folder: Path, sources: dict[str, Source]) -> list[JudgedSet]:
         title = source.title or source.repository or name
         sets.append(JudgedSet(name, title, known, tuple(samples), tuple(source.teacher)))
     return sets
-
-
-def _groups(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8") as file:
-        return {Path(row["image"]).stem: row["group"] for row in csv.DictReader(file)}
 
 
 def yolo_samples(folder: Path, group_of) -> Iterator[Sample]:

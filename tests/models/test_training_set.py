@@ -169,8 +169,11 @@ def test_classes_the_makers_did_not_mark_are_left_to_the_teacher(tmp_path: Path)
     assert [(t.label, t.doubtful) for t in taught.things] == [("parcel", False), ("person", False), ("person", True)]
 
 
-def test_pictures_of_unlisted_sources_stay_out(tmp_path: Path) -> None:
+def test_pictures_of_unlisted_sources_stay_out_and_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert not list(read_yolo(yolo_folder(tmp_path, "", "stranger_1"), SOURCES, to_train))
+    assert "passed over: 1 of no source that is taken, like stranger_1.jpg (taken: fuyi)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -260,6 +263,36 @@ def test_groups_csv_keeps_copies_in_one_split(tmp_path: Path) -> None:
         yolo_folder(tmp_path, "", f"fuyi_{n}")
     (tmp_path / "groups.csv").write_text("image,group\n" + "".join(f"fuyi_{n}.jpg,video\n" for n in range(12)))
     assert len({p.split for p in read_yolo(tmp_path, SOURCES, a_fifth_to_val)}) == 1
+
+
+def test_groups_that_are_no_table_are_named(tmp_path: Path) -> None:
+    (yolo_folder(tmp_path, "") / "groups.csv").write_text("fuyi_1.jpg,7\n")
+    with pytest.raises(SetError, match=r"groups\.csv is no table of images and groups \(its first line is 'image,gro"):
+        list(read_yolo(tmp_path, SOURCES, to_train))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("r50001_00", "[1]", "not a scene's truth"),
+        ("r50001_00", "{}", "'labels'"),
+        ("still", json.dumps(scene_truth()), "its name tells no seed"),
+    ],
+)
+def test_what_is_no_scenes_truth_is_named(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    (tmp_path / f"{name}.json").write_text(text)
+    (tmp_path / f"{name}.jpg").write_bytes(b"a picture")
+    with pytest.raises(SetError, match=reason) as refused:
+        list(read_rendered(tmp_path))
+    assert f"{name}.json" in str(refused.value)
+
+
+def test_a_source_to_leave_out_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    args = argparse.Namespace(
+        teacher=None, pose=None, data=None, yolo=[yolo_folder(tmp_path, "")], rendered=[], leave_out=["liegh"]
+    )
+    with pytest.raises(SetError, match="--leave-out: no source liegh"):
+        list(gathered(args))
 
 
 def test_left_out_sources_do_not_go_in(tmp_path: Path) -> None:
