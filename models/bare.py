@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from manifest import SetError
 from onnx import TensorProto, helper
 
+from detector.machine.whole_files import write_whole
 from detector.values import LABELS, TRAITS
 
 
@@ -32,6 +33,15 @@ def read_network(path: Path) -> onnx.ModelProto:
     if not network.graph.output:  # an empty file is read as a network of nothing
         raise SetError(f"{path} holds no network")
     return network
+
+
+def write_network(model: onnx.ModelProto, path: Path) -> None:
+    """Write a network's ONNX file, or leave the one that is there as it was.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    write_whole(path, model.SerializeToString())
 
 
 def bare(model: onnx.ModelProto) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from bare import write_network
 from evaluate import look_of
 from evaluation.figures import match
 from evaluation.sets import CHOOSE, JudgedSet, rendered_sets
@@ -101,7 +102,7 @@ def main() -> None:
         offsets = {name: offset_of(said[:, trait], facings == name) for name, trait in FACINGS.items()}
         model = onnx.load(card.path)
         shift(model, offsets)
-        onnx.save(model, args.out)
+        write_network(model, args.out)
         print(f"{args.out}: {len(truths)} parcels; added to log odds: "
               + ", ".join(f"{name} {offset:+.2f}" for name, offset in offsets.items()))  # fmt: skip
 

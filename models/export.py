@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 import onnx
 import yaml
-from bare import bare, bins_of, read_network
+from bare import bare, bins_of, read_network, write_network
 from lean import lean
-from manifest import run
+from manifest import SetError, run
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -38,7 +38,7 @@ from detector.inference.letterbox import Letterbox
 from detector.inference.session import Session
 from detector.inference.turns import first
 from detector.inference.zoom import cut_square, zoom_square
-from detector.machine.whole_files import sha256_of
+from detector.machine.whole_files import sha256_of, write_whole
 from detector.media.pictures import Bgr
 from detector.tools.adding import hush_ultralytics
 from detector.tools.stills import pictures_in, read_picture
@@ -129,18 +129,18 @@ def quantise(source: Path, target: Path, inputs: Iterator[np.ndarray], *, first_
 
     Args:
         source: The fp32 model.
-        target: Where to write.
+        target: Where to write; what is there stays until the new one is whole.
         inputs: Network inputs that show the range of every activation.
         first_float: How many convolutions, from the picture on, stay float.
     """
     with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
+        prepared, done = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         # Batch norms are folded and shapes inferred first; the symbolic kind has no use here and fails on attention.
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         model = onnx.load(prepared)
         quantize_static(
             str(prepared),
-            str(target),
+            str(done),
             _Inputs(model.graph.input[0].name, inputs),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
@@ -149,6 +149,7 @@ def quantise(source: Path, target: Path, inputs: Iterator[np.ndarray], *, first_
             calibrate_method=CalibrationMethod.MinMax,
             nodes_to_exclude=before_convolution(model, first_float) + after_last_convolutions(model),
         )
+        write_whole(target, done.read_bytes())
 
 
 def before_convolution(model: onnx.ModelProto, count: int) -> list[str]:
@@ -198,16 +199,19 @@ def main() -> None:
     target = args.out / f"{args.name}.onnx"
     args.out.mkdir(parents=True, exist_ok=True)
     # What is no network must not take the place of one that is: nothing is written before it is known.
-    if args.checkpoint.suffix == ".onnx":
-        network = read_network(args.checkpoint)
-        channels, bins, said = [*LABELS, *TRAITS], bins_of(network), {"origin": ORIGIN}
+    exported = args.checkpoint.suffix == ".onnx"
+    if exported:
+        network, channels, said = read_network(args.checkpoint), [*LABELS, *TRAITS], {"origin": ORIGIN}
     else:
         with tempfile.TemporaryDirectory() as folder:
             channels, said = export(args.checkpoint, whole := Path(folder) / "whole.onnx")
             network = onnx.load(whole)
-        bins = bare(network)
+    try:
+        bins = bins_of(network) if exported else bare(network)
+    except SetError as error:
+        raise SetError(f"{args.checkpoint}: {error}") from error
     lean(network)
-    onnx.save(network, target)
+    write_network(network, target)
     card = {
         "name": args.name,
         "file": target.name,
@@ -238,7 +242,7 @@ def main() -> None:
 
 def write_card(path: Path, card: dict[str, object]) -> None:
     """Write a card in the order of its keys."""
-    path.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+    write_whole(path, yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=120))
 
 
 if __name__ == "__main__":

@@ -88,28 +88,34 @@ def write_manifest(path: Path, pictures: Iterable[Picture]) -> int:
 
     Raises:
         SetError: There is no picture, or a group lies in two splits.
+        OSError: It can't be written.
     """
     splits: dict[tuple[str, str], str] = {}
     draft, count = path.with_suffix(".draft"), 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    with draft.open("w", encoding="utf-8") as file:
-        for picture in pictures:
-            if splits.setdefault((picture.source, picture.group), picture.split) != picture.split:
-                raise SetError(f"{picture.path}: group {picture.group} of {picture.source} lies in two splits")
-            where = picture.path.resolve()
-            inside = where.is_relative_to(path.parent.resolve())
-            record = {
-                "picture": str(where.relative_to(path.parent.resolve()) if inside else where),
-                "source": picture.source, "group": picture.group, "licence": picture.licence,
-                "split": picture.split, "known": list(picture.known),
-                "objects": [thing.record() for thing in picture.things],
-            }  # fmt: skip
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            count += 1
-    if not count:
-        draft.unlink()
-        raise SetError(f"{path}: no picture went in (are the folders right?)")
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            for picture in pictures:
+                if splits.setdefault((picture.source, picture.group), picture.split) != picture.split:
+                    raise SetError(f"{picture.path}: group {picture.group} of {picture.source} lies in two splits")
+                where = picture.path.resolve()
+                inside = where.is_relative_to(path.parent.resolve())
+                record = {
+                    "picture": str(where.relative_to(path.parent.resolve()) if inside else where),
+                    "source": picture.source, "group": picture.group, "licence": picture.licence,
+                    "split": picture.split, "known": list(picture.known),
+                    "objects": [thing.record() for thing in picture.things],
+                }  # fmt: skip
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                count += 1
+        if not count:
+            raise SetError(f"{path}: no picture went in (are the folders right?)")
+        draft.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk names none
+        raise
+    finally:
+        draft.unlink(missing_ok=True)
     return count
 
 

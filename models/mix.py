@@ -15,9 +15,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
-from bare import read_network
+from bare import read_network, write_network
 from manifest import SetError, run
 from onnx import numpy_helper
 from starts import load_start
@@ -40,7 +39,7 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
                 raise SetError(f"{scene} and {other} differ in {one.name}: one must have started from the other")
             mixed = ((1 - share) * ours + share * theirs).astype(np.float32)
             one.CopyFrom(numpy_helper.from_array(mixed, one.name))
-    onnx.save(file, out)
+    write_network(file, out)
 
 
 def weights_of(network: Path) -> dict[str, np.ndarray]:

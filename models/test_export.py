@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,25 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_the_model_there(
     assert done.returncode == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1
     assert (tmp_path / "scene.onnx").read_text() == "the model of before"
     assert not (tmp_path / "scene.yaml").exists()
+
+
+def test_a_full_disk_leaves_the_model_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "own.onnx").write_text("the model of before")
+
+    def room_for_a_megabyte() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+
+    words = [sys.executable, HERE / "export.py", HERE / "scene.onnx", "--name", "own", "--out", tmp_path]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, preexec_fn=room_for_a_megabyte)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path / 'own.onnx'}: File too large")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("own.onnx", "the model of before")]
+
+
+def test_a_network_that_ends_otherwise_is_named(tmp_path: Path) -> None:
+    YOLO("yolo11n-pose.yaml", task="pose").save(str(tmp_path / "pose.pt"))
+    words = [sys.executable, HERE / "export.py", tmp_path / "pose.pt", "--name", "own", "--out", tmp_path]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 1 and f"error: {tmp_path / 'pose.pt'}: the network doesn't end in" in done.stderr
 
 
 def test_a_model_without_a_name_does_not_take_the_place_of_the_shipped_one(checkpoint: Path, tmp_path: Path) -> None:

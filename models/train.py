@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import io
 import math
 import os
 import time
@@ -45,7 +46,7 @@ from torch import nn
 
 from detector.cli.arguments import positive, share
 from detector.inference.runtimes import first_line
-from detector.machine.whole_files import sha256_of
+from detector.machine.whole_files import sha256_of, write_whole
 
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
@@ -93,14 +94,14 @@ def saved(state: dict, path: Path) -> None:
     Raises:
         SetError: It can't be written; the one before is kept.
     """
-    draft = path.with_suffix(".draft")
+    content = io.BytesIO()  # of a full disk torch says but at which byte it was
+    torch.save(state, content)
     try:
-        torch.save(state, draft)
-        draft.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        draft.unlink(missing_ok=True)
+        write_whole(path, content.getvalue())
+    except OSError as error:
         raise SetError(
-            f"{path} can't be written ({error}); the save before it is kept, run the command again"
+            f"{path} can't be written: {error.strerror} (make room, and run the command again: it goes on from the "
+            "save before)"
         ) from error
 
 

@@ -217,6 +217,22 @@ def test_what_ships_is_never_replaced(
     assert (folder / f"{name}.yaml").read_bytes() == before
 
 
+def test_a_full_disk_is_told_of_by_the_file_that_was_wanted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = export(tmp_path / "theirs.onnx")
+
+    def full(source: Path, target: Path) -> None:
+        if target.parent == folder:
+            raise OSError(28, "No space left on device", str(source))
+        target.write_bytes(source.read_bytes())
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert main(["model", "add", str(file), "--into", str(folder)]) == 1
+    assert capsys.readouterr().err == f"labelwatch: {folder / 'theirs.onnx'}: No space left on device\n"
+    assert not list(folder.iterdir())
+
+
 def test_a_model_put_elsewhere_is_named_so_that_a_configuration_anywhere_finds_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

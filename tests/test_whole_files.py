@@ -35,9 +35,10 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(step, full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as failed:
         write_whole(path, "new")
     monkeypatch.undo()
+    assert failed.value.filename == str(path)
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["state.json"]
 
 

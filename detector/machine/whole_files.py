@@ -25,7 +25,7 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
         lasting: Whether it is on the disk when the call returns, so that a power cut doesn't take it.
 
     Raises:
-        OSError: It can't be written.
+        OSError: It can't be written; it names the file, which a full disk alone doesn't.
     """
     draft = path.with_name(f".{path.name}.draft")
     try:
@@ -40,8 +40,9 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
         draft.replace(path)
         if lasting:
             sync_folder(path.parent)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
+        error.filename, error.filename2 = str(path), None
         raise
 
 

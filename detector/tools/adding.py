@@ -141,6 +141,9 @@ def add_model(
             try:
                 shutil.copyfile(written, beside)
                 beside.replace(folder / written.name)
+            except OSError as error:  # which names what is copied, in a folder that is gone when this is read
+                error.filename, error.filename2 = str(folder / written.name), None
+                raise
             finally:
                 beside.unlink(missing_ok=True)
     return Added(folder / draft.name, card, tuple(told))

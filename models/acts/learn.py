@@ -27,6 +27,7 @@ from acts.fit import Fit, fit, softmax
 from acts.judge import confusion, macro_f1, tally
 from acts.looked import SPEED, Clip, Looker, Row, clip_rows, read_clip, still_rows
 from detector.config import PhotoRule
+from detector.machine.whole_files import write_whole
 from detector.rules.acts import ActRecogniser
 from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent
 from detector.values import ActKind
@@ -373,7 +374,7 @@ def main() -> None:
     }
     text = yaml.safe_dump(card_of(learnt, tau_s, intraclass, more), sort_keys=False, allow_unicode=True, width=118,
                           default_flow_style=None)  # fmt: skip
-    args.out.write_text(text, encoding="utf-8")
+    write_whole(args.out, text)
     shown = {key: more[key] for key in ("looks", "clips", "tau", "ridge", "log_loss_by_ridge", "figures")}
     print(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None))
 
