@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import lineage
 import numpy as np
 import onnx
 from bare import write_network
@@ -97,11 +98,16 @@ def main() -> None:
 
     def go() -> None:
         card = find_card(str(args.card))
+        if not set(card.traits).issuperset(FACINGS):
+            raise SetError(f"{args.card}: the model tells no facing of parcels, so there is nothing to calibrate")
         said, truths = said_of_parcels(rendered_sets(args.rendered), card)
         facings = np.array(truths)
         offsets = {name: offset_of(said[:, trait], facings == name) for name, trait in FACINGS.items()}
         model = onnx.load(card.path)
         shift(model, offsets)
+        before = lineage.of_card(card)
+        trained = f"{before.get('trained', 'Not said')}. Facing calibrated (calibrate.py) on {len(truths)} parcels"
+        lineage.put(model, before | {"trained": trained})
         write_network(model, args.out)
         print(f"{args.out}: {len(truths)} parcels; added to log odds: "
               + ", ".join(f"{name} {offset:+.2f}" for name, offset in offsets.items()))  # fmt: skip

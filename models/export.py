@@ -19,8 +19,8 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+import lineage
 import numpy as np
 import onnx
 import yaml
@@ -46,10 +46,10 @@ from detector.values import LABELS, PERSON, TRAITS
 
 HERE = Path(__file__).resolve().parent
 
-ORIGIN = "YOLO11n, a mix of networks that came of Ultralytics' COCO weights (AGPL-3.0) by models/train.py"
+ORIGIN = "YOLO11n, from Ultralytics' COCO weights (AGPL-3.0) by models/train.py; how, its file doesn't say"
 
 
-def export(checkpoint: Path, target: Path) -> tuple[list[str], dict[str, Any]]:
+def export(checkpoint: Path, target: Path) -> tuple[list[str], lineage.Said]:
     """Write a checkpoint's network as fp32 ONNX.
 
     Returns:
@@ -65,12 +65,10 @@ def export(checkpoint: Path, target: Path) -> tuple[list[str], dict[str, Any]]:
     model = load_checkpoint(checkpoint)
     channels = [model.names[k] for k in range(model.model.model[-1].nc)]
     shutil.move(model.export(format="onnx", imgsz=640, dynamic=True, simplify=True, opset=17), target)
-    lineage = (model.ckpt or {}).get("lineage")
-    if lineage is None:
+    told = (model.ckpt or {}).get("lineage")
+    if told is None:
         return channels, {"origin": f"{checkpoint.name}, which models/train.py of today did not write"}
-    start = lineage["start"]
-    said = {"origin": f"YOLO11n, trained with models/train.py from {start['origin']}", "trained": lineage["taught"]}
-    return channels, said | ({"thresholds": start["thresholds"]} if "thresholds" in start else {})
+    return channels, lineage.of_training(told)
 
 
 def calibration_inputs(
@@ -201,7 +199,8 @@ def main() -> None:
     # What is no network must not take the place of one that is: nothing is written before it is known.
     exported = args.checkpoint.suffix == ".onnx"
     if exported:
-        network, channels, said = read_network(args.checkpoint), [*LABELS, *TRAITS], {"origin": ORIGIN}
+        network, channels = read_network(args.checkpoint), [*LABELS, *TRAITS]
+        said = lineage.of_onnx(args.checkpoint) or {"origin": ORIGIN}
     else:
         with tempfile.TemporaryDirectory() as folder:
             channels, said = export(args.checkpoint, whole := Path(folder) / "whole.onnx")

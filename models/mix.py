@@ -14,12 +14,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import lineage
 import numpy as np
 import torch
 from bare import read_network, write_network
 from manifest import SetError, run
 from onnx import numpy_helper
-from starts import load_start
+from starts import load_start, started_from
+
+from detector.cli.arguments import share
 
 
 def mix(scene: Path, other: Path, share: float, out: Path) -> None:
@@ -28,7 +31,7 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
     Raises:
         SetError: One of the files holds no network, or has another architecture than the other.
     """
-    weights = weights_of(other)
+    weights, before, others = weights_of(other), started_from(scene), started_from(other)
     file = read_network(scene)
     with torch.no_grad():
         for one in file.graph.initializer:
@@ -39,6 +42,10 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
                 raise SetError(f"{scene} and {other} differ in {one.name}: one must have started from the other")
             mixed = ((1 - share) * ours + share * theirs).astype(np.float32)
             one.CopyFrom(numpy_helper.from_array(mixed, one.name))
+    said = {"origin": f"YOLO11n, a mix (mix.py): {1 - share:g} of {before['origin']}, {share:g} of {others['origin']}"}
+    if trained := [one["trained"] for one in (before, others) if "trained" in one]:
+        said["trained"] = ". The other of the mix: ".join(trained)
+    lineage.put(file, before | said)
     write_network(file, out)
 
 
@@ -60,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scene", type=Path, required=True)
     parser.add_argument("--other", type=Path, required=True, help="COCO YOLO11n, or a scene model")
-    parser.add_argument("--share", type=float, default=0.5, help="of the other's weights, 0 to 1")
+    parser.add_argument("--share", type=share, default=0.5, help="of the other's weights, 0 to 1")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     run(lambda: mix(args.scene, args.other, args.share, args.out))

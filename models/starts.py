@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+import lineage
 import numpy as np
 import torch
 from manifest import SetError
@@ -14,8 +14,8 @@ from torch import nn
 from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 
-from detector.inference.card import find_card
 from detector.inference.runtimes import first_line
+from detector.machine.whole_files import sha256_of
 from detector.values import LABELS, TRAITS
 
 CHANNELS = len(LABELS) + len(TRAITS)
@@ -77,20 +77,23 @@ def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -
     return model.to(device, memory_format=torch.channels_last).requires_grad_()
 
 
-def started_from(start: Path) -> dict[str, Any]:
-    """What is known of a starting network: `origin` in words, and the `thresholds` of a scene model's card beside it.
+def started_from(start: Path) -> lineage.Said:
+    """What is known of a starting network, its name in the `origin`.
 
     Raises:
         ModelError: The card beside it is of another file, or none.
+        SetError: It isn't there, or is no network.
     """
-    card_path = start.with_suffix(".yaml")
-    if start.suffix != ".onnx":
-        return {"origin": f"{start.name}, Ultralytics' COCO weights (AGPL-3.0)"}
-    if not card_path.exists():
-        return {"origin": f"{start.name}, a scene model without a card"}
-    card = find_card(str(card_path))
-    origin = (card.model_extra or {}).get("origin", "not said")
-    return {"origin": f"{card.name} ({card.sha256[:12]}: {origin})", "thresholds": card.thresholds}
+    if start.suffix == ".onnx":
+        said = lineage.of_onnx(start) or {"origin": "not said"}
+        return said | {"origin": f"{start.stem} ({sha256_of(start)[:12]}: {said['origin']})"}
+    model = load_checkpoint(start)
+    if "lineage" in (model.ckpt or {}):
+        said = lineage.of_training(model.ckpt["lineage"])
+        return said | {"origin": f"{start.name} ({said['origin']})"}
+    if model.model.model[-1].nc == CHANNELS:
+        return {"origin": f"{start.name}, which models/train.py of today did not write"}
+    return {"origin": f"{start.name}, Ultralytics' COCO weights (AGPL-3.0)"}
 
 
 def tensor_of(squares: np.ndarray, device: str) -> torch.Tensor:

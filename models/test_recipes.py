@@ -436,6 +436,37 @@ def test_a_model_taught_on_begins_with_the_least_scores_of_the_one_before(start:
     assert "yolo predict" not in done.stdout + done.stderr  # of a file that is gone by then
 
 
+def test_what_a_model_was_taught_is_handed_on_by_mixes_calibrations_and_later_trainings(
+    start: Path, tmp_path: Path
+) -> None:
+    network = {"model": load_start(start, "cpu").half(), "train_args": {"task": "detect"}}
+    lineage = {"start": started_from(start), "taught": "6,000 steps on fuyi (Apache-2.0)"}
+    torch.save(network | {"lineage": lineage}, tmp_path / "first.pt")
+    exported(tmp_path / "first.pt", "first", tmp_path)
+    mix(tmp_path / "first.onnx", start, 0.5, tmp_path / "mix.onnx")
+    lineage = {"start": started_from(tmp_path / "mix.onnx"), "taught": "100 steps on site:hall (own footage)"}
+    torch.save(network | {"lineage": lineage}, tmp_path / "second.pt")
+    first, second = (exported(tmp_path / f"{name}.pt", name, tmp_path) for name in ("first", "second"))
+    assert first["trained"] == "6,000 steps on fuyi (Apache-2.0)"
+    assert second["trained"] == (
+        "100 steps on site:hall (own footage). The network before: 6,000 steps on fuyi (Apache-2.0)"
+    )
+    assert "a mix (mix.py): 0.5 of first (" in second["origin"]
+    assert "0.5 of start.pt, Ultralytics' COCO weights (AGPL-3.0)" in second["origin"]
+    assert started_from(tmp_path / "second.pt")["trained"] == second["trained"]
+    (tmp_path / "mix.onnx").rename(tmp_path / "third.onnx")
+    third = exported(tmp_path / "third.onnx", "mixed", tmp_path)
+    assert third["trained"] == first["trained"] and third["thresholds"] == first["thresholds"]
+
+
+def exported(checkpoint: Path, name: str, folder: Path) -> dict:
+    """What the card says that `export.py` writes."""
+    command = [sys.executable, HERE / "export.py", checkpoint, "--name", name, "--out", folder]
+    subprocess.run([*map(str, command)], capture_output=True, check=True)
+    card = find_card(str(folder / f"{name}.yaml"))
+    return (card.model_extra or {}) | {"thresholds": card.thresholds}
+
+
 @pytest.mark.parametrize("name", ["text.onnx", "text.pt", "text.jsonl"])
 def test_a_start_that_is_no_network_is_one_line(manifest: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("no network")
