@@ -106,7 +106,8 @@ def main() -> None:
         model = onnx.load(card.path)
         shift(model, offsets)
         before = lineage.of_card(card)
-        trained = f"{before.get('trained', 'Not said')}. Facing calibrated (calibrate.py) on {len(truths)} parcels"
+        trained = before.get("trained", "Not said").rstrip(".")
+        trained += f". Facing calibrated (calibrate.py) on {len(truths)} parcels"
         lineage.put(model, before | {"trained": trained})
         write_network(model, args.out)
         print(f"{args.out}: {len(truths)} parcels; added to log odds: "

@@ -44,7 +44,7 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
             one.CopyFrom(numpy_helper.from_array(mixed, one.name))
     said = {"origin": f"YOLO11n, a mix (mix.py): {1 - share:g} of {before['origin']}, {share:g} of {others['origin']}"}
     if trained := [one["trained"] for one in (before, others) if "trained" in one]:
-        said["trained"] = ". The other of the mix: ".join(trained)
+        said["trained"] = ". The other of the mix: ".join(one.rstrip(".") for one in trained)
     lineage.put(file, before | said)
     write_network(file, out)
 

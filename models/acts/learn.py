@@ -22,6 +22,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from evaluation.acts import LEAST_PX
+from manifest import SetError, run
 
 from acts.fit import Fit, fit, softmax
 from acts.judge import confusion, macro_f1, tally
@@ -263,7 +264,14 @@ def _told(table: Table, learnt: Fit) -> dict[str, Any]:
 
 
 def gathered(folders: Sequence[Path], clips: Sequence[Path], looker: Looker) -> tuple[list[Row], list[Clip]]:
-    """Rows of every still, and every clip, whose picture is there."""
+    """Rows of every still, and every clip, whose picture is there.
+
+    Raises:
+        SetError: A folder holds no truth, or a picture can't be read.
+    """
+    for folder in (*folders, *clips):
+        if not any(folder.glob("*.json")):
+            raise SetError(f"{folder}: no rendered truth (*.json) in it (models/scenes makes some)")
     rows = [
         row
         for folder in folders
@@ -323,6 +331,11 @@ def main() -> None:
     for _ in range(2):  # the weights need the time, and the time the weights
         everything = Table.of(rows, repeat_s)
         train = everything[np.array([not held_out(row.seed) for row in rows], bool)]
+        if absent := [kind for k, kind in enumerate(KINDS) if not (train.kinds == k).any()]:
+            raise SetError(
+                f"nobody seen to learn {', '.join(absent)} from (take more --rendered or --clips; those of seeds "
+                "divisible by five judge, and teach nothing)"
+            )
         losses = {ridge: log_loss(out_of_fold(train, ridge), train) for ridge in RIDGES}
         ridge = args.ridge or min(losses, key=losses.__getitem__)
         if any(row.moving for row in train.rows):
@@ -380,4 +393,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

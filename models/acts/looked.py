@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from dataset import device_px
+from dataset import device_px, read_image
 
 from detector.assembly import build_looker
 from detector.config import Analysis
@@ -84,7 +83,7 @@ class Looker:
         """Detections of one picture, and of the same mirrored, laid back upon it."""
 
         def look() -> list[tuple[float, Detections]]:
-            image = np.asarray(cv2.imread(str(path)), np.uint8)
+            image = read_image(path)
             plain = self._detector.detect(Frame("still", 0, 0.0, Bgr(image)))
             other = self._detector.detect(Frame("still", 0, 0.0, Bgr(np.ascontiguousarray(image[:, ::-1]))))
             boxes = other.boxes.copy()

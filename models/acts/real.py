@@ -18,9 +18,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dataset import read_image
+from manifest import run
 
 from acts.judge import enough_for_photo
 from acts.looked import STILL_TIMES, Looker, seen_at
@@ -52,7 +53,7 @@ def groups(data: Path) -> Iterator[tuple[str, Path]]:
 
 def largest_person(path: Path, looker: Looker) -> Evidence | None:
     """What a look shows of the largest person of a picture, if there is one."""
-    height, width = cv2.imread(str(path)).shape[:2]
+    height, width = read_image(path).shape[:2]
     found, tracker = looker.still(path)[0], SceneTracker()
     for n, at in enumerate(STILL_TIMES):
         scene = tracker.update(seen_at((width, height), at, n, found))
@@ -90,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,6 +15,7 @@ from acts.real import SEEN, groups
 
 from detector.rules.evidence import FEATURES, KINDS, Evidence
 from detector.values import ACT_TRAITS, PERSON, Act, ActKind, Person, Scene
+from tests.models.conftest import Script
 from tests.models.scenes_on_disk import crowd, person, scene
 
 
@@ -200,6 +201,28 @@ def test_macro_f1_is_of_the_kinds_that_occur() -> None:
     assert macro_f1([0, 0, 1], [0, 2, 1], 3) == pytest.approx((2 / 3 + 1) / 2)
     assert np.isnan(macro_f1([], [], 3))
     assert confusion([0, 1], [1, 1], 2, 2) == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--rendered", "stills"], "stills: no rendered truth (*.json) in it"),
+        (["--clips", "stills"], "stills: no rendered truth (*.json) in it"),
+        ([], "nobody seen to learn photo, scan, call, browse, none from"),
+    ],
+)
+def test_a_set_that_teaches_nothing_is_one_line(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = script("acts/learn.py", *words, "--cache", "cache", "--made-on", "2026-12-01", "--out", "acts.yaml")
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {reason}") and not Path("acts.yaml").exists()
+
+
+def test_a_picture_of_real_people_that_is_not_there_is_one_line(script: Script, tmp_path: Path) -> None:
+    done = script("acts/real.py", "--data", tmp_path, "--cache", tmp_path / "cache")
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path / 'real'}")
+    assert "can't be read: No such file or directory" in done.stderr
 
 
 def test_real_people_are_those_we_saw_and_those_of_pictures_without_a_phone(tmp_path: Path) -> None:
