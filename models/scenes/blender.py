@@ -425,6 +425,9 @@ class Studio:
             samples: Rays a pixel.
             scratch: File to pass the result through.
             region: x1, y1, x2, y2 in pixels, or None.
+
+        Raises:
+            ValueError: What is passed through `scratch` isn't whole.
         """
         render = self.scene.render
         self.scene.cycles.samples = samples
@@ -444,7 +447,11 @@ class Studio:
         scratch.unlink()
 
         def one(*endings):
-            return next(v for name, v in channels.items() if name.endswith(endings))
+            for name, values in channels.items():
+                if name.endswith(endings):
+                    return values
+            # Blender says nothing of what it couldn't write.
+            raise ValueError(f"{scratch}: what was rendered isn't whole; hint: make room on this disk")
 
         colour = np.stack([one(f"Combined.{c}") for c in "RGB"], -1).astype(np.float32)
         return colour, one("IndexOB.X").round().astype(np.int32), one("Depth.Z", "Depth.V").astype(np.float32)

@@ -168,7 +168,7 @@ def main() -> None:
             recorder.write(picture)
             frames.append(rounded(truth))
             if args.pictures and k % args.pictures == 0:
-                cv2.imwrite(f"{args.out}_{k:04d}.png", picture)
+                Path(f"{args.out}_{k:04d}.png").write_bytes(cv2.imencode(".png", picture)[1])
         recorder.close()
         truth = {
             "size": list(args.size),
@@ -184,8 +184,10 @@ def main() -> None:
         Path(f"{args.out}.json").write_text(json.dumps(truth))
         video.rename(f"{args.out}.mp4")
         print(f"{args.out.name}: {count} frames, {(time.process_time() - start) / count:.2f} CPU s each", flush=True)
-    except parts.MissingPartError as missing:
-        sys.exit(f"clips: {missing}")
+    except (parts.MissingPartError, ValueError) as wrong:
+        sys.exit(f"clips: {wrong}")
+    except OSError as wrong:
+        sys.exit(f"clips: {wrong.filename or args.out}: {wrong.strerror}")
 
 
 if __name__ == "__main__":

@@ -260,6 +260,16 @@ class Warehouse:
         return np.concatenate(points)
 
 
+def write_still(name: str, picture: np.ndarray, truth: dict) -> None:
+    """Write a picture `(H, W, 3)` BGR as `name`.jpg, its truth beside it.
+
+    Raises:
+        OSError: One of them can't be written, of which OpenCV's own writing says nothing.
+    """
+    Path(f"{name}.jpg").write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+    Path(f"{name}.json").write_text(json.dumps(truth))
+
+
 def main() -> None:
     """Render the stills of one seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -308,14 +318,15 @@ def main() -> None:
             start = time.perf_counter()
             for (picture, truth), side in zip(warehouse.still(k, args.spp, args.people), ("", "_across"), strict=False):
                 name = f"{args.out}_{k:02d}{side}"
-                cv2.imwrite(f"{name}.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-                Path(f"{name}.json").write_text(json.dumps(truth))
+                write_still(name, picture, truth)
             print(
                 f"{args.out.name}_{k:02d}: {len(truth['people'])} people, {time.perf_counter() - start:.1f} s",
                 flush=True,
             )
     except (parts.MissingPartError, ValueError) as wrong:
         sys.exit(f"stills: {wrong}")
+    except OSError as wrong:
+        sys.exit(f"stills: {wrong.filename or args.out}: {wrong.strerror}")
 
 
 if __name__ == "__main__":

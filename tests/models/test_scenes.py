@@ -31,7 +31,7 @@ from scenes.motion import (
 )
 from scenes.regions import CELL, around, covering, faded
 from scenes.sensor import look
-from scenes.stills import LARGE, SMALL
+from scenes.stills import LARGE, SMALL, write_still
 from scenes.truth import COCO_POINTS, LENS_REACH, Register, act_of, annotate, exposed, extents, together
 from scenes.vectors import turn
 
@@ -316,6 +316,16 @@ def test_against_the_light_the_foreground_is_dark():
         for mode in ("day", "backlight")
     }
     assert tones["backlight"] < 0.9 * tones["day"]
+
+
+def test_a_still_that_the_disk_has_no_room_for_is_an_error(tmp_path):
+    picture = np.random.default_rng(1).integers(0, 256, (54, 96, 3), np.uint8)
+    write_still(str(tmp_path / "s7_00"), picture, {"size": [96, 54]})
+    assert cv2.imread(str(tmp_path / "s7_00.jpg")).shape == picture.shape
+    assert (tmp_path / "s7_00.json").read_text() == '{"size": [96, 54]}'
+    (tmp_path / "s7_01.jpg").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_still(str(tmp_path / "s7_01"), picture, {})
 
 
 def test_an_unknown_look_is_an_error():
