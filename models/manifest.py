@@ -191,10 +191,15 @@ def _one_of(word: Any, words: tuple[Any, ...], what: str) -> Any:
 
 
 def run(main) -> None:
-    """Run a recipe; what is wrong with a set, a model or a machine becomes one line and exit code 1."""
+    """Run a recipe; what is wrong with a set, a model or a machine becomes one line and exit code 1.
+
+    What needs the extra `train` at times alone is imported then; `train.py` and `mix.py` need it always.
+    """
     try:
         main()
     except (SetError, LabelwatchError) as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error.name} isn't installed (make setup-train, then run it by .venv-train/bin/python)")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'file'}: {error.strerror or error} (what was finished before is kept)")

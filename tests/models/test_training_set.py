@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from manifest import ACTS, Picture, SetError, Thing, pictures_of, read_manifest,
 
 from detector.inference.zoom import zoom_square
 from detector.values import ACT_TRAITS, CALL, LABELS, PHOTO, TRAITS
+from tests.models.conftest import Script
 
 
 def a_picture(folder: Path, *things: Thing, **changes: Any) -> Picture:
@@ -285,6 +287,15 @@ def test_what_is_no_scenes_truth_is_named(tmp_path: Path, name: str, text: str, 
     with pytest.raises(SetError, match=reason) as refused:
         list(read_rendered(tmp_path))
     assert f"{name}.json" in str(refused.value)
+
+
+def test_a_teacher_without_the_extra_that_runs_it_is_one_line(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "starts", raising=False)
+    done = script("dataset.py", "--out", tmp_path / "set.jsonl", "--teacher", tmp_path / "coco.pt")
+    assert done.returncode == 1 and "error: torch isn't installed (make setup-train, then" in done.stderr
 
 
 def test_a_source_to_leave_out_that_there_is_not_is_refused(tmp_path: Path) -> None:
