@@ -21,6 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from manifest import run
+
 from acts.judge import enough_for_photo, macro_f1
 from acts.looked import HIDDEN, USES, Looker, said_at_once
 from detector.rules.acts import margin
@@ -107,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -29,6 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dataset import device_px
+from manifest import run
 
 from acts.judge import confusion, macro_f1
 from acts.looked import USES, Looker, said_at_once
@@ -243,4 +244,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from dataset import device_px, read_image
+from manifest import SetError
 
 from detector.assembly import build_looker
 from detector.config import Analysis
@@ -132,8 +133,15 @@ class Looker:
 
 
 def seed_of(path: Path) -> int:
-    """Seed of a rendered scene: the first number in the name of its file."""
-    return int(re.findall(r"\d+", path.stem)[0])
+    """Seed of a rendered scene: the first number in the name of its file.
+
+    Raises:
+        SetError: There is none.
+    """
+    found = re.search(r"\d+", path.stem)
+    if found is None:
+        raise SetError(f"{path}: its name tells no seed (those of models/scenes do, like s60001_00 or c70001)")
+    return int(found[0])
 
 
 def seen_at(size: Sequence[int], at: float, index: int, found: Detections) -> Look:

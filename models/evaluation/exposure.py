@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from acts.looked import Looker, read_clip, seed_of, seen_at
 from dataset import rendered_things
+from manifest import run
 
 from detector.config import WHOLE_FRAME, Calendar, PhotoRule, Rules
 from detector.config import SweepRule as Settings
@@ -245,4 +246,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,6 +10,7 @@ import pytest
 from evaluation.exposure import PHOTO, SWEEP, Judged, figures, judged_truth, true_detections, truly_exposed
 
 from detector.values import ANGLE_COS, LABEL, PARCEL, PERSON, UP, CountRange
+from tests.models.conftest import Script
 
 PERSON_ID, PHONE_ID = 1, 2
 PARCELS = {10: (500, 480, 560, 520), 20: (600, 480, 660, 520), 30: (1000, 300, 1060, 340)}
@@ -86,3 +87,10 @@ def test_figures_of_ranges() -> None:
         "best_bias": -0.67, "best_error": 1.33, "width": 2.0,
     }  # fmt: skip
     assert figures([]) == {"n": 0}
+
+
+def test_a_clip_whose_name_tells_no_seed_is_one_line(script: Script, tmp_path: Path) -> None:
+    (tmp_path / "sweep_near.json").write_text("{}")
+    done = script("evaluation/exposure.py", "--clips", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'sweep_near.json'}: its name tells no seed")
