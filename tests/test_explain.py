@@ -94,6 +94,17 @@ def test_an_exemption_is_told_with_its_conditions_and_whether_it_holds_then() ->
     ) in noon
 
 
+def test_a_rule_for_just_so_many_people_names_their_number_once() -> None:
+    two, three = {"phones": "allowed", "people": 2}, {"staying": "allowed", "people": 3}
+    five = {"scanners": "forbidden", "people": 5}
+    mine = config(zone(**exempt(two, three, five)))
+    english, chinese = told(mine, "2026-11-26T05:00"), told(mine, "2026-11-26T05:00", "zh")
+    assert "outside the shifts (3 people): fine: being here; raises: photographing labels" in english
+    assert "outside the shifts (4 to 5 people): raises: photographing labels" in english
+    assert "班次以外（3 人时）：允许：停留在此；触发：拍面单" in chinese
+    assert "班次以外（4 至 5 人）：触发：拍面单" in chinese
+
+
 @pytest.mark.parametrize(
     ("when", "phones", "staying", "shift"),
     [

@@ -126,6 +126,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "one_alone": ("（一人时）", " (one person alone)"),
     "up_to": ("（{n} 人以内）", " (up to {n} people)"),
     "from_on": ("（{n} 人及以上）", " ({n} people or more)"),
+    "just": ("（{n} 人时）", " ({n} people)"),
     "between": ("（{a} 至 {b} 人）", " ({a} to {b} people)"),
     "fine": ("允许：{what}", "fine: {what}"),
     "raises": ("触发：{what}", "raises: {what}"),
@@ -512,7 +513,7 @@ def _people(fewest: int, most: int | None, say: _Say) -> str:
         return "" if fewest == 1 else say("from_on", n=fewest)
     if fewest == 1:
         return say("one_alone") if most == 1 else say("up_to", n=most)
-    return say("between", a=fewest, b=most)
+    return say("just", n=most) if most == fewest else say("between", a=fewest, b=most)
 
 
 def _forbidden(config: EdgeConfig, told: Permission, say: _Say) -> Iterator[str]:
