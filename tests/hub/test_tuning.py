@@ -312,6 +312,26 @@ def test_a_proposal_starts_from_what_the_edge_is_configured_to_ask_for(site: Any
     assert "现在的门槛：0.80（边缘设备的配置）" in text_of(page) and "提到" not in text_of(page)
 
 
+def test_the_history_keeps_what_was_configured_when_a_score_was_set_and_taken_back(site: Any, envelope: Build) -> None:
+    def configured(score: float) -> None:
+        tuned = {"version": 0, "configured": {"cam3": {"label_photography": score}}}
+        site.store.edges.set_health("shanghai", "box1", {"tuned": tuned}, NOON)
+
+    def history() -> list[list[str]]:
+        table = site.client.get("/tuning").text.split("<table>")[-1]
+        rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in table.split("<tr>")[2:]]
+        return [cells[4:6] for cells in rows]
+
+    tell(site.store, envelope)
+    configured(0.3)
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "apply"))
+    configured(0.5)
+    assert history() == [["0.30（配置）", "0.41"]]
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "back"))
+    configured(0.7)
+    assert history() == [["0.41", "0.50（配置）"], ["0.30（配置）", "0.41"]]
+
+
 @pytest.mark.parametrize(
     "health",
     [None, {}, {"tuned": 5}, {"tuned": {"configured": [1]}}, {"tuned": {"configured": {"cam3": 0.8}}}]

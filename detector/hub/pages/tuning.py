@@ -129,9 +129,11 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
     if fields.get("now") != view.written(found.now):
         return RedirectResponse(shown, 303)
     with view.store.database.writing():
+        # What the configuration asked for is the value before, or after, and may be another by the time it is read.
         is_set = view.parts.thresholds.set(
-            *place, wanted, expected=found.now, user=view.user, at=view.now, evidence=evidence
-        )
+            *place, wanted, expected=found.now, user=view.user, at=view.now,
+            evidence=evidence | {"configured": found.configured},
+        )  # fmt: skip
         if is_set:
             view.did("threshold_set", f"{place[0]}/{place[1]}", camera=place[2], kind=place[3], least_score=wanted)
     if is_set:
