@@ -515,6 +515,26 @@ def test_tables_with_chinese_heads_stand_beside_those_that_programs_read(tmp_pat
     assert read("incidents.csv")[0]["kind"] == "lingering"
 
 
+def test_who_may_have_photographed_is_told_and_counted_nowhere(tmp_path: Path) -> None:
+    doubtful = incident(NOON, (1, 2, 24), tracks=[9], severity="info", facts={"photos": 2, "unsure": True})
+    scans = incident(NOON + 60, (0, 0, 0), facts={"photos": 0, "scans": 7})
+    alone = page(tmp_path, summary(), [doubtful, scans])
+    head = alone[alone.index("<h1>") : alone.index("</section>", alone.index("<h1>"))]
+    assert (
+        "没有发现确定有人拍摄面单，有 1 起不太确定" in head and "somebody may have once" in head and "人员" not in head
+    )
+    assert "其他事件（2 起）" in alone and "1–24" in alone
+    beside = page(tmp_path, summary(), [doubtful, scans, incident(NOON + 120)])
+    head = beside[beside.index("<h1>") : beside.index("</section>", beside.index("<h1>"))]
+    assert "东门的 7 号人员拍了约 4 (3–6) 张面单" in head
+    assert "另有 1 起不太确定是不是在拍，没有计入" in head and "Once more somebody may have" in head
+    for name in ("exposed", "people"):
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert [(row["sweeps"], row["labels_best"]) for row in csv.DictReader(file)] == [("1", "4")]
+    with (tmp_path / "incidents.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
 def test_as_many_photos_are_told_of_as_in_the_sentence(tmp_path: Path) -> None:
     acts = [{"kind": "photo", "track": 7}] * 5  # two of which were fine there
     told = page(tmp_path, summary(), [incident(NOON, acts=acts, facts={"photos": 3})])

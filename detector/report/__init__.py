@@ -29,7 +29,7 @@ from detector.report.pictures import sources
 from detector.report.reach import reaches
 from detector.report.reasons import in_chinese
 from detector.report.tables import Tables
-from detector.report.tally import Keys, PersonShift, Sum, is_sweep, sums
+from detector.report.tally import Keys, PersonShift, Sum, is_doubtful, is_sweep, sums
 from detector.report.texts import EN, ZH
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, photos_counted, sentence
 from detector.shifts import Shifts
@@ -86,6 +86,7 @@ def write_report(
     page = _page().render(
         summary=summary,
         answer=answer_of(told, keys),
+        doubtful=sum(map(is_doubtful, told)),
         sweeps=_by_day([one for one in listed if is_sweep(one)], keys),
         others=[one for one in listed if not is_sweep(one)],
         by_day=by_day,

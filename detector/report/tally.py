@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from detector.clock import unix
+from detector.facts import holds, number
 from detector.shifts import Shifts
 from detector.values import IncidentKind
 
@@ -35,8 +36,17 @@ class Sum:
 
 
 def is_sweep(incident: Record) -> bool:
-    """Whether labels were photographed."""
-    return bool(incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value)
+    """Whether labels were surely photographed: no scans where those aren't allowed, and nothing in doubt."""
+    facts = incident["facts"]
+    is_told = incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value
+    return is_told and number(facts, "photos") != 0 and not holds(facts, "unsure")
+
+
+def is_doubtful(incident: Record) -> bool:
+    """Whether labels may have been photographed: who may have is counted nowhere."""
+    facts = incident["facts"]
+    is_told = incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value
+    return is_told and number(facts, "photos") != 0 and holds(facts, "unsure")
 
 
 def sums(incidents: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key, Sum]:

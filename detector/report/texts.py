@@ -16,12 +16,14 @@ ZH = {
     "answer_most": "{when}，约 {of_day} 张面单被拍，其中{camera}的{who}约 {labels} 张",
     "answer_all": "；{days} 天共 {n} 起，约 {total} 张",
     "answer_none": "这些录像里没有发现有人拍摄面单",
+    "answer_doubtful": "这些录像里没有发现确定有人拍摄面单，有 {n} 起不太确定",
     "answer_unseen": "这些录像全都没能看",
     "number": " {numbers} 号人员",
     "somebody": "一个人",
     "in_shift": "（{shift} 班）",
     "in_no_shift": "（班外）",
     "range_note": "括号里是最少到最多：镜头里看得清的算最少，可能被拍到的都算最多。",
+    "doubtful": "另有 {n} 起不太确定是不是在拍，没有计入，见“其他事件”。",
     "not_all": "有一部分没有看到，见最下方“没有看到的”",
     "unsure": "{n} 个文件不知道是什么时候录的，这里的日期和时间可能不对，见最下方“没有看到的”",
     "dated": "不知道是什么时候录的：文件名和文件内容都没有说，只能按文件日期推算，而复制会改变文件日期"
@@ -98,12 +100,16 @@ EN = {
     "answer_most": "{when}: about {of_day} labels were photographed, about {labels} of them by {who} at {camera}",
     "answer_all": "; {n} sweeps on {days} days, about {total} labels in all",
     "answer_none": "No label photography was found in these recordings",
+    "answer_doubtful": "Nobody surely photographed labels in these recordings; somebody may have once"
+    "|Nobody surely photographed labels in these recordings; somebody may have {n} times",
     "answer_unseen": "Nothing of these recordings could be seen",
     "number": "person {numbers}|people {numbers}",
     "somebody": "somebody",
     "in_shift": " ({shift} shift)",
     "in_no_shift": " (out of hours)",
     "range_note": "In brackets the least and the most: what was certainly photographed, and all that may have been.",
+    "doubtful": "Once more somebody may have: that isn't counted, and stands among the other incidents."
+    "|{n} times more somebody may have: that isn't counted, and stands among the other incidents.",
     "not_all": "Not everything was seen: look at the end, under “Not seen”",
     "unsure": "Nobody knows when one file was recorded, so days and times here may be wrong: look at the end, under "
     "“Not seen”|Nobody knows when {n} files were recorded, so days and times here may be wrong: look at the end, under "
