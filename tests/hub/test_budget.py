@@ -277,6 +277,16 @@ def test_the_digest_says_how_much_of_it_exceeded_the_budget_and_leads_there(site
     assert set(re.findall(r'id="card-(\w+)"', site.client.get(html.unescape(link)).text)) == {"over5", "over6"}
 
 
+def test_an_empty_digest_says_nothing_of_alerts(site: Any, envelope: Build) -> None:
+    cameras = {"cam3": {"age_s": 500, "reason": "refused"}}
+    site.store.edges.set_health("shanghai", "box1", {"cameras": cameras}, site.clock.now())
+    assert "没有告警，但" in site.client.get("/").text
+    site.store.add_alerts([envelope(1)], NOON)
+    for day in ("", "?day=2026-10-20"):
+        page = site.client.get(f"/digest{day}").text
+        assert "这一天没有进汇总的" in page and "没有告警" not in page
+
+
 def test_the_digest_page_links_every_kind_and_zone_to_its_incidents(site: Any, envelope: Build) -> None:
     site.store.add_alerts(
         [
