@@ -278,8 +278,10 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
     facts = record["facts"]
     photos = _photos(record) if IncidentKind.LABEL_PHOTOGRAPHY in kinds else 0
     items = [*_span_item(record, kinds, say), *_who(record, photos, say), *_photo_items(record, photos, say)]
-    if IncidentKind.LABEL_PHOTOGRAPHY in kinds:
-        items += _scan_items(facts, photos, say)
+    low, high = record["labels"]
+    labels = [labels_exposed(low, high, say.language)] if high else []
+    scans = _scan_items(facts, photos, say) if IncidentKind.LABEL_PHOTOGRAPHY in kinds else []
+    items += [*labels, *scans] if photos else [*scans, *labels]  # what exposed the labels comes before them
     zones = [zone[:LONGEST_KIND] for zone in names(facts, "other_zones")[:MOST_ZONES]]
     items += [say("other_zones", zones=LIST_COMMA[say.language].join(zones))] if zones else []
     if IncidentKind.LINGERING in kinds:
@@ -307,8 +309,7 @@ def _photo_items(record: Mapping[str, Any], photos: int, say: _Words) -> list[st
         pace = round(number(facts, "pace_per_min") or 0.0)
         items += [say("pace", n=pace)] if photos > 2 and pace > 1 else []
         items += [say("along_row")] if holds(facts, "along_row") else []
-    low, high = record["labels"]
-    return items + ([labels_exposed(low, high, say.language)] if high else [])
+    return items
 
 
 def _scan_items(facts: Mapping[str, Any], photos: int, say: _Words) -> list[str]:

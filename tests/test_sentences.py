@@ -102,9 +102,14 @@ TABLE = [
         id="photos that are fine there don't count",
     ),
     pytest.param(
-        record("label_photography", 60, facts={"photos": 0, "scans": 6, "crouched": 0.6, "people": 1}),
-        "60 秒，1 人蹲着，扫码 6 次",
-        "60 seconds, one person squatting, 6 scans",
+        record(
+            "label_photography",
+            60,
+            facts={"photos": 0, "scans": 6, "crouched": 0.6, "people": 1},
+            labels_exposed={"low": 3, "best": 4, "high": 5},
+        ),
+        "60 秒，1 人蹲着，扫码 6 次，暴露面单约 3–5 张",
+        "60 seconds, one person squatting, 6 scans, 3–5 labels exposed",
         id="scans where scanners are forbidden",
     ),
     pytest.param(
