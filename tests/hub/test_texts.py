@@ -223,6 +223,8 @@ def test_nobody_is_sent_after_somebody_who_left_long_ago(
     [
         ("orientation_pattern", {"arrived_up": 18, "turned_here": 0}, "new", "Parcels were put down label up"),
         ("orientation_pattern", {"arrived_up": 3, "turned_here": 9}, "new", "Somebody turned parcels"),
+        ("label_photography", {"photos": 0, "scans": 4}, "new", "Find out who scanned here"),
+        ("label_photography", {"photos": 2, "scans": 4}, "new", "Make sure first"),
         ("tamper", {"what": "silent"}, "new", "Check the camera's power, its network and its password. Until then"),
         ("tamper", {"what": "silent"}, "end", "Check the camera's power, its network and its password."),
         ("tamper", {"what": "clock"}, "new", "Check how the camera's clock is set: evidence carries its time."),
@@ -237,6 +239,13 @@ def test_advice_goes_with_what_was_seen(
     told = advice(sqlite_store.feed()[0], Phrases("en"), NOON)
     assert told.startswith(words)
     assert ("Until then" in told) is ("Until then" in words)
+
+
+def test_visits_are_called_those_of_a_shift_only_where_there_is_one(site: Site, envelope: Build) -> None:
+    facts = {"visits": 3, "shift": None, "people_inside": 1, "away_s": 200.0}
+    site.store.add_alerts([envelope(1, kind="blind_corner", facts=facts, acts=[])], NOON)
+    page = site.client.get("/incidents/inc-1").text
+    assert "当天第 3 次" in page and "<dt>第几次进入</dt><dd>3</dd>" in page and "本班第" not in page
 
 
 def test_chinese_advice_has_no_space_between_its_sentences(site: Site, envelope: Build, mp4: bytes) -> None:

@@ -28,7 +28,7 @@ from detector.hub.texts import (
     walk_tests,
     zones,
 )
-from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses
+from detector.sentences import KIND_NAMES, SEVERITY_NAMES, clauses, photos_counted
 from detector.sentences import TEXTS as SENTENCES
 from detector.values import IncidentKind
 
@@ -107,6 +107,12 @@ def advice(incident: StoredIncident, say: Phrases, now: float) -> str:
         return told + say("advice_tamper_unseen") if blind else told
     if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "turned_here"):
         return say("advice_orientation_pattern_turned")
+    if (
+        incident.kind == IncidentKind.LABEL_PHOTOGRAPHY
+        and holds(facts, "scans")
+        and not photos_counted(incident.record)
+    ):
+        return say("advice_label_photography_scans")
     if incident.severity == "info":
         return usual
     is_past = now - incident.ended_at > PAST_S

@@ -109,6 +109,7 @@ ZH = {
     "to_newest": "回到最新",
     "no_older": "没有更早的了",
     "advice_label_photography": "先看清楚，再找人。不要让他当场删除照片：手机里的照片和删除记录是证据。",
+    "advice_label_photography_scans": "弄清是谁在扫码，用的是谁的扫码枪：扫过什么，枪里有记录。",
     "advice_clip": "片段已存好，可以交给警方。",
     "advice_orientation_pattern": "包裹放下时面单就朝上，常常是拍照前的准备。去现场看一眼，再看是谁摆的、前后谁来过。",
     "advice_orientation_pattern_turned": "有人把包裹翻成面单朝上，常常是拍照前的准备。去现场看一眼，再看前后谁来过。",
@@ -212,7 +213,7 @@ ZH = {
     "fact_away_s": "看不见的时间",
     "fact_still_inside": "还没有出来",
     "fact_carried": "带进去的包裹",
-    "fact_visits": "本班进入次数",
+    "fact_visits": "第几次进入",
     "fact_people_inside": "里面的人数",
     "fact_what": "原因",
     "fact_lasted_s": "持续",
@@ -400,6 +401,7 @@ EN = {
     "no_older": "Nothing older",
     "advice_label_photography": "Make sure first, then find the person. Don't let the photos be deleted on the spot: "
     "the phone and what was deleted on it are evidence.",
+    "advice_label_photography_scans": "Find out who scanned here and whose scanner it was: it keeps what it read.",
     "advice_clip": " The clip is kept and can go to the police.",
     "advice_orientation_pattern": "Parcels were put down label up, which often comes before photographing them. "
     "Have a look on the floor, then at who laid them out and who was here before and after.",
@@ -506,7 +508,7 @@ EN = {
     "fact_away_s": "Out of sight",
     "fact_still_inside": "Not back yet",
     "fact_carried": "Parcels taken in",
-    "fact_visits": "Visits this shift",
+    "fact_visits": "Visit number",
     "fact_people_inside": "People inside",
     "fact_what": "Cause",
     "fact_lasted_s": "Lasted",
