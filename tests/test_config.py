@@ -158,6 +158,17 @@ BAD_EDGES = [
         changed() + "calendar: {shifts: [{name: day, begins: '08:00', ends: 20:00}]}\n",  # YAML takes it for 1200
         "calendar.shifts[0].ends", "string", 'in quotes, e.g. "08:00"', id="time of day without quotes",
     ),
+    pytest.param(
+        changed(**{f"{ZONE}__policy": {"exemptions": [{"reason": "r", "phones": "allowed", "shifts": "day"}]}}),
+        "cameras[0].zones[0].policy.exemptions[0].shifts", "list", "[a, b]", id="a shift alone",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__policy": {"exemptions": [{"reason": "r", "phones": "allowed", "until": "Friday"}]}}),
+        "cameras[0].zones[0].policy.exemptions[0].until", "is no day", "2027-06-30", id="a day by its name",
+    ),
+    pytest.param(
+        changed(calendar__closed=["2027/02/17"]), "calendar.closed[0]", "is no day", "2027-06-30", id="a day by strokes"
+    ),
     pytest.param(changed(data_dir="a\0b"), "line", "NUL", "", id="a path that can't be one"),
     pytest.param(changed(broker__ca_file="gone.pem"), "broker.ca_file", "no such file", "path", id="no certificate"),
 ]  # fmt: skip

@@ -26,6 +26,7 @@ HINTS: dict[str, str] = {
     "missing": "add it",
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
+    "list_type": "a list stands in brackets, e.g. [a, b], or has a line with a dash for each entry",
     "literal_error": "use one of the values named",
     "enum": "use one of the values named",
     "less_than_equal": "`labelwatch check --schema` lists every limit",
@@ -158,6 +159,8 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):
         hint = 'a time of day in quotes, e.g. "08:00"'
+    elif found["type"].startswith("date_"):
+        reason, hint = "is no day", "year, month and day, e.g. 2027-06-30"
     elif found["type"] == "extra_forbidden":
         reason, hint = "unknown key", _meant(kind, found["loc"])
     return Problem(str(path), key, reason[:1].lower() + reason[1:], hint)
