@@ -317,6 +317,25 @@ def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> Non
     assert store.by_hour(NOON - 3600, NOON + 3600, lambda at: str(at >= NOON)) == {"True": {"critical": 1}}
 
 
+def test_labels_of_a_note_count_once_it_is_judged_true(store: Store, envelope: Build) -> None:
+    store.add_alerts([envelope(1, incident="sure"), envelope(2, incident="note", severity="info")], NOON)
+
+    def counted() -> list[tuple[int, int]]:
+        overview, sure = Overview(store.database), store.incidents(["sure"])[0]
+        like = overview.like(sure, NOON - 60, NOON + 60)
+        sums = (store.totals(NOON - 60, NOON + 60), overview.found(Wanted()))
+        return [
+            *((each.labels_low, each.labels_high) for each in sums),
+            (sum(one.labels_low for one in like), sum(one.labels_high for one in like)),
+        ]
+
+    assert counted() == [(3, 6)] * 3
+    store.verdicts.add("note", "owner", "unclear", "", NOON)
+    assert counted() == [(3, 6)] * 3
+    store.verdicts.add("note", "owner", "true", "", NOON + 1)
+    assert counted() == [(6, 12)] * 3
+
+
 def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Build) -> None:
     store.add_alerts([envelope(1)], NOON)
 

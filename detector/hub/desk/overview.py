@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.database import Database
@@ -14,7 +14,7 @@ from detector.hub.storage.doubles import LONGEST_S
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import incidents, places
 from detector.hub.storage.stored import CLEARED, StoredIncident
-from detector.hub.storage.wanted import Wanted, within
+from detector.hub.storage.wanted import Wanted, were_exposed, within
 from detector.values import MEANWHILE_S
 
 FEW = 5
@@ -22,7 +22,7 @@ FEW = 5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many incidents there are of a sort, and the labels they exposed; labels of cleared ones left out."""
+    """How many incidents there are of a sort, and the labels they exposed; those of cleared ones and notes left out."""
 
     count: int
     labels_low: int
@@ -51,7 +51,7 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """When one incident of a place began, how bad it is, and the labels it exposed."""
+    """When one incident of a place began, how bad it is, and the labels it exposed; a note's don't count."""
 
     id: str
     at: float
@@ -93,7 +93,8 @@ class Overview:
         c = incidents.c
         wanted = Wanted(since=since, until=until, scope=scope, zone=incident.zone or "", kind=incident.kind)
         here = (c.site == incident.site, c.camera == incident.camera)  # found by the index that begins with these
-        query = select(c.id, c.started_at, c.severity, c.labels_low, c.labels_high)
+        labels = [case((were_exposed(), column), else_=0) for column in (c.labels_low, c.labels_high)]
+        query = select(c.id, c.started_at, c.severity, *labels)
         return [Begun(*row) for row in self._database.read(query.where(*here, *wanted.clauses(), _stands()))]
 
     def elsewhere(self, incident: StoredIncident, scope: Scope = EVERYWHERE) -> list[str]:
@@ -127,4 +128,7 @@ def _stands() -> ColumnElement[bool]:
 
 def _counts() -> list[ColumnElement[Any]]:
     labels = (incidents.c.labels_low, incidents.c.labels_high)
-    return [func.count(), *(func.coalesce(func.sum(column).filter(_stands()), 0) for column in labels)]
+    return [
+        func.count(),
+        *(func.coalesce(func.sum(column).filter(_stands(), were_exposed()), 0) for column in labels),
+    ]

@@ -209,7 +209,10 @@ class Cameras(BaseModel):
 
 
 class DayTold(BaseModel):
-    """One day of the site's time zone, incidents judged authorised or false left out."""
+    """One day of the site's time zone, incidents judged authorised or false left out, of labels those of notes, too.
+
+    A note that was judged true counts.
+    """
 
     day: str
     alerts: int

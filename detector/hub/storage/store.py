@@ -37,7 +37,7 @@ from detector.hub.storage.schema import alerts, also_in, changes, clips, inciden
 from detector.hub.storage.segments import Segments
 from detector.hub.storage.stored import CLEARED, Clip, Digested, Refusal, StoredIncident, Totals
 from detector.hub.storage.verdicts import Verdicts
-from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, within
+from detector.hub.storage.wanted import ANY, EVERYTHING, Wanted, lane, were_exposed, within
 from detector.values import NOTHING
 
 KEPT_REFUSALS = 1_000
@@ -173,8 +173,8 @@ class Store:
         query = select(
             func.count().filter(lane(scope) == ALERT),
             func.count().filter(lane(scope) == DIGEST),
-            func.coalesce(func.sum(incidents.c.labels_low), 0),
-            func.coalesce(func.sum(incidents.c.labels_high), 0),
+            func.coalesce(func.sum(incidents.c.labels_low).filter(were_exposed()), 0),
+            func.coalesce(func.sum(incidents.c.labels_high).filter(were_exposed()), 0),
         ).where(*_counted(start, end, scope))
         return Totals(*(int(number) for number in self.database.read(query).one()))
 

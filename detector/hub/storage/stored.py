@@ -173,7 +173,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What happened in a span of time, cleared incidents (authorised, false) left out."""
+    """What happened in a span of time, cleared incidents (authorised, false) left out; of labels those of notes too."""
 
     alerts: int
     digest: int

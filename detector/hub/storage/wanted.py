@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, not_, or_, selec
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import also_in, incidents
+from detector.values import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ def was_in(zone: str) -> ColumnElement[bool]:
 def within(scope: Scope) -> list[ColumnElement[bool]]:
     """The conditions of a scope on `incidents`, through a function as well: what somebody sees may be most of them."""
     return scope.clauses(func.coalesce(incidents.c.site, ""), func.coalesce(incidents.c.camera, ""))
+
+
+def were_exposed() -> ColumnElement[bool]:
+    """That the labels an incident tells of were exposed: of a note nobody can say so until it is judged true."""
+    return or_(incidents.c.severity != Severity.INFO.value, func.coalesce(incidents.c.verdict, "") == "true")
 
 
 EVERYTHING = Wanted()
