@@ -518,12 +518,15 @@ def test_tables_with_chinese_heads_stand_beside_those_that_programs_read(tmp_pat
 def test_who_may_have_photographed_is_told_and_counted_nowhere(tmp_path: Path) -> None:
     doubtful = incident(NOON, (1, 2, 24), tracks=[9], severity="info", facts={"photos": 2, "unsure": True})
     scans = incident(NOON + 60, (0, 0, 0), facts={"photos": 0, "scans": 7})
-    alone = page(tmp_path, summary(), [doubtful, scans])
+    before = incident(NOON - 60, (0, 0, 0), kind="lingering", severity="info")
+    alone = page(tmp_path, summary(), [before, doubtful, scans])
     head = alone[alone.index("<h1>") : alone.index("</section>", alone.index("<h1>"))]
     assert (
         "没有发现确定有人拍摄面单，有 1 起不太确定" in head and "somebody may have once" in head and "人员" not in head
     )
-    assert "其他事件（2 起）" in alone and "1–24" in alone
+    assert "其他事件（3 起）" in alone and "1–24" in alone
+    told = [doubtful, before, scans]
+    assert re.findall(r'<article id="i-(\d+)">', alone) == [one["id"] for one in told]
     beside = page(tmp_path, summary(), [doubtful, scans, incident(NOON + 120)])
     head = beside[beside.index("<h1>") : beside.index("</section>", beside.index("<h1>"))]
     assert "东门的 7 号人员拍了约 4 (3–6) 张面单" in head

@@ -88,7 +88,7 @@ def write_report(
         answer=answer_of(told, keys),
         doubtful=sum(map(is_doubtful, told)),
         sweeps=_by_day([one for one in listed if is_sweep(one)], keys),
-        others=[one for one in listed if not is_sweep(one)],
+        others=sorted((one for one in listed if not is_sweep(one)), key=is_doubtful, reverse=True),
         by_day=by_day,
         weeks=weeks(by_day),
         most_in_a_day=max((one.found.best for one in by_day), default=0),

@@ -23,7 +23,7 @@ ZH = {
     "in_shift": "（{shift} 班）",
     "in_no_shift": "（班外）",
     "range_note": "括号里是最少到最多：镜头里看得清的算最少，可能被拍到的都算最多。",
-    "doubtful": "另有 {n} 起不太确定是不是在拍，没有计入，见“其他事件”。",
+    "doubtful": "另有 {n} 起不太确定是不是在拍，没有计入，排在“其他事件”最前面。",
     "not_all": "有一部分没有看到，见最下方“没有看到的”",
     "unsure": "{n} 个文件不知道是什么时候录的，这里的日期和时间可能不对，见最下方“没有看到的”",
     "dated": "不知道是什么时候录的：文件名和文件内容都没有说，只能按文件日期推算，而复制会改变文件日期"
@@ -108,8 +108,8 @@ EN = {
     "in_shift": " ({shift} shift)",
     "in_no_shift": " (out of hours)",
     "range_note": "In brackets the least and the most: what was certainly photographed, and all that may have been.",
-    "doubtful": "Once more somebody may have: that isn't counted, and stands among the other incidents."
-    "|{n} times more somebody may have: that isn't counted, and stands among the other incidents.",
+    "doubtful": "Once more somebody may have: that isn't counted, and stands first among the other incidents."
+    "|{n} times more somebody may have: that isn't counted, and stands first among the other incidents.",
     "not_all": "Not everything was seen: look at the end, under “Not seen”",
     "unsure": "Nobody knows when one file was recorded, so days and times here may be wrong: look at the end, under "
     "“Not seen”|Nobody knows when {n} files were recorded, so days and times here may be wrong: look at the end, under "
