@@ -522,7 +522,7 @@ def test_who_may_have_photographed_is_told_and_counted_nowhere(tmp_path: Path) -
     alone = page(tmp_path, summary(), [before, doubtful, scans])
     head = alone[alone.index("<h1>") : alone.index("</section>", alone.index("<h1>"))]
     assert (
-        "没有发现确定有人拍摄面单，有 1 起不太确定" in head and "somebody may have once" in head and "人员" not in head
+        "没有确定的拍摄面单行为，有 1 起不太确定" in head and "somebody may have once" in head and "人员" not in head
     )
     assert "其他事件（3 起）" in alone and "1–24" in alone
     told = [doubtful, before, scans]

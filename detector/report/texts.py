@@ -16,7 +16,7 @@ ZH = {
     "answer_most": "{when}，约 {of_day} 张面单被拍，其中{camera}的{who}约 {labels} 张",
     "answer_all": "；{days} 天共 {n} 起，约 {total} 张",
     "answer_none": "这些录像里没有发现有人拍摄面单",
-    "answer_doubtful": "这些录像里没有发现确定有人拍摄面单，有 {n} 起不太确定",
+    "answer_doubtful": "这些录像里没有确定的拍摄面单行为，有 {n} 起不太确定",
     "answer_unseen": "这些录像全都没能看",
     "number": " {numbers} 号人员",
     "somebody": "一个人",
