@@ -189,13 +189,14 @@ def test_recordings_are_judged_by_what_people_at_the_hub_have_set_for_this_box(
     (tmp_path / "data").mkdir()
     desk = {"name": "desk", "kind": "packing", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
     zones = wire.command_payload(1, {"gate": [desk]}, user="anna", at=0.0)
-    scores = wire.command_payload(1, {"gate": {"tamper": 1.0}}, user="anna", at=0.0)
+    scores = wire.command_payload(1, {"gate": {"tamper": 1.0, "lingering": wire.OFF}}, user="anna", at=0.0)
     Zoned(load_edge(config_file)).accept(zones)
     Tuned(load_edge(config_file)).accept(scores)
     shutil.copy(CLIPS / "patch_18_up.mp4", clip := tmp_path / "gate_20261101_092600.mp4")
     assert replayed(clip, config_file, tmp_path / "out") == [], "no patch is told of a packing desk"
     told = capsys.readouterr().err
     assert "gate: its zones were drawn at the hub" in told and "gate: tamper scored below 1 raises no incident" in told
+    assert "gate: lingering raises no incident at all" in told
 
 
 def test_resume_judges_anew_what_was_judged_by_other_weights(

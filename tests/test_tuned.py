@@ -92,19 +92,30 @@ def test_an_open_book_of_incidents_follows(tuned: Tuned) -> None:
     assert len(book.admit([weak], weak.at)) == 1
 
 
+def test_a_kind_that_is_switched_off_begins_nothing_however_sure_until_it_is_switched_on(tuned: Tuned) -> None:
+    book = IncidentBook("north", Incidents(), tuned.least_score("cam1"))
+    sure = signal(10.0, 12.0, kind=PHOTO, score=1.0)
+    tuned.accept(command(1, {"cam1": {"label_photography": wire.OFF}}))
+    assert book.admit([sure], sure.at) == []
+    other = signal(10.0, 12.0, kind=LINGERING, score=0.9)
+    assert [update.after.kind for update in book.admit([other], other.at)] == [LINGERING]
+    tuned.accept(command(2, {}))
+    assert [update.after.kind for update in book.admit([sure], sure.at)] == [PHOTO]
+
+
 REFUSED: list[tuple[bytes, str]] = [
     (command(9, {"cam1": {"dancing": 0.5}}), "no kind 'dancing'"),
-    (command(9, {"cam1": {"lingering": 1.5}}), "not within 0..1"),
-    (command(9, {"cam1": {"lingering": -0.1}}), "not within 0..1"),
-    (command(9, {"cam1": {"lingering": True}}), "not within 0..1"),
-    (command(9, {"cam1": {"lingering": "0.5"}}), "not within 0..1"),
+    (command(9, {"cam1": {"lingering": 1.5}}), "neither within 0..1 nor 2"),
+    (command(9, {"cam1": {"lingering": -0.1}}), "neither within 0..1 nor 2"),
+    (command(9, {"cam1": {"lingering": True}}), "neither within 0..1 nor 2"),
+    (command(9, {"cam1": {"lingering": "0.5"}}), "neither within 0..1 nor 2"),
     (command(9, {"cam1": 0.5}), "no mapping"),
     (command(2, {"cam1": {"lingering": 0.6}}), "version 2 is older than 3"),
     (command(3, {"cam1": {"lingering": 0.6}}), "version 3 is in force already"),
     (command(0, {}), "no such version"),
     (command(2**60, {}), "no such version"),
     (b'{"schema":1,"version":9,"state":{"cam1":{"lingering":NaN}}}', "not JSON"),
-    (b'{"schema":1,"version":9,"state":{"cam1":{"lingering":1e999}}}', "not within 0..1"),
+    (b'{"schema":1,"version":9,"state":{"cam1":{"lingering":1e999}}}', "neither within 0..1 nor 2"),
     (b'{"schema":1,"version":"9","state":{}}', "version is missing"),
     (b'{"schema":2,"version":9,"state":{}}', "schema 2"),
     (b"\xff noise", "not JSON"),
@@ -166,7 +177,8 @@ def test_what_can_not_be_kept_is_refused(tmp_path: Path) -> None:
 
 
 NAMES = st.text(min_size=1, max_size=9)
-STATES = st.dictionaries(NAMES, st.dictionaries(NAMES, st.floats(0, 1), max_size=4), max_size=4)
+SCORES = st.floats(0, 1) | st.just(wire.OFF)
+STATES = st.dictionaries(NAMES, st.dictionaries(NAMES, SCORES, max_size=4), max_size=4)
 
 
 @given(st.integers(1, 2**53), STATES, st.text(max_size=9))

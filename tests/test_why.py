@@ -17,6 +17,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector import wire
 from detector.cli import main
 from detector.clock import unix
 from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Zone
@@ -131,6 +132,16 @@ def steps(**changes: Any) -> Steps:
 def test_the_first_step_that_was_not_taken_says_why(person_seen: Witnessed, stopped_at: str | None) -> None:
     found = first_not_taken(steps().of(person_seen))
     assert (found.name if found else None) == stopped_at
+
+
+def test_where_label_photography_is_switched_off_that_is_why_however_sure(tmp_path: Path) -> None:
+    off = Steps(config(), CAMERA, {IncidentKind.LABEL_PHOTOGRAPHY: wire.OFF}, TALL)
+    people = [witnessed(photos=3, score=1.0)]
+    step = first_not_taken(off.of(people[0]))
+    assert step is not None and step.name == "sure"
+    write_page(tmp_path / "why.html", account(*people), off, "why.mp4", "Asia/Shanghai")
+    page = (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert "switched off at this camera" in page and "switch it on again" in page and "2.00" not in page
 
 
 def test_what_comes_after_the_step_that_decides_is_not_told() -> None:

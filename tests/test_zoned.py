@@ -340,6 +340,17 @@ def test_explain_goes_by_the_thresholds_in_force(file: Path, capsys: pytest.Capt
     assert "cam1: label_photography scored below 0.93 raises no incident, as was set at the hub" in told.err
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "it is switched off at the hub"), ("zh", "在监控中心关闭了")])
+def test_explain_says_what_was_switched_off(
+    file: Path, capsys: pytest.CaptureFixture[str], language: str, words: str
+) -> None:
+    Tuned(load_edge(file)).accept(command(2, {"cam1": {"lingering": wire.OFF}}))
+    assert cli.main(["check", "--explain", "--language", language, str(file)]) == 0
+    told = capsys.readouterr()
+    assert told.out.count(words) == 1
+    assert "cam1: lingering raises no incident at all, as was set at the hub" in told.err
+
+
 def test_zones_are_printed_so_that_they_can_be_put_into_the_file(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,8 @@ from detector.config import EdgeConfig
 from detector.contradictions import contradictions
 from detector.edge.zoned import FILE, Zoned
 from detector.tuned import Tuned
-from detector.wire import Said
+from detector.values import IncidentKind
+from detector.wire import OFF, Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def in_force(config: EdgeConfig) -> InForce:
         for name in sorted(zoned.drawn)
     ]
     notices += [
-        f"{name}: {kind} scored below {score:g} raises no incident, as was set at the hub, whatever this file says "
+        f"{name}: {_least(kind, score)}, as was set at the hub, whatever this file says "
         f"({_by(tuned.version, tuned.said)})"
         for name, scores in sorted(tuned.set_at_hub.items())
         for kind, score in scores.items()
@@ -68,6 +69,10 @@ def drawn_in_vain(held: InForce, on: date) -> Iterator[str]:
                 if found := re.match(r"cameras\[0\]\.zones\[(\d+)\]", problem.key):
                     zone = camera.zones[int(found[1])].name
                     yield f"{camera.name}: of its zones drawn at the hub, {zone}: {problem.reason} ({problem.hint})"
+
+
+def _least(kind: IncidentKind, score: float) -> str:
+    return f"{kind} raises no incident at all" if score == OFF else f"{kind} scored below {score:g} raises no incident"
 
 
 def _by(version: int, said: Said) -> str:

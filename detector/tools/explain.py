@@ -20,6 +20,7 @@ from detector.rules.zone_watch import UNJUDGEABLE
 from detector.sentences import KIND_NAMES, LANGUAGES, SEMICOLON, SEVERITY_NAMES
 from detector.shifts import Shifts
 from detector.values import CountRange, IncidentKind
+from detector.wire import OFF
 
 TEXTS: dict[str, tuple[str, str]] = {
     "site": (
@@ -110,6 +111,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "its zones were drawn at the hub, not those of the file",
     ),
     "camera": ("摄像机 {name}", "Camera {name}"),
+    "kind_off": ("“{kind}”不成事件：在监控中心关闭了", "“{kind}” raises no incident: it is switched off at the hub"),
     "least_score": ("得分低于 {score} 的“{kind}”不成事件", "“{kind}” scored below {score} raises no incident"),
     "kind_storage": ("堆放区", "parcels lie here"),
     "kind_walkway": ("通道", "a walkway"),
@@ -409,7 +411,7 @@ def _camera(config: EdgeConfig, camera: Camera, moment: _Moment, is_drawn: bool,
         tampered += say("dark_is_less", less=say.severity(IncidentKind.TAMPER, what="dark"))
     raises = [say("zones_drawn"), tampered] if is_drawn else [tampered]
     raises += [
-        say("least_score", kind=KIND_NAMES[say.language][kind], score=f"{score:g}")
+        say("kind_off" if score == OFF else "least_score", kind=KIND_NAMES[say.language][kind], score=f"{score:g}")
         for kind, score in least.items()
         if score > 0
     ]

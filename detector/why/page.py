@@ -23,6 +23,7 @@ from detector.values import ActKind, Incident
 from detector.why.account import Account, Moment, Witnessed, is_photography
 from detector.why.steps import EXPLAIN_PHOTO, Step, Steps, first_not_taken, until_decided
 from detector.why.texts import EN, ZH
+from detector.wire import OFF
 
 MOST_PEOPLE = 12
 BREAK_S = 2.0  # somebody unseen for longer was out of view
@@ -225,6 +226,8 @@ def _case(step: Step) -> str:
             return "enough_together"
         case "sure" if said["score"] is None:
             return "sure_apart"
+        case "sure" if said["least"] == OFF:
+            return "sure_off"
     return f"{step.name}_{'yes' if step.taken else 'no'}"
 
 

@@ -59,6 +59,7 @@ ZH = {
     "enough_together": "加上别人的，或这之前、之后的，够了（这个人这段时间 {n} 次）",
     "sure_yes": "连续拍摄的把握 {score}（要 {least}）",
     "sure_no": "连续拍摄的把握只有 {score}，低于要求的 {least}",
+    "sure_off": "“拍面单”在这台摄像机被关闭了，多有把握都不报",
     "sure_apart": "没有连成一起：相邻两次相隔 {window} 秒以内才算在一起",
     "next_place": "在摄像机页面（或配置的 zones）把那里画进区域，忽略的区域改小。",
     "next_forbidden": "如果那里不该拍照，改这个区域的规定（policy）或例外（exemptions）。",
@@ -70,6 +71,7 @@ ZH = {
     "next_scanned": "在片子里看是不是扫码：拍得这么短、包裹又马上拿走的，只有人分得清；拍得久些的都算。",
     "next_enough": "要几次、几个包裹，写在 rules.sweep；前后还有别的，用 --around 多看一些。",
     "next_sure": "从多少把握起报，由中心的“告警门槛”页面或 incidents.least_score 定。",
+    "next_sure_off": "在监控中心的“告警门槛”页面重新开启。",
     "next_sure_apart": "相隔多久还算在一起，由 rules.sweep.window_s 定。",
     "told_step": "报出来了（{severity}）：{sentence}",
     "next_told": "当时没收到？先在监控中心的“告警”里找这个时间。有，就看“通知”的规则（严重程度、地点、时段）和"
@@ -140,6 +142,7 @@ EN = {
     "enough_together": "enough with those of others, or before and after ({n} of this person in this time)",
     "sure_yes": "as a sweep believed to {score} (asked for: {least})",
     "sure_no": "as a sweep believed to {score} only, below the {least} asked for",
+    "sure_off": "label photography is switched off at this camera: nothing is told, however sure",
     "sure_apart": "they don't make a sweep: each has to follow the one before within {window} seconds",
     "next_place": "draw a zone there, on the camera's page at the hub or as zones in the configuration, or make the "
     "ignored one smaller.",
@@ -157,6 +160,7 @@ EN = {
     "next_enough": "rules.sweep says how many at how many parcels; if there was more before or after, see it with "
     "--around.",
     "next_sure": "from where on it is told is set on the hub's page of thresholds, or by incidents.least_score.",
+    "next_sure_off": "switch it on again on the hub's page of thresholds.",
     "next_sure_apart": "rules.sweep.window_s says how long may be between them.",
     "told_step": "told ({severity}): {sentence}",
     "next_told": "did no alert come then? Look for that time among the hub's alerts. If it is there, the rules of "

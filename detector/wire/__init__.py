@@ -33,6 +33,7 @@ from detector.wire.clips import SIDE, clip_claim, clip_headers, verify_clip
 from detector.wire.commands import (
     MOST_POINTS,
     MOST_ZONES,
+    OFF,
     Said,
     ThresholdState,
     ZoneState,
@@ -71,6 +72,7 @@ __all__ = [
     "LONGEST_FILM_S",
     "MOST_POINTS",
     "MOST_ZONES",
+    "OFF",
     "PICTURE_SIDES",
     "REFUSALS",
     "ROOT",

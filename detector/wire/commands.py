@@ -11,6 +11,7 @@ from detector.errors import Cause, CommandRefused, WireError
 from detector.wire.payloads import LATEST_VERSION, SCHEMA, decode, encode, require
 
 ThresholdState = dict[str, dict[str, float]]  # least score by camera and kind
+OFF = 2.0  # a least score that no finding has, the only one above 1 there is: of that kind nothing is told
 MOST_ZONES = 20  # of one camera that may be drawn
 MOST_POINTS = 40  # of one of them
 LATEST_S = 2.0**37  # no calendar reaches as far
@@ -42,15 +43,18 @@ def decode_thresholds(payload: bytes) -> tuple[int, ThresholdState, Said]:
     """Version and state of such a command, and who gave it; whether cameras and kinds exist is for the edge to say.
 
     Raises:
-        WireError: It is none: a field is missing or of a wrong type, or a score is not within 0..1.
+        WireError: It is none: a field is missing or of a wrong type, or a score is neither within 0..1 nor `OFF`.
     """
     version, state, said = _decoded(payload, "thresholds")
     for camera, scores in state.items():
         if not isinstance(scores, dict):
             raise WireError(f"thresholds: {camera[:64]!r} is no mapping of kinds to scores")
         for kind, score in scores.items():
-            if isinstance(score, bool) or not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
-                raise WireError(f"thresholds: {camera[:64]!r}, {kind[:64]!r}: not within 0..1")
+            is_number = isinstance(score, int | float) and not isinstance(score, bool)
+            if not is_number or not (0.0 <= score <= 1.0 or score == OFF):
+                raise WireError(
+                    f"thresholds: {camera[:64]!r}, {kind[:64]!r}: neither within 0..1 nor {OFF:g}, which is off"
+                )
     return version, state, said
 
 

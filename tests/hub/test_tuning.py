@@ -264,6 +264,40 @@ def test_nothing_but_the_proposal_can_be_applied(site: Any, envelope: Build) -> 
     assert site.parts.thresholds.all_changes() == []
 
 
+def test_a_kind_is_switched_off_and_on_again_and_the_feed_says_so_all_the_while(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "apply"))
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "off"))
+    ((_, payload),) = site.parts.thresholds.commands()
+    assert wire.decode_thresholds(payload)[:2] == (2, {"cam3": {"label_photography": wire.OFF}})
+    page = site.client.get("/tuning")
+    assert "这类告警在这台摄像机已关闭（owner，" in text_of(page) and 'value="off"' not in page.text
+    assert re.search(r"已关闭的告警：.+ · 拍摄面单", text_of(site.client.get("/")))
+    assert site.parts.audit.entries(action="threshold_set")[0].details["least_score"] == wire.OFF
+    assert "关闭" in text_of(site.client.get("/audit"))
+    site.client.post("/tuning", data=form_of(page, "back"))
+    assert [c.least_score for c in site.parts.thresholds.all_changes()] == [0.41, wire.OFF, 0.41]
+    assert "已关闭的告警" not in text_of(site.client.get("/"))
+    rows = site.client.get("/tuning").text.split("<table>")[-1].split("<tr>")[2:]
+    cells = [
+        [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)] for row in rows
+    ]
+    assert [row[4:7] for row in cells[:2]] == [["关闭", "0.41", "恢复"], ["0.41", "关闭", "关闭"]]
+
+
+def test_who_may_not_configure_switches_nothing_off_and_whom_it_does_not_concern_hears_nothing(
+    site: Any, envelope: Build
+) -> None:
+    tell(site.store, envelope)
+    off = form_of(site.client.get("/tuning"), "off")
+    guard = site.somebody(Role.REVIEWER, ["shanghai"])
+    assert "switch" not in guard.get("/tuning").text and guard.post("/tuning", data=off).status_code == 403
+    assert site.parts.thresholds.all_changes() == []
+    site.client.post("/tuning", data=off)
+    assert "已关闭的告警" in guard.get("/").text
+    assert "已关闭的告警" not in site.somebody(Role.VIEWER, ["suzhou"]).get("/").text
+
+
 def test_no_score_is_set_without_its_line_in_the_audit_log(site: Any, envelope: Build) -> None:
     tell(site.store, envelope)
     good = form_of(site.client.get("/tuning"), "apply")

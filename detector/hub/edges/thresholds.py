@@ -1,4 +1,7 @@
-"""Thresholds: the least score, of each camera and kind of incident, that people have set for edges."""
+"""Thresholds: the least score, of each camera and kind of incident, that people have set for edges.
+
+A kind that is switched off at a camera has one that nothing reaches (`wire.OFF`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detector import wire
 from detector.hub.edges.commanded import Change, Commanded
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.schema import thresholds
@@ -40,6 +44,13 @@ class Thresholds(Commanded[Threshold]):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, thresholds, Threshold, "tuned", lambda topics: topics.thresholds)
+
+    def switched_off(self) -> list[Threshold]:
+        """The changes by which kinds are off at cameras now, latest first."""
+        newest: dict[tuple[str, str, str, str], Threshold] = {}
+        for change in self.all_changes():
+            newest.setdefault((change.site, change.edge, change.camera, change.kind), change)
+        return [change for change in newest.values() if change.least_score == wire.OFF]
 
     def set(
         self,

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from detector import wire
 from detector.hub.access.audit import Entry
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.rights import CONSOLE, Right
@@ -100,6 +101,8 @@ def _words(view: View, name: str, value: Any) -> str:
         return view.say("everywhere" if value is None else "nowhere")
     if name == "least_score" and value is None:
         return view.say("go_back_configured")
+    if name == "least_score" and value == wire.OFF:
+        return view.say("is_off")
     if value is None or value == "":
         return ""
     if isinstance(value, bool):

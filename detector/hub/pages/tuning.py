@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from detector import wire
 from detector.hub.desk.charts import dots
 from detector.hub.edges.thresholds import Threshold, configured_score
 from detector.hub.pages.refusals import refusals
@@ -58,27 +59,34 @@ class Tuning:
         return self.configured if self.now is None else self.now
 
     @property
+    def is_off(self) -> bool:
+        """Whether nothing of this kind is told here."""
+        return self.now == wire.OFF
+
+    @property
     def query(self) -> str:
         """Names it in an address."""
         return urlencode(dict(zip(("site", "edge", "camera", "kind"), self.place, strict=True)))
 
     @cached_property
     def advice(self) -> Advice:
-        """What its verdicts say."""
-        return advise(self.judged, self.in_force)
+        """What its verdicts say; of a kind that is off, as if the configuration counted."""
+        return advise(self.judged, self.configured if self.is_off else self.in_force)
 
     @property
     def state(self) -> str:
-        """`proposed` where a change would help, else `set` where people set a score, else `none`."""
+        """`off`, `proposed` where a change would help, else `set` where people set a score, else `none`."""
+        if self.is_off:
+            return "off"
         if self.advice.proposal:
             return "proposed"
         return "none" if self.now is None else "set"
 
     @property
-    def worth(self) -> tuple[int, int]:
-        """By how many false incidents a change spares, and by how many there are where it spares none."""
+    def worth(self) -> tuple[bool, int, int]:
+        """What is off first, then by how many false incidents a change spares, and by how many there are."""
         proposal = self.advice.proposal
-        return proposal.spared if proposal else 0, self.advice.counts["false"]
+        return self.is_off, proposal.spared if proposal else 0, self.advice.counts["false"]
 
 
 @router.get("/tuning")
@@ -96,7 +104,7 @@ def tuning_page(view: Reader, site: str = "", edge: str = "", camera: str = "", 
         shown, others = found[:FEW], found[FEW:]
     return view.page(
         "tuning.html", shown=shown, is_one=any(place), changes=changes[:MOST_CHANGES], days=round(JUDGED_S / DAY_S),
-        others={state: [one for one in others if one.state == state] for state in ("proposed", "set", "none")},
+        others={state: [one for one in others if one.state == state] for state in ("off", "proposed", "set", "none")},
         edges=_answers(view), dots=dots, most_lost=MOST_LOST, sure=SURE,
     )  # fmt: skip
 
@@ -109,7 +117,7 @@ def tuning_edges(view: Reader) -> Response:
 
 @router.post("/tuning")
 def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Response:
-    """Take a proposal into force, or go back to the value before; nothing else can be set.
+    """Take a proposal into force, switch a kind off, or go back to the value before; nothing else can be set.
 
     Where somebody else was quicker, or new verdicts have changed the proposal, nothing happens: the page shows how
     things stand now.
@@ -119,8 +127,11 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
     shown = f"/tuning?{found.query}"
     proposal, back = found.advice.proposal, fields.get("do") == "back"
     evidence: dict[str, Any] = {"back": True}
+    wanted: float | None
     if back:
         wanted = found.changes[0].before if found.changes else None
+    elif fields.get("do") == "off":
+        wanted, evidence = wire.OFF, {"off": True}
     elif fields.get("do") == "apply" and proposal and fields.get("least_score") == f"{proposal.least_score:.2f}":
         wanted = proposal.least_score
         evidence = {name: getattr(proposal, name) for name in ("kept", "lost", "spared", "left", "lost_bound")}

@@ -23,6 +23,7 @@ from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
+from detector import wire
 from detector.clock import QUARTER_S, comes_twice, on_the_wall
 from detector.facts import FACTS, PLAIN, number
 from detector.hub.access.auth import Session
@@ -165,6 +166,18 @@ class View:
         """What one camera of a box is called; its name where nobody said."""
         return self._reported.get((site, edge, camera)) or self.titles.get((site, camera), camera)
 
+    @cached_property
+    def switched_off(self) -> list[str]:
+        """Which kinds of incident are off, each with its camera, of those that the visitor sees."""
+        return [
+            f"{self.title(*one[:3])} · {self.say.either('kind_' + one[3], one[3])}"
+            for one in sorted(
+                (change.site, change.edge, change.camera, change.kind)
+                for change in self.parts.thresholds.switched_off()
+                if self.scope.sees(change.site, change.camera)
+            )
+        ]
+
     @property
     def role(self) -> Role | None:
         """What the visitor is to the warehouse."""
@@ -294,8 +307,12 @@ class View:
 
     @staticmethod
     def written(least_score: float | None) -> str:
-        """A least score: `0.62`; empty where none is set."""
+        """A least score as forms carry it: `0.62`; empty where none is set."""
         return "" if least_score is None else f"{least_score:.2f}"
+
+    def least(self, score: float) -> str:
+        """A least score for people: `0.62`, or that the kind is off."""
+        return self.say("is_off") if score == wire.OFF else self.written(score)
 
     @staticmethod
     def gigabytes(size: int) -> str:
