@@ -162,8 +162,8 @@ def test_a_box_that_was_shut_out_has_no_share(store: Store) -> None:
 
 def test_who_sees_one_site_is_not_told_how_many_alerts_there_were_in_all(site: Any, envelope: Build) -> None:
     site.store.add_alerts([envelope(1, incident="elsewhere", site="suzhou", edge="box9")], NOON)
-    assert "本班已用 1/" in site.client.get("/").text
-    assert "本班已用" not in site.somebody(Role.VIEWER, ["shanghai"]).get("/").text
+    assert "本班告警 1/" in site.client.get("/").text
+    assert "本班告警" not in site.somebody(Role.VIEWER, ["shanghai"]).get("/").text
 
 
 def test_growing_worse_promotes_and_nothing_is_taken_back(few: Store, envelope: Build) -> None:
@@ -259,9 +259,9 @@ def test_the_feed_shows_alerts_and_how_much_of_the_budget_is_spent(site: Any, en
     site.store.add_alerts([envelope(n, incident=f"i{n}", severity="warning") for n in range(1, 6)], NOON)
     site.store.add_alerts([envelope(6, incident="note", severity="info")], NOON)
     page = site.client.get("/").text
-    assert "本班已用 5/12" in page and 'id="card-i5"' in page and 'id="card-note"' not in page
+    assert "本班告警 5/12 条" in page and 'id="card-i5"' in page and 'id="card-note"' not in page
     site.store.add_alerts([envelope(n, incident=f"i{n}", severity="warning") for n in range(7, 20)], NOON)
-    assert "本班已用 12/12，其余进汇总" in site.client.get("/").text
+    assert "本班告警 12/12 条，其余进汇总" in site.client.get("/").text
 
 
 def test_the_digest_says_how_much_of_it_exceeded_the_budget_and_leads_there(site: Any, envelope: Build) -> None:
