@@ -489,7 +489,7 @@ def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: 
     for words in (
         "1 台边缘设备在线", "自 今天 12:00:00 起没有中断，迟到告警 0 条", "<dt>丢失</dt><dd>0",
         "<dt>边缘丢弃</dt><dd>0",
-        "快 7.5 秒", "3.2 GB / 共 107.4 GB", "scene · fp32", "12.5", "没有中断",
+        "快 7.5 秒", "3.2\u00a0GB / 共 107.4\u00a0GB", "scene · fp32", "12.5", "没有中断",
     ):  # fmt: skip
         assert words in page, words
     assert "<dt>待传片段</dt><dd>–" in page
@@ -501,7 +501,7 @@ def test_the_hubs_disk_is_told_in_one_unit_wherever_it_is_told(site: Site, monke
     monkeypatch.setattr(site.parts.retention, "_disk_usage", lambda _path: usage)
     for path in ("/health", "/retention"):
         page = site.client.get(path).text
-        assert "240.0 GB" in page and "500.0 GB" in page, path
+        assert "240.0\u00a0GB" in page and "500.0\u00a0GB" in page, path
 
 
 def test_a_whole_day_without_a_gap_is_claimed_of_nobody_who_is_known_for_less(site: Site) -> None:

@@ -50,12 +50,12 @@ TEMPLATES.globals.update(
     count_range=count_range, explanation=explanation, advice_on=advice, VERDICTS=VERDICTS, Right=Right,
     one_day=timedelta(days=1), program_version=VERSION,
 )  # fmt: skip
-RANGE = re.compile(r"\d+–\d+")
+UNBROKEN = re.compile(r"\d+–\d+|\d{4}-\d\d-\d\d")
 
 
 def unbroken(text: str) -> Markup:
-    """A sentence whose ranges of numbers, `3–6`, stay in one line."""
-    return Markup(RANGE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704  (escaped)
+    """A sentence whose ranges of numbers, `3–6`, and days, `2026-11-01`, each stay in one line."""
+    return Markup(UNBROKEN.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704  (escaped)
 
 
 TEMPLATES.filters["unbroken"] = unbroken
@@ -316,10 +316,10 @@ class View:
 
     @staticmethod
     def gigabytes(size: int) -> str:
-        """A size for people: `4.2 GB`, `30 MB`, `< 1 MB`."""
+        """A size for people, number and unit in one line: `4.2 GB`, `30 MB`, `< 1 MB`."""
         if size < 1e6:
-            return "0 MB" if size == 0 else "< 1 MB"
-        return f"{size / 1e6:.0f} MB" if size < 5e8 else f"{size / 1e9:.1f} GB"
+            return "0\u00a0MB" if size == 0 else "<\u00a01\u00a0MB"
+        return f"{size / 1e6:.0f}\u00a0MB" if size < 5e8 else f"{size / 1e9:.1f}\u00a0GB"
 
     def days(self, days: int | None) -> str:
         """How long something is kept."""

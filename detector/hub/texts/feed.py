@@ -54,7 +54,7 @@ ZH: dict[str, str] = {
     "told_alert": "告警",
     "told_digest": "只进汇总的",
     "told_all": "告警和汇总",
-    "exposed_short": "面单 {count}",
+    "exposed_short": "面单 {count} 张",
     "day_short": "一天",
     "weeks_short": "四周",
     "day_title": "一天总览",
