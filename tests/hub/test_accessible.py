@@ -384,3 +384,48 @@ def test_the_log_of_notices_shows_its_results_on_a_phone(scene: Scene) -> None: 
     page.wait_for_selector(".notice-log td")
     cells = [cell.bounding_box() for cell in page.locator(".notice-log td, .notice-log .result").all()]
     assert len(cells) == 6 and all(cell["x"] + cell["width"] <= 360 and cell["width"] > 40 for cell in cells)
+
+
+# Examples in fields that are cut off there, and choices of which one is.
+CUT_OFF = """() => {
+  const pen = document.createElement("canvas").getContext("2d");
+  const shown = [...document.querySelectorAll("main input[placeholder], main select")].filter((e) => e.offsetParent);
+  return shown.filter((e) => {
+    const style = getComputedStyle(e);
+    pen.font = style.font;
+    const words = e.placeholder === undefined ? e.selectedOptions[0].text : e.placeholder;
+    const arrow = e.placeholder === undefined ? 18 : 0;
+    const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrow;
+    return pen.measureText(words).width > room;
+  }).map((e) => e.outerHTML.slice(0, 200));
+}"""
+
+
+def test_what_a_field_shows_is_not_cut_off_on_a_phone(scene: Scene) -> None:  # noqa: F811
+    fill(scene)
+    page = scene.page(viewport={"width": 360, "height": 740})
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": scene.hub.url}])
+        for path in PAGES:
+            page.goto(scene.hub.url.rstrip("/") + path)
+            page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+            assert page.evaluate(CUT_OFF) == [], (path, language)
+    scene.complaints.clear()  # of the page that isn't there
+
+
+def test_an_address_is_asked_for_where_it_is_said_to_be(scene: Scene) -> None:  # noqa: F811
+    page = scene.page("notices", viewport={"width": 360, "height": 740})
+    page.click("summary:has-text('Apprise')")
+    for where, field in (("given", "url"), ("env", "url_env"), ("file", "url_file")):
+        page.select_option("details[open] [name=where]", where)
+        fields = page.locator("details[open] :is([name=url], [name=url_env], [name=url_file])").all()
+        assert [one.get_attribute("name") for one in fields if one.is_visible()] == [field]
+
+
+def test_a_list_of_acts_that_goes_on_shows_that_it_does(scene: Scene, mp4: bytes) -> None:  # noqa: F811
+    began = time.time() - 600
+    scene.alert("inc", started_at_unix=began, acts=[make_act(began + 20 * n) for n in range(12)])
+    scene.upload("inc", 0, mp4, began)
+    page = scene.page("incidents/inc", viewport={"width": 360, "height": 740})
+    shown = "document.querySelector('.acts').clientHeight / document.querySelector('.acts li').offsetHeight"
+    assert page.evaluate(shown) % 1 == pytest.approx(0.5, abs=0.2)

@@ -562,6 +562,7 @@ def test_a_pack_being_made_is_asked_after_every_second(site: Site, guard: Any, m
 
 
 def test_an_incident_is_kept_for_good_and_let_go(site: Site, guard: Any) -> None:
+    assert "录像不会按期删除" in guard.get("/incidents/inc-1").text  # what the button does
     assert guard.post("/incidents/inc-1/hold", data={"hold": "1", "reason": "法院来函"}).status_code == 303
     assert "法院来函" in guard.get("/incidents/inc-1").text
     assert guard.post("/incidents/inc-1/hold", data={"hold": "0"}).status_code == 303
