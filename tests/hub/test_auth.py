@@ -331,6 +331,7 @@ def test_a_crash_says_nothing_and_keeps_the_headers(site: Any, monkeypatch: pyte
     quiet = TestClient(site.app, base_url="http://hub.test", raise_server_exceptions=False, cookies=site.client.cookies)
     answer = quiet.get("/")
     assert answer.status_code == 500 and "secret" not in answer.text and "content-security-policy" in answer.headers
+    assert "请再试一次" in answer.text and "Try again" in answer.text
 
 
 @pytest.mark.parametrize("body", [b"a" * 20_000, b"\xff\xfe=\xff", b"&".join(b"a%d=1" % n for n in range(100))])

@@ -147,7 +147,12 @@ def failed(request: Request, _error: Exception) -> Response:
     """Say that the server failed, with nothing that may fail again; the server logs the error itself."""
     if _is_program(request):
         return JSONResponse({"reason": "the hub failed"}, 500)
-    return Response("500\n", 500, media_type="text/plain")
+    words = (
+        "出错了：监控中心内部出错，已写进它的日志。请再试一次，一直这样请找系统维护人员。\n"
+        "Something went wrong at the hub, and stands in its log. Try again; if it stays so, tell whoever looks after "
+        "this server.\n"
+    )
+    return Response(words, 500, media_type="text/plain")
 
 
 def _is_program(request: Request) -> bool:
