@@ -487,7 +487,7 @@ def test_the_page_shows_nought_as_nought_and_a_dash_where_nothing_is_told(site: 
     told(site, cam3=1.0)
     page = site.client.get("/health").text
     for words in (
-        "1 台边缘设备在线", "自 今天 12:00:00 起没有中断，迟到告警 0 条", "<dt>丢失</dt><dd>0",
+        "1 台边缘设备在线", "今天 12:00:00 起没有中断，迟到告警 0 条", "<dt>丢失</dt><dd>0",
         "<dt>边缘丢弃</dt><dd>0",
         "快 7.5 秒", "3.2\u00a0GB / 共 107.4\u00a0GB", "scene · fp32", "12.5", "没有中断",
     ):  # fmt: skip
@@ -517,10 +517,10 @@ def test_a_whole_day_without_a_gap_is_claimed_of_nobody_who_is_known_for_less(si
     told(site, cam3=1.0)
     site.clock.at = NOON
     head, strips = words()
-    assert head.startswith("自 今天 11:50:00 起没有中断")
-    assert strips == ["自 今天 11:50:00 起没有中断", "自 今天 11:50:00 起没有中断", "过去 24 小时没有中断"]
+    assert head.startswith("今天 11:50:00 起没有中断")
+    assert strips == ["今天 11:50:00 起没有中断", "今天 11:50:00 起没有中断", "过去 24 小时没有中断"]
     site.clock.at = NOON + 80000
-    assert words()[0].startswith("自 昨天 11:50:00 起没有中断")
+    assert words()[0].startswith("昨天 11:50:00 起没有中断")
     site.clock.at = NOON + 86000
     head, strips = words()
     assert head.startswith("过去 24 小时没有中断") and set(strips) == {"过去 24 小时没有中断"}

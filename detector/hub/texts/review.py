@@ -128,7 +128,7 @@ ZH: dict[str, str] = {
     "elsewhere_sooner": "早 {span}",
     "elsewhere_later": "晚 {span}",
     "zone_map": "区域位置",
-    "zone_map_now": "{zone}：现在画的区域；画面 {time}",
+    "zone_map_now": "{zone}：现在画的区域；画面：{time}",
     "shots": "被拍的包裹",
     "shots_more": "另外 {n} 件",
     "shot_of": "第 {n} 件被拍的包裹，{time}",

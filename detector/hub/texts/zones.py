@@ -15,7 +15,7 @@ ZH: dict[str, str] = {
     "camera_picture": "{camera} 的画面",
     "no_picture_yet": "还没有收到画面",
     "since_span": "已 {span}",
-    "picture_taken": "画面 {time}（{ago}）",
+    "picture_taken": "画面：{time}（{ago}）",
     "picture_new": "要一张新画面",
     "camera_help_silent": "检查摄像机的电源、网线和密码；恢复之前这里没有人在看。",
     "camera_help_ended": "这一路是录像文件，已经播完。",
