@@ -113,7 +113,7 @@ def test_the_feed_tells_what_happened(site: Any, envelope: Any) -> None:
     site.clock.at += 86400
     site.client.post("/login", data=site.login)
     page = text_of(site.client.get("/"))
-    assert "今天 没有告警" in page and "11 月 1 日" in page
+    assert "今天没有告警" in page and "11 月 1 日" in page
 
 
 def test_when_an_incident_ended_is_told_with_its_day_where_that_is_another(site: Any, envelope: Any) -> None:
@@ -136,6 +136,40 @@ def test_a_clock_that_is_ahead_is_told_of_where_its_alerts_are(site: Any, envelo
 def test_of_very_many_acts_a_page_says_how_many_it_leaves_out(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1, acts=[make_act(NOON + n) for n in range(300)])], NOON + 300)
     assert "另有 50 个动作" in text_of(site.client.get("/incidents/inc-1"))
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            "zh",
+            [
+                "拍照次数 12 次",
+                "至少几人 1 人",
+                "涉及包裹 9 件",
+                "面单朝上 18 件",
+                "蹲着拍的比例 80%",
+                "持续 1 小时 7 分",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Photos taken 12",
+                "Parcels concerned 9",
+                "Label up 18 parcels",
+                "Turned here 1 parcel",
+                "Lasted 1 h 7 min",
+            ],
+        ),
+    ],
+)
+def test_a_fact_that_counts_says_what(site: Any, envelope: Any, language: str, told: list[str]) -> None:
+    facts = {"photos": 12, "people": 1, "parcels": 9, "up": 18, "turned_here": 1, "crouched": 0.8, "lasted_s": 4000}
+    site.store.add_alerts([envelope(1, facts=facts)], NOON)
+    site.client.cookies.set("language", language)
+    page = text_of(site.client.get("/incidents/inc-1")).replace("\u00a0", " ")
+    assert [words for words in told if words not in page] == []
 
 
 @pytest.mark.parametrize(("phase", "told"), [("new", "这条告警还没有片段。"), ("end", "这条告警没有片段。")])
@@ -303,7 +337,7 @@ def test_verdicts_are_kept_with_their_history(site: Any, envelope: Any) -> None:
     assert site.client.post(url, data={"verdict": "unclear"}).headers["location"] == "/incidents/inc-1"
     fragment = site.client.post(url, data={"verdict": "false", "note": "盘点"}, headers={"X-Fragment": "item"})
     assert "盘点" in fragment.text and "您判为" in fragment.text and "误报" in fragment.text
-    assert "今天 没有告警" in text_of(site.client.get("/"))
+    assert "今天没有告警" in text_of(site.client.get("/"))
     card = site.client.post("/incidents/inc-1/undo", headers={"X-Fragment": "card"})
     assert "不确定" in card.text and 'data-incident="inc-1"' in card.text
     assert "owner 撤销判断 误报" in text_of(site.client.get("/incidents/inc-1"))

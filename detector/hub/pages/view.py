@@ -60,6 +60,15 @@ def unbroken(text: str) -> Markup:
 
 TEMPLATES.filters["unbroken"] = unbroken
 NAMED = {"posture": "posture_", "what": "what_", "ended_by": "ended_by_"}  # facts whose values are words of ours
+UP = ("up", "zone_up", "zone_judged", "turned_here", "turned_by_person", "arrived_up", "lay_up")
+TIMES = ("photos", "untold", "scans", "unclear", "moved_on", "acts_told_earlier")
+# What a fact counts.
+UNITS = {
+    **dict.fromkeys(UP, "unit_parcels"),
+    **dict.fromkeys(("parcels", "judged"), "unit_of_parcels"),
+    **dict.fromkeys(TIMES, "unit_times"),
+    **dict.fromkeys(("people", "people_inside", "beside"), "unit_people"),
+}
 
 
 class LoginNeeded(Exception):  # noqa: N818  (an answer to a visitor, not an error of ours)
@@ -378,6 +387,8 @@ class View:
             return self.say.span(3600 * abs(value))
         if name == "pace_per_min":
             return self.say("per_minute", n=f"{value:.3g}")
+        if name in UNITS and value == int(value):
+            return self.say(UNITS[name], n=int(value))
         return f"{value:.4g}" if isinstance(value, float) else str(value)
 
     @staticmethod

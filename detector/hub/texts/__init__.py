@@ -74,10 +74,10 @@ class Phrases:
         return self._texts.get(key, fallback)
 
     def span(self, seconds: float) -> str:
-        """A length of time in words, to the second under an hour."""
+        """A length of time in words, to the second under an hour, then to the nearest minute as in sentences."""
         whole = max(0, round(seconds))
         minutes, s = divmod(whole, 60)
-        hours, m = divmod(minutes, 60)
+        hours, m = divmod(minutes if whole < 3600 else round(whole / 60), 60)
         if whole < 60:
             return self("span_s", s=s)
         if minutes < 60:
