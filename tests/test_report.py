@@ -64,12 +64,20 @@ def page(out: Path, told: dict[str, Any], incidents: list[dict[str, Any]], censu
     return write_report(out, told, incidents, CONFIG, census or {}).read_text(encoding="utf-8")
 
 
+def read_in(language: str, written: str) -> str:
+    """What a page says to whoever reads it in one language."""
+    other = {"zh": "en", "en": "zh"}[language]
+    text = re.sub(f"<span class=.{other}. lang=.{other}.>.*?</span>", "", written)
+    return " ".join(html.unescape(re.sub("<[^>]+>", "", text)).split())
+
+
 @pytest.mark.parametrize(
     ("begins", "lasts_s", "words"),
     [
         ("2026-12-31T23:59:50+08:00", 5, "2026-12-31 23:59:50 – 23:59:55"),
         ("2026-12-31T23:59:50+08:00", 20, "2026-12-31 23:59:50 – 2027-01-01 00:00:10"),
         ("2026-11-01T12:00:00+08:00", 86400, "2026-11-01 12:00:00 – 2026-11-02 12:00:00"),
+        ("2026-11-01T12:00:00+08:00", 0, "2026-11-01 12:00:00"),
     ],
 )
 def test_the_day_on_which_an_incident_ended_is_told_where_it_is_another(
@@ -77,6 +85,17 @@ def test_the_day_on_which_an_incident_ended_is_told_where_it_is_another(
 ) -> None:
     ended_at = iso(unix(begins) + lasts_s)
     assert f"<td>{words}</td>" in page(tmp_path, summary(), [incident(unix(begins), ended_at=ended_at)])
+
+
+def test_where_in_its_file_an_incident_is_is_told_in_the_reader_s_language(tmp_path: Path) -> None:
+    told = [
+        incident(NOON, start_offset_s=2.17, end_offset_s=16.2),
+        incident(NOON + 60, start_offset_s=4.0, end_offset_s=4.0),
+    ]
+    written = page(tmp_path, summary(), told)
+    file = told[0]["file"]
+    assert f"{file}，第 2.2–16.2 秒" in read_in("zh", written) and f"{file}，第 4.0 秒" in read_in("zh", written)
+    assert f"{file}, 2.2–16.2 s" in read_in("en", written) and f"{file}, 4.0 s" in read_in("en", written)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +375,7 @@ def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> N
     told = summary(cameras=[*summary()["cameras"], other])
     config = EdgeConfig(site="s", edge="e", cameras=[camera])
     written = write_report(tmp_path, told, [], config, {}).read_text(encoding="utf-8")
-    assert "无法判断是否在拍摄" in written and "dock: <span class='zh' lang='zh'>配置里没有填" in written
+    assert "无法判断是否在拍摄" in written and "dock：配置里没有填" in read_in("zh", written)
 
 
 @pytest.mark.parametrize(
@@ -439,7 +458,8 @@ def test_where_nobody_knows_when_a_file_was_recorded_the_answer_says_so(tmp_path
     written = html.unescape(page(tmp_path, summary(recordings=[sure, *unsure]), [incident(NOON)]))
     answer, _, end = written.partition("<h2>")
     assert "Nobody knows when 2 files were recorded" in answer and "2 个文件不知道是什么时候录的" in answer
-    assert "the file's date" in end and "按文件日期推算" in end and "file.mp4: 2026-11-01 12:00:00" in end
+    assert "the file's date" in end and "按文件日期推算" in end
+    assert "file.mp4: 2026-11-01 12:00:00" in read_in("en", end)
     assert "Nobody knows when" not in page(tmp_path, summary(), [incident(NOON)])
 
 

@@ -218,11 +218,14 @@ def _shown(incident: Record, picture: str | None, local: Callable[[str], str]) -
         "exposed": count_range(exposed["low"], exposed["high"]) if exposed["high"] else "",
         "photos": photos_counted(incident),
         "from_until": _from_until(local(incident["started_at"]), local(incident["ended_at"])),
+        "within": "–".join(dict.fromkeys(f"{incident[f'{edge}_offset_s']:.1f}" for edge in ("start", "end"))),
     }
 
 
 def _from_until(begins: str, ends: str) -> str:
     """From when to when, with the day of the end where that is another: `2026-11-01 09:26:13 – 09:27:00`."""
+    if begins == ends:
+        return begins
     return f"{begins} – {ends[11:] if ends[:10] == begins[:10] else ends}"
 
 
