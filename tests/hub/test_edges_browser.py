@@ -19,7 +19,9 @@ def test_a_page_that_shows_a_code_notices_the_box_and_its_new_key(scene: Scene) 
     page.fill("#add [name=edge]", "box2")
     page.click("#add button.main")
     code = page.inner_text(".secret.code")
-    assert code in page.inner_text(".command")
+    assert page.inner_text(".command") == f"labelwatch join {scene.hub.url.rstrip('/')} {code} --config site.yaml"
+    lines = [round(word.bounding_box()["height"]) for word in page.locator(".command span").all()]
+    assert len(set(lines)) == 1, "a code that ends one line and begins the next is typed wrong"
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     old, new = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     asked = join_request(
