@@ -436,6 +436,7 @@ def test_a_page_of_every_kind_of_end_can_be_written(tmp_path: Path) -> None:
         write_page(tmp_path / "why.html", account(*people, incidents=incidents), steps(), "why.mp4", "Asia/Shanghai")
         page = (tmp_path / "why.html").read_text(encoding="utf-8")
         assert "stock count" in page and page.count("<article") == len(people)
+        assert ">、</span>" in page, "between the acts of somebody, in Chinese"
     write_page(tmp_path / "why.html", account(), steps(), "why.mp4", "Asia/Shanghai")
 
 
