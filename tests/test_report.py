@@ -541,9 +541,7 @@ def test_who_may_have_photographed_is_told_and_counted_nowhere(tmp_path: Path) -
     before = incident(NOON - 60, (0, 0, 0), kind="lingering", severity="info")
     alone = page(tmp_path, summary(), [before, doubtful, scans])
     head = alone[alone.index("<h1>") : alone.index("</section>", alone.index("<h1>"))]
-    assert (
-        "没有确定的拍摄面单行为，有 1 起不太确定" in head and "somebody may have once" in head and "人员" not in head
-    )
+    assert "没有确定的拍摄面单行为，有 1 起不太确定" in head and "somebody may have once" in head and "人员" not in head
     assert "其他事件（3 起）" in alone and "1–24" in alone
     told = [doubtful, before, scans]
     assert re.findall(r'<article id="i-(\d+)">', alone) == [one["id"] for one in told]
