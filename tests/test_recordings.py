@@ -88,6 +88,26 @@ def test_a_recorder_s_files_belong_to_the_camera_that_names_them() -> None:
 @pytest.mark.parametrize(
     ("path", "camera"),
     [
+        ("nvr1/2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0].dav", "gate"),
+        ("/footage/nvr1/2026-11-01/002/dav/09/09.26.13-09.30.00[M][0@0][0].dav", "gate"),
+        ("nvr2/2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0].dav", "dock"),
+        ("nvr2/2026-11-01/bulk/09-26-13.mp4", "bulk"),
+        ("nvr1/bulk/0001.mp4", "bulk"),
+        ("old-nvr1/2026-11-01/003/dav/09/09.26.13-09.30.00[M][0@0][0].dav", "003"),
+    ],
+)
+def test_a_folder_named_for_a_camera_holds_its_files_however_deep_they_lie(path: str, camera: str) -> None:
+    cameras = [
+        Camera(name="gate", source="rtsp://h/1", recordings=["nvr1/*"]),
+        Camera(name="dock", source="rtsp://h/2", recordings=["001/*"]),
+        Camera(name="bulk", source="rtsp://h/3", recordings=["bulk/*"]),
+    ]
+    assert camera_of(Path(path), cameras, read_name(Path(path), "UTC")).name == camera
+
+
+@pytest.mark.parametrize(
+    ("path", "camera"),
+    [
         ("东区 3 号机_20261101092613_20261101093000_6834523.mp4", "cam3"),
         ("东区 3 号机_20261101_0926.mp4", "cam3"),
         ("东区 3 号机.mp4", "cam3"),

@@ -60,9 +60,10 @@ def camera_of(path: Path, cameras: Sequence[Camera], named: Named) -> Camera:
     for camera in cameras:
         if not camera.live and resolved.is_relative_to(Path(camera.source)):
             return camera
-    for camera in cameras:
-        if any(_fits(path, form) for form in camera.recordings):
-            return camera
+    for fits in (_fits, _lies_below):
+        for camera in cameras:
+            if any(fits(path, form) for form in camera.recordings):
+                return camera
     called = {camera.name: camera for camera in cameras}
     for name in (named.camera, *(folder.name for folder in path.parents)):
         if name in called:
@@ -108,6 +109,11 @@ def _fits(path: Path, form: str) -> bool:
     """Whether the end of a path fits a form such as `NVR_ch1_*` or `ch1/*.mp4`, which speaks of so many parts of it."""
     parts = path.parts[-form.count("/") - 1 :]
     return fnmatchcase("/".join(parts), form) or fnmatchcase("/".join((*parts[:-1], path.stem)), form)
+
+
+def _lies_below(path: Path, form: str) -> bool:
+    """Whether a path fits a form with a folder, such as `nvr1/*` or `001/*`, however deep below it the file lies."""
+    return "/" in form and fnmatchcase(f"/{path.as_posix()}", f"*/{form.lstrip('/')}")  # its * goes past a /
 
 
 def sessions(
