@@ -825,7 +825,7 @@ def test_a_file_that_grows_while_it_is_read_is_told(glancing: EdgeConfig, tmp_pa
     size = clip.stat().st_size
     (told,) = replay([clip], glancing, tmp_path / "out", progress=grow)["unreadable"]
     assert told["why"].startswith(f"{clip}: had {size} bytes when it was taken up, and ")
-    assert in_chinese(told["why"], told["file"]).startswith(f"{clip}: 开始看时 {size} 字节，现在 ")
+    assert in_chinese(told["why"], told["file"]).startswith(f"{clip}：开始看时 {size} 字节，现在 ")
     again = replay([clip], glancing, tmp_path / "out", resume=True)
     assert again["unreadable"] == [], "it is another file now, and was looked at again"
 
@@ -929,7 +929,7 @@ def test_a_camera_that_cant_be_judged_is_named_and_the_others_are_done(
     (told,) = summary["unreadable"]
     assert told["why"].endswith("its camera, gate, couldn't be judged: judging failed with ValueError: no such thing")
     assert in_chinese(told["why"], told["file"]).endswith(
-        ": 它的摄像机 gate 没能分析：judging failed with ValueError: no such thing"
+        "：它的摄像机 gate 没能分析：judging failed with ValueError: no such thing"
     )
     assert summary["hours_covered"] > 0
     monkeypatch.undo()

@@ -414,7 +414,7 @@ def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Pa
     )
     written = page(tmp_path, told, [incident(NOON, kind="tamper", labels_exposed={"low": 0, "best": 0, "high": 0})])
     assert "没有发现有人拍摄面单" in written and "有一部分没有看到" in written
-    assert "a.mp4: the file is empty" in written and "a.mp4: 空文件" in written
+    assert "a.mp4: the file is empty" in written and "a.mp4：空文件" in written
     assert "recorder's clock was put back" in html.unescape(written) and "往回拨" in written
     assert ".mp3 is not that" in written and "后缀 .mp3 不是视频" in written
     assert "0:05:00" in written and "还有 10 个" in written

@@ -101,8 +101,8 @@ def in_chinese(why: str, file: str) -> str:
         why: The English sentence; may begin with the file's name and a colon.
         file: The file that it is about.
     """
-    name = f"{file}: " if why.startswith(f"{file}: ") else ""
-    said = why.removeprefix(name)
+    said = why.removeprefix(f"{file}: ")
+    name = f"{file}：" if said != why else ""
     for pattern, chinese in _COMPILED:
         if found := pattern.fullmatch(said):
             return name + chinese.format(*found.groups())

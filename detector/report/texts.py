@@ -116,8 +116,8 @@ EN = {
     "unsure": "Nobody knows when one file was recorded, so days and times here may be wrong: look at the end, under "
     "“Not seen”|Nobody knows when {n} files were recorded, so days and times here may be wrong: look at the end, under "
     "“Not seen”",
-    "dated": "Recorded nobody knows when: neither name nor content says it, and the file's date, taken instead, "
-    "changes with copying (say it with --pattern or --start)",
+    "dated": "Nobody knows when these were recorded: neither name nor content says it, and the file's date, taken "
+    "instead, changes with copying (say it with --pattern or --start)",
     "after": "Recorded at about that time: a file before can't be read, and nobody knows how long it is",
     "by_day": "By day",
     "calendar_note": "The large number is labels exposed that day: choose it to see how. Below are hours watched; a "
@@ -138,7 +138,7 @@ EN = {
     "coverage": "What was watched",
     "coverage_note": "Coloured is footage that was watched; where nothing is drawn there is none. Upon it, incidents:",
     "strange": "Not in the configuration: {names}. All of the picture was taken for one storage zone under the default "
-    "policy; recordings of a camera says which files are its.",
+    "policy; a camera's setting “recordings” says which files are its.",
     "absent": "In the configuration, but without recordings here: {names}.",
     "parcels": "Share of parcels label up",
     "parcels_note": "The line is the share label up, the pale band what is usual; a diamond is parcels turned here.",
