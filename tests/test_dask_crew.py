@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -278,6 +279,17 @@ def test_a_scheduler_that_stays_away_ends_the_run_with_what_to_do(
     (tmp_path / "go").touch()
     with pytest.raises(ClusterError, match=rf"the scheduler at {guarded.address} can't be reached"):
         seconds_of(tasks, crew)
+
+
+def test_a_wait_for_the_scheduler_that_was_broken_off_still_says_what_it_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def waited(*args: object, **options: object) -> None:
+        raise OSError("Timed out trying to connect to tcp://127.0.0.1:1 after 10 s") from CancelledError()
+
+    monkeypatch.setattr("distributed.Client", waited)
+    with pytest.raises(ClusterError, match=r"can't be reached: Timed out trying to connect to .* after 10 s$"):
+        Access("tcp://127.0.0.1:1").connect()
 
 
 @pytest.mark.parametrize(

@@ -147,10 +147,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """What lies below: Dask says first that it waited, and then why it failed."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """What lies below: Dask says first that it waited, and then why it failed, unless its waiting was broken off."""
+    below: BaseException | None = error
+    said = ""
+    while below is not None:
+        said, below = " ".join(str(below).split()) or said, below.__cause__
+    return said[:300] or type(error).__name__
 
 
 def _wrong(option: str, reason: str) -> ConfigError:
