@@ -61,28 +61,29 @@ def test_what_is_asked_for_of_a_stretch_of_time(
 
 
 days = st.integers(1, 28).map(lambda n: date(2026, 11, n))
+limits = st.tuples(st.none() | days, st.none() | days).filter(lambda both: not all(both) or sorted(both) == [*both])
 clocks = st.tuples(st.times(), st.times()).filter(lambda both: both[0] != both[1])
 
 
 @given(
-    st.none() | days, st.none() | days, st.none() | clocks,
+    limits, st.none() | clocks,
     st.floats(0, 20 * DAY_S), st.floats(0, 9 * DAY_S), st.sampled_from([SHANGHAI, "Europe/Berlin", "America/New_York"]),
 )  # fmt: skip
 def test_spans_are_in_order_apart_and_within(
-    first: date | None, last: date | None, hours: tuple[time, time] | None, begin: float, length: float, zone: str
+    days: tuple[date | None, date | None], hours: tuple[time, time] | None, begin: float, length: float, zone: str
 ) -> None:
     begin += at("1 00:00")
-    found = list(Asked(zone, (), first, last, hours).spans(begin, begin + length))
+    found = list(Asked(zone, (), *days, hours).spans(begin, begin + length))
     edges = [edge for span in found for edge in span]
     assert edges == sorted(set(edges))
     assert all(begin <= edge <= begin + length for edge in edges)
 
 
-@given(st.none() | days, st.none() | days, st.none() | clocks, st.floats(0, 20 * DAY_S), st.floats(0, 9 * DAY_S))
+@given(limits, st.none() | clocks, st.floats(0, 20 * DAY_S), st.floats(0, 9 * DAY_S))
 def test_a_stretch_cut_in_two_asks_for_the_same(
-    first: date | None, last: date | None, hours: tuple[time, time] | None, begin: float, length: float
+    days: tuple[date | None, date | None], hours: tuple[time, time] | None, begin: float, length: float
 ) -> None:
-    of, begin = asked(first=first, last=last, hours=hours), begin + at("1 00:00")
+    of, begin = Asked(SHANGHAI, (), *days, hours), begin + at("1 00:00")
     middle, until = begin + length / 3, begin + length
     whole = sum(b - a for a, b in of.spans(begin, until))
     halves = sum(b - a for ends in ((begin, middle), (middle, until)) for a, b in of.spans(*ends))
@@ -225,3 +226,8 @@ def test_what_is_no_day_or_no_times_is_a_usage_error(
     with pytest.raises(SystemExit) as stopped:
         main(["replay", str(tmp_path), "--config", "c.yaml", "--out", str(tmp_path / "out"), option, value])
     assert stopped.value.code == 2 and value in capsys.readouterr().err
+
+
+def test_a_last_day_before_the_first_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--to: 2026-11-03 is before --from, 2026-11-05"):
+        asked(first=date(2026, 11, 5), last=date(2026, 11, 3))

@@ -33,6 +33,9 @@ class Asked:
         first: The first day, `None`: however early.
         last: The last day, `None`: however late.
         hours: From when to when on each day; `None`: all day.
+
+    Raises:
+        ConfigError: The last day is before the first.
     """
 
     zone: str
@@ -40,6 +43,10 @@ class Asked:
     first: date | None = None
     last: date | None = None
     hours: tuple[time, time] | None = None
+
+    def __post_init__(self) -> None:
+        if self.first and self.last and self.last < self.first:
+            raise ConfigError([Problem("replay", "--to", f"{self.last} is before --from, {self.first}")])
 
     def __bool__(self) -> bool:
         """Whether anything less than all is asked for."""
