@@ -12,7 +12,8 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
@@ -33,10 +34,10 @@ from detector.errors import LabelwatchError
 from detector.machine.progress import Step
 from detector.recorded import judging, looking
 from detector.recorded.checksums import LOOKS, code_in, looking_code
-from detector.recorded.crews import set_aside
+from detector.recorded.crews import Alone, set_aside
 from detector.recorded.judges import JUDGED
 from detector.recorded.look_folder import LookFolder
-from detector.recorded.looking import look_at, task_of
+from detector.recorded.looking import LookTask, look_at, task_of
 from detector.recorded.publishing import read_results
 from detector.recorded.recorder_names import Named, read_name
 from detector.recorded.recordings import FILE_DATE, Session, camera_of, sessions
@@ -875,6 +876,25 @@ def test_nothing_of_an_earlier_run_is_left_to_be_published_with_clips_of_one_tha
         read_results(out)
     replay([clip], glancing, out, resume=True)
     assert read_results(out) == []
+
+
+class ByWholePath:
+    """Looks at files by their whole paths, as the workers of a cluster do."""
+
+    def results(self, tasks: Sequence[LookTask], progress: Callable[[Step], None]) -> Iterator[tuple[LookTask, bytes]]:
+        for task in tasks:
+            ((_, found),) = Alone().results([replace(task, path=task.path.absolute())], progress)
+            yield task, found
+
+
+def test_what_a_cluster_cannot_read_is_told_by_the_path_that_was_given(
+    glancing: EdgeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (file := Path("gate_20261101_0926.mp4")).touch()
+    summary = replay([file], glancing, tmp_path / "out", crew=ByWholePath())
+    assert summary["unreadable"] == [{"file": str(file), "why": f"{file}: the file is empty (zero bytes)"}]
+    assert_said_in_chinese(summary)
 
 
 def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool
     if read.transient or (read.size and not now):
         entry["transient"] = True
     if read.unreadable is not None:
-        entry["unreadable"] = read.unreadable
+        entry["unreadable"] = _as_given(piece.path, read.unreadable)
         entry["missing_s"] = round(missing, 3)
     elif now != read.size:
         told = f"{now} bytes by now: is it still written?" if now else "is gone by now"
@@ -268,6 +268,12 @@ def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool
         hint = "ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv takes another out"
         entry["unreadable"] = f"{piece.path}: holds {read.others + 1} videos, one was looked at: {hint}"
     return entry
+
+
+def _as_given(path: Path, why: str) -> str:
+    """A reason that begins with a file's path as it was given: a cluster's workers know the whole path alone."""
+    whole = f"{path.absolute()}: "
+    return f"{path}: {why.removeprefix(whole)}" if why.startswith(whole) else why
 
 
 def _differ(read_s: float, named_s: float) -> bool:
