@@ -100,7 +100,7 @@ def replay(
     Raises:
         SourceUnavailable: A path is no video file and no folder with any.
         ConfigError: No recording is asked for.
-        LabelwatchError: Another run writes to `out`.
+        LabelwatchError: Another run writes to `out`, or it is no folder.
         OSError: `out` can't be written; what is done by then stays for `resume`.
     """
     from detector.recorded.archive import gather
@@ -206,6 +206,8 @@ def _together(
 @contextmanager
 def _own(out: Path) -> Iterator[None]:
     """Make the folder of the results, and let nobody else write to it; what a run that was killed left is removed."""
+    if out.exists() and not out.is_dir():
+        raise LabelwatchError(f"{out}: is no folder, and --out names one")
     for name in ("clips", "snapshots", "sessions"):
         (out / name).mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("w") as lock:

@@ -897,6 +897,13 @@ def test_what_a_cluster_cannot_read_is_told_by_the_path_that_was_given(
     assert_said_in_chinese(summary)
 
 
+def test_results_are_not_written_to_what_is_a_file(glancing: EdgeConfig, tmp_path: Path) -> None:
+    (out := tmp_path / "report").write_text("mine")
+    with pytest.raises(LabelwatchError, match="report: is no folder, and --out names one"):
+        replay([make_video(tmp_path / "gate.mkv", seconds=1)], glancing, out)
+    assert out.read_text() == "mine"
+
+
 def test_two_replays_do_not_write_to_one_folder(glancing: EdgeConfig, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "gate_20261101_0926.mkv", seconds=2, fps=5)
 
