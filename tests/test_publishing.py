@@ -35,7 +35,7 @@ from detector.hub.notices.services import check
 from detector.hub.replay_intake import STRANGERS
 from detector.hub.storage.stored import StoredIncident
 from detector.recorded.ledger import LEDGER
-from detector.recorded.publishing import _after, read_results
+from detector.recorded.publishing import Published, _after, read_results
 from detector.values import IncidentKind
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import make_hub
@@ -393,3 +393,12 @@ def test_a_recording_s_name_may_hold_what_some_take_for_the_end_of_a_line(out: P
 def test_results_that_are_none_are_named(tmp_path: Path) -> None:
     with pytest.raises(LabelwatchError, match="isn't there"):
         read_results(tmp_path)
+
+
+def test_what_came_of_it_is_one_line() -> None:
+    assert (
+        Published(sent=1, clips=1)
+        .words()
+        .endswith("1 sent, 0 confirm what was found before, 0 known already, 0 refused, one clip")
+    )
+    assert Published(clips=2, left=3).words().endswith("2 clips; 3 still to be sent")

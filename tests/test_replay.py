@@ -878,6 +878,16 @@ def test_nothing_of_an_earlier_run_is_left_to_be_published_with_clips_of_one_tha
     assert read_results(out) == []
 
 
+def test_no_speed_is_told_of_a_run_that_had_nothing_left_to_do(
+    tmp_path: Path, config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_video(tmp_path / "gate.mkv", seconds=2, fps=5)
+    replayed(clip, config_file, tmp_path / "out")
+    assert "x real time)" in capsys.readouterr().out
+    replayed(clip, config_file, tmp_path / "out", "--resume")
+    assert "one file, 0.001 hours in" in (said := capsys.readouterr().out) and "real time" not in said
+
+
 class ByWholePath:
     """Looks at files by their whole paths, as the workers of a cluster do."""
 

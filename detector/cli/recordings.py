@@ -224,7 +224,8 @@ def _tell(summary: dict[str, Any], out: Path) -> None:
         print("no incidents" if summary["hours_covered"] else "nothing could be seen")
     hours, speed = summary["hours_covered"], summary["times_real_time"]
     files = "one file" if summary["files"] == 1 else f"{summary['files']} files"
-    print(f"{files}, {hours:.3f} hours in {summary['wall_s']:.0f} s ({speed}x real time)")
+    fast = f" ({speed}x real time)" if speed else ""  # with --resume there may have been nothing left to be looked at
+    print(f"{files}, {hours:.3f} hours in {summary['wall_s']:.0f} s{fast}")
     print(f"report: {out / 'report.html'}")
 
 

@@ -104,7 +104,7 @@ class Published:
     def words(self) -> str:
         """One line for people."""
         told = [f"{self.sent} sent", f"{self.confirmed} confirm what was found before", f"{self.known} known already"]
-        told += [f"{len(self.refused)} refused", f"{self.clips} clips"]
+        told += [f"{len(self.refused)} refused", "one clip" if self.clips == 1 else f"{self.clips} clips"]
         return "to the hub: " + ", ".join(told) + (f"; {self.left} still to be sent" if self.left else "")
 
 
