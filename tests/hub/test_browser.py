@@ -1377,6 +1377,18 @@ def test_letters_and_digits_can_be_turned_off_and_stay_so(scene: Scene) -> None:
     page.wait_for_selector("#last .just[data-incident=inc]")
 
 
+def test_the_table_of_keys_opens_at_its_head_and_the_space_bar_turns_no_key_off(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("review", viewport={"width": 1366, "height": 640})
+    page.wait_for_selector(".item[data-incident=inc]")
+    page.keyboard.press("?")
+    assert page.evaluate("document.getElementById('help').scrollTop") == 0
+    page.keyboard.press("Space")  # as it plays and pauses
+    assert page.is_checked("#letters")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#help", state="hidden")
+
+
 @pytest.mark.parametrize("viewport", [PHONE, DESK])
 def test_the_box_that_turns_letters_off_stands_beside_its_words(scene: Scene, viewport: dict[str, int]) -> None:
     page = scene.page("review", viewport=viewport)
