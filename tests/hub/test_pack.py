@@ -320,6 +320,12 @@ def test_the_sheet_needs_nothing_but_itself_and_says_what_the_police_ask(desk: O
     assert json.loads(found["incidents/001-inc-1/incident.json"])["segments"][0]["sha256"] in zh
 
 
+@pytest.mark.parametrize(("length", "shown"), [(60, "夜" * 60), (61, "夜" * 59 + "…")])
+def test_the_sheet_shows_where_it_cuts_a_long_name_of_a_case(desk: Office, length: int, shown: str) -> None:
+    sheet = read(desk.pack(desk.case(desk.incident(), title="夜" * length)))[ZH].decode()
+    assert re.findall('<p class="sum">(.*?)：', sheet) == [shown]
+
+
 def test_the_sheet_says_how_far_its_own_times_are_from_utc(desk: Office) -> None:
     desk.archive = replace(desk.archive, timezone="Europe/Berlin")
     in_summer = datetime(2026, 8, 1, 12, tzinfo=UTC).timestamp()
