@@ -88,14 +88,14 @@ def to_password(request: Request, _error: Exception) -> Response:
 
 
 def no_page(request: Request, error: Exception) -> Response:
-    """Say that there is no such page, or no such thing to do."""
+    """Say that there is no such page, or that what was sent can't be taken."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     if _is_program(request):
         if isinstance(error, RequestValidationError):
             wrong = [{"where": list(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
             return JSONResponse({"reason": wrong}, 422)
         return JSONResponse({"reason": getattr(error, "detail", "")}, status, getattr(error, "headers", None))
-    kind = "500" if status >= 500 else "413" if status == 413 else "404"
+    kind = "500" if status >= 500 else {400: "400", 408: "400", 413: "413"}.get(status, "404")
     return View(request).page("error.html", status, kind=kind)
 
 

@@ -272,6 +272,8 @@ ZH = {
     "source_download": "下载 {file}（{size} KB）",
     "licence": "许可证 AGPL-3.0-or-later",
     "back": "返回",
+    "error_400": "没有收下",
+    "error_400_text": "提交的内容不完整，或者这里不认识，什么都没有改动。请重新打开那一页，再做一次。",
     "error_403": "没有权限",
     "error_403_text": "这个账号看不到或做不了这件事；需要时请找老板或管理员。",
     "error_404": "没有这一页",
@@ -583,6 +585,9 @@ EN = {
     "source_download": "Download {file} ({size} KB)",
     "licence": "Licence AGPL-3.0-or-later",
     "back": "Back",
+    "error_400": "Not taken",
+    "error_400_text": "What was sent is incomplete or not known here; nothing was changed. Open that page anew, and "
+    "do it again.",
     "error_403": "Not allowed",
     "error_403_text": "Your account may not see or do this; ask an owner or admin if you need to.",
     "error_404": "No such page",
