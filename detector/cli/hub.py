@@ -254,7 +254,11 @@ def run_audit_verify(options: argparse.Namespace) -> int:
         print(f"head: {checked.head}")
         return FAILED if words else FINE
     checked, words, heads = check_audit(load_hub(options.config), options.head)
-    print("\n".join(words) or f"the log holds: {checked.head.number} entries, compared with {heads} heads")
+    print("\n".join(words) or f"the log holds: {checked.head.number} entries, compared with {len(heads)} heads")
+    # What was cut off after the last of them can't be told, so say how far they reach.
+    covered = max((head.number for head in heads), default=0)
+    if not words and covered < checked.head.number:
+        print(f"of the entries after {covered} no head was kept yet: others may have stood there")
     print(f"head: {checked.head}")
     return FAILED if words else FINE
 

@@ -256,6 +256,24 @@ def test_a_running_hub_keeps_heads_from_start_to_stop_and_checks_some_time_after
     assert [head.number for head in anchors.read().heads] == [1, 2]
 
 
+def test_heads_are_kept_hour_by_hour_between_two_checks(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.access.anchors.FIRST_CHECK_S", 0.0)
+    monkeypatch.setattr("detector.hub.access.anchors.HEAD_S", 0.01)
+    audit = Audit(sqlite_store.database)
+    anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
+    anchors.start()
+    while anchors.last is None:
+        pass
+    for number in (1, 2):
+        audit.record(NOON, "owner", "login")
+        until = time.monotonic() + 10
+        while number not in [head.number for head in anchors.read().heads]:
+            assert time.monotonic() < until
+    anchors.stop()
+
+
 def test_what_is_seen_again_within_the_hour_leaves_one_line(sqlite_store: Store) -> None:
     audit = Audit(sqlite_store.database)
     for at in (NOON, NOON + 1, NOON + ONCE_S - 1, NOON + ONCE_S):
@@ -291,7 +309,10 @@ def test_the_command_line_checks_the_log(hub_file: Path, capsys: pytest.CaptureF
     head = capsys.readouterr().out.strip()
     assert head.startswith("4:")
     assert cli.main(["audit", "verify", str(hub_file), "--head", head]) == 0
-    assert "the log holds: 4 entries, compared with 2 heads" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the log holds: 4 entries, compared with 2 heads" in said and "no head" not in said
+    assert cli.main(["audit", "verify", str(hub_file)]) == 0
+    assert "of the entries after 2 no head was kept yet" in capsys.readouterr().out
     store = Store(f"sqlite:///{hub_file.parent / 'hub.sqlite'}")
     with store.database.writing() as connection:
         connection.execute(text("DELETE FROM audit WHERE number > 2"))

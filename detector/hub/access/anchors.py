@@ -1,7 +1,8 @@
 """Heads of the audit log, kept outside its database: in a file beside it, and in the hub's own log.
 
-One line a head, `TIME NUMBER:HASH`, added when the hub starts, once a day and when it stops. Whoever cuts off or
-rewrites the audit log in the database has to forge this file and the system's log as well.
+One line a head, `TIME NUMBER:HASH`, added when the hub starts, once an hour and when it stops. Whoever cuts off or
+rewrites the audit log in the database has to forge this file and the system's log as well; what came since the last
+head can be cut off unnoticed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.clock import Clock, iso
 from detector.hub.access.audit import Audit, Checked, Head, verify
 from detector.hub.background import Background
-from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ FILE = "audit-heads.log"
 # After a start who comes back, boxes with what waited and people, has more need of the machine: to follow a quarter of
 # a million entries takes it for half a minute.
 FIRST_CHECK_S = 600.0
+HEAD_S = 3600.0
+HEADS_A_CHECK = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Kept:
 
 
 class Anchors:
-    """Adds the head to the file day by day, and checks the chain against it.
+    """Adds the head to the file hour by hour, and checks the chain against it day by day.
 
     Args:
         audit: The log.
@@ -51,7 +53,7 @@ class Anchors:
         self.last: tuple[float, Checked, Kept] | None = None
 
     def start(self) -> None:
-        """Begin: add the head now, check in some minutes, and both once a day."""
+        """Begin: add the head now and once an hour, check in some minutes and once a day."""
         self._background.start()
 
     def stop(self) -> None:
@@ -109,7 +111,9 @@ class Anchors:
             else:
                 if checked.flaws or kept.unreadable:
                     logger.error("the audit log does not hold: labelwatch audit verify says what")
-            if going_on := self._background.pause(DAY_S):
+            for _ in range(HEADS_A_CHECK):
+                if not (going_on := self._background.pause(HEAD_S)):
+                    break
                 self._anchor()
 
     def _anchor(self) -> None:

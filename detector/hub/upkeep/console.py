@@ -141,19 +141,20 @@ def user_lines(users: Sequence[User]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def check_audit(config: HubConfig, heads: Sequence[Head] = ()) -> tuple[Checked, list[str], int]:
+def check_audit(config: HubConfig, heads: Sequence[Head] = ()) -> tuple[Checked, list[str], list[Head]]:
     """Follow the audit log, and compare it with the heads in the hub's file and with others.
 
     Returns:
-        What was found, what doesn't hold in words (English), and how many heads it was compared with.
+        What was found, what doesn't hold in words (English), and the heads it was compared with.
     """
     with database_of(config) as database:
         audit = Audit(database)
         kept = Anchors(audit, config.data_dir, SystemClock()).read()
-        checked = verify(audit.all_entries(), [*kept.heads, *heads])
+        compared = [*kept.heads, *heads]
+        checked = verify(audit.all_entries(), compared)
     words = _flaws(checked)
     words += [f"{config.data_dir / FILE}: {Phrases('en')('head_unreadable', line=line)}" for line in kept.unreadable]
-    return checked, words, len(kept.heads) + len(heads)
+    return checked, words, compared
 
 
 def is_export(file: Path) -> bool:
