@@ -232,7 +232,7 @@ def test_one_by_a_clock_that_was_ahead_says_nothing_and_keeps_no_other_from_begi
 def test_while_the_camera_is_not_seen_none_can_begin(hall: Hall) -> None:
     hall.site.clock.sleep(3600)
     page = hall.page()
-    assert "Begin a walk test" not in page and "A walk test says nothing now." in page
+    assert "Begin a walk test" not in page and "No word from the edge box. A walk test says nothing now." in page
 
 
 @pytest.mark.parametrize("parcels", ["", "-1", "1.5", "201", "9" * 30, "４", "four", "1e2", "4\n"])
