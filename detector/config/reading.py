@@ -22,11 +22,17 @@ from detector.errors import ConfigError, Problem
 S = TypeVar("S", bound="Settings")
 
 
+_MAPPINGS = ("model_type", "dict_type")  # as pydantic calls sections, and those whose keys are names
+REASONS: dict[str, str] = {  # where pydantic's own words are of Python
+    **dict.fromkeys(_MAPPINGS, "must be a mapping of keys to values"),
+    "path_type": "must be a path",
+}
 HINTS: dict[str, str] = {
     "missing": "add it",
     "too_short": "a zone needs at least three points, a list at least one entry",
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
     "list_type": "a list stands in brackets, e.g. [a, b], or has a line with a dash for each entry",
+    **dict.fromkeys(_MAPPINGS, "its keys stand below it, indented, or in braces, e.g. {a: 1, b: 2}"),
     "literal_error": "use one of the values named",
     "enum": "use one of the values named",
     "less_than_equal": "`labelwatch check --schema` lists every limit",
@@ -137,7 +143,7 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
     key = ""
     for part in (part for part in found["loc"] if part != "[key]"):  # an unknown name of a mapping is its own key
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    reason = str(found["msg"]).removeprefix("Value error, ")
+    reason = REASONS.get(found["type"], str(found["msg"]).removeprefix("Value error, "))
     example = "hub.yaml" if kind is HubConfig else "site.yaml"
     hint = HINTS.get(found["type"], f"configs/{example} shows every key with its meaning")
     if "stands in the address" in reason or "the address has {password}" in reason:
