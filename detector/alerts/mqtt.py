@@ -30,7 +30,7 @@ from detector.clock import Clock, iso
 from detector.config import Broker
 from detector.errors import LabelwatchError, StoreError, WireError
 from detector.machine.tended import Tended
-from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, let_go, run_once
+from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ class MqttLink(Tended):
         self._unconfirmed.clear()  # of a thread that was stuck, and from which this one took over
         self._handshake = Handshake(self._broker)
         try:
-            client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
+            connect(client, self._broker, KEEPALIVE_S, clean_start=True)
             self._handshake.wait(lambda: self._loop(client, POLL_S), self._ready.is_set, self._over)
             # One line per change: two boxes of one name push each other out all day.
             level = logging.DEBUG if attempts.flapping else logging.INFO

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from paho.mqtt.client import Client, DisconnectFlags, error_string
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, Client, DisconnectFlags, error_string
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -53,7 +53,7 @@ class HandshakeError(LinkError):
 
 
 class CertificateError(LinkError):
-    """The broker doesn't let our certificate in."""
+    """The broker doesn't let our certificate in, or we don't believe its own."""
 
 
 class Handshake:
@@ -187,14 +187,22 @@ def connect(client: Client, broker: Broker, keepalive_s: int, *, clean_start: bo
         keepalive_s: Either is given up after one and a half of it in silence.
         clean_start: Whether a session that the broker kept is forgotten; of 3.1.1 `client_for` says it.
         told: Properties of CONNECT, by the names that MQTT 5 has for them; others know none.
+
+    Raises:
+        CertificateError: The broker's own is none that we believe; the text says what is wrong with it.
+        OSError: Nothing answers there.
     """
+    properties = None
     if client.protocol == MQTTProtocolVersion.MQTTv5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         for name, value in told.items():
             setattr(properties, name, value)
-        client.connect(broker.host, broker.port, keepalive_s, clean_start=clean_start, properties=properties)
-    else:
-        client.connect(broker.host, broker.port, keepalive_s)
+    start = clean_start if properties is not None else MQTT_CLEAN_START_FIRST_ONLY
+    try:
+        client.connect(broker.host, broker.port, keepalive_s, clean_start=start, properties=properties)
+    except ssl.SSLCertVerificationError as error:
+        hint = "is it of the authority in broker.ca_file, and made out to broker.host?"
+        raise CertificateError(f"the broker's certificate is refused: {error.verify_message} ({hint})") from error
 
 
 def check_certificate(broker: Broker) -> None:

@@ -350,7 +350,11 @@ def test_whoever_is_kept_out_for_a_certificate_is_told_what_is_wrong_with_it(bro
 
 
 def test_a_replaced_authority_of_the_broker_counts_from_the_next_attempt_on(
-    broker: Shipped, tmp_path: Path, open_outbox: Callable[..., Outbox], key: Ed25519PrivateKey
+    broker: Shipped,
+    tmp_path: Path,
+    open_outbox: Callable[..., Outbox],
+    key: Ed25519PrivateKey,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     files, authority, other = broker.files(ONE), tmp_path / "ca.crt", tmp_path / "other"
     make_certificates(other, ["broker.lan"], [], time.time())
@@ -360,6 +364,8 @@ def test_a_replaced_authority_of_the_broker_counts_from_the_next_attempt_on(
     link.start()
     try:
         assert not soon(lambda: link.connected, 3.0)
+        assert "the broker's certificate is refused: " in caplog.text
+        assert "is it of the authority in broker.ca_file" in caplog.text and "_ssl.c" not in caplog.text
         shutil.copy(broker.folder / "hub" / "ca.crt", authority)
         assert soon(lambda: link.connected)
     finally:
