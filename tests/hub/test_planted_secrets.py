@@ -282,6 +282,8 @@ def test_no_secret_and_no_label_is_found_after_a_run_through_trouble(
         office.break_the_database()
         pack = office.hand_over(incident)
         run.look_at_processes()
+        # It names cameras and files, and is written only once the worker has run for a while.
+        assert soon((tmp_path / "edge" / "last_good.json").exists, 60)
         assert edge.stop() == 0
         told = [
             run.start("doctor", "doctor", "--json"),
