@@ -174,9 +174,9 @@ def test_what_the_system_refuses_is_told_by_the_file_and_why(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "edge.yaml").write_text(CONFIG)
-    (tmp_path / "out").touch()
-    assert main(["replay", "gone.mp4", "--config", "edge.yaml", "--out", "out"]) == 1
-    assert capsys.readouterr().err == "labelwatch: out/clips: Not a directory\n"
+    (tmp_path / "file").touch()
+    assert main(["replay", "gone.mp4", "--config", "edge.yaml", "--out", "file/out"]) == 1
+    assert capsys.readouterr().err == "labelwatch: file/out/clips: Not a directory\n"
 
 
 def test_a_name_in_an_error_neither_ends_the_line_nor_speaks_to_the_terminal(
