@@ -37,16 +37,16 @@ class Sum:
 
 def is_sweep(incident: Record) -> bool:
     """Whether labels were surely photographed: no scans where those aren't allowed, and nothing in doubt."""
-    facts = incident["facts"]
-    is_told = incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value
-    return is_told and number(facts, "photos") != 0 and not holds(facts, "unsure")
+    return _tells_of_photos(incident) and not holds(incident["facts"], "unsure")
 
 
 def is_doubtful(incident: Record) -> bool:
     """Whether labels may have been photographed: who may have is counted nowhere."""
-    facts = incident["facts"]
-    is_told = incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value
-    return is_told and number(facts, "photos") != 0 and holds(facts, "unsure")
+    return _tells_of_photos(incident) and holds(incident["facts"], "unsure")
+
+
+def _tells_of_photos(incident: Record) -> bool:
+    return incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value and number(incident["facts"], "photos") != 0
 
 
 def sums(incidents: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key, Sum]:
