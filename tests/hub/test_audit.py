@@ -28,6 +28,7 @@ from detector.hub.storage.store import Store
 from detector.hub.texts import ZH
 from tests.builders import SteppedClock
 from tests.hub.conftest import NOON, Site, make_envelope, refuse_audit
+from tests.parts_mosquitto import soon
 
 MADE = 12
 
@@ -243,13 +244,11 @@ def test_a_running_hub_keeps_heads_from_start_to_stop_and_checks_some_time_after
     audit.record(NOON, "owner", "login")
     anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
     anchors.start()
-    while not anchors.read().heads:
-        pass
+    assert soon(lambda: anchors.read().heads)
     time.sleep(0.2)
     assert anchors.last is None
     anchors._background.poke()  # the time has come
-    while anchors.last is None:
-        pass
+    assert soon(lambda: anchors.last is not None)
     audit.record(NOON, "owner", "logout")
     anchors.stop()
     anchors.stop()
@@ -264,13 +263,10 @@ def test_heads_are_kept_hour_by_hour_between_two_checks(
     audit = Audit(sqlite_store.database)
     anchors = Anchors(audit, tmp_path, SteppedClock(NOON))
     anchors.start()
-    while anchors.last is None:
-        pass
+    assert soon(lambda: anchors.last is not None)
     for number in (1, 2):
         audit.record(NOON, "owner", "login")
-        until = time.monotonic() + 10
-        while number not in [head.number for head in anchors.read().heads]:
-            assert time.monotonic() < until
+        assert soon(lambda number=number: number in [head.number for head in anchors.read().heads])
     anchors.stop()
 
 
