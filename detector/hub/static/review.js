@@ -462,7 +462,7 @@ document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   const act = event.target.closest(".acts [data-at]");
   if (act) return showActAt(Number(act.dataset.at));
-  if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+  if (event.target.closest("[data-help]")) help();
   const toCase = choice && event.target.closest("[data-case]");
   if (toCase) {
     event.preventDefault();
@@ -539,7 +539,7 @@ const keys = {
   },
   y: () => document.querySelector(".contested [data-replace]")?.click(),
   Escape: () => (document.querySelector(".contested") ? keepTheirs() : closeMask()),
-  "?": () => document.getElementById("help")?.showModal(),
+  "?": help,
   ...(isDesk && { ArrowDown: () => go(1), ArrowUp: () => go(-1) }), // elsewhere they scroll the page
 };
 
@@ -812,6 +812,13 @@ async function showSide(side) {
   player().video?.pause();
   replacePlayer(fresh.querySelector(".player"));
   shown().querySelector(".sides [aria-current]")?.focus({ preventScroll: true });
+}
+
+// Led to its head: of itself the browser goes to the first control, at the foot, which the space bar turns.
+function help() {
+  const keys = document.getElementById("help");
+  keys?.showModal();
+  keys?.querySelector("h2").focus();
 }
 
 // What was settled before the list was asked for, and is in it, was taken back in another tab or by somebody else.
