@@ -133,10 +133,15 @@ class Scene:
         context = self._browser.new_context(viewport=viewport, **options)
         context.set_default_timeout(30_000)
         page = context.new_page()
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type != "log" else None)
+        page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("requestfailed", lambda request: self._failed(request))
         return page
+
+    def _said(self, message: Any) -> None:
+        # htmx leads to what asks for it in what it puts in; the browser, where it comes later, says that it needn't.
+        if message.type != "log" and not message.text.startswith("Autofocus processing was blocked"):
+            self.complaints.append(message.text)
 
     def _failed(self, request: Any) -> None:
         # What a page drops when it is left or a player when it seeks is no failure.
