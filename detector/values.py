@@ -285,6 +285,8 @@ class ViewMeasure:
         sharpness: Energy of fine detail relative to contrast, 0 (none) upwards.
         edges: `(90 * 160,)` int8, relief of its edges; only their proportions mean something.
         still_s: Seconds since the picture last changed at all, sensor noise included.
+        calm_s: Seconds since anything in it last changed as strongly as the digits of a clock do.
+        has_clock: Whether a clock that goes on is known to be printed into it, or was until `calm_s` ago.
     """
 
     brightness: float
@@ -292,6 +294,8 @@ class ViewMeasure:
     sharpness: float
     edges: NDArray[np.int8]
     still_s: float
+    calm_s: float = 0.0
+    has_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,6 +326,8 @@ class CameraView:
         sharpness: Energy of fine detail relative to contrast, 0 (none) upwards.
         likeness: Correlation -1..1 of its edges with those usual for this camera; `None` while that is being learned.
         still_s: Seconds since the picture last changed at all, sensor noise included.
+        calm_s: Seconds since anything in it last changed as strongly as the digits of a clock do.
+        has_clock: Whether a clock that goes on is known to be printed into it, or was until `calm_s` ago.
     """
 
     brightness: float
@@ -329,6 +335,8 @@ class CameraView:
     sharpness: float
     likeness: float | None
     still_s: float
+    calm_s: float = 0.0
+    has_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ def looks_of(counts: list[int], *, seed: int = 0, pointed: bool = False) -> list
                 dice.random((count, KEYPOINTS, 3), np.float32) if pointed else None,
                 dice.random(count) < 0.5 if pointed and n % 2 else None,
             ),
-            ViewMeasure(0.5, 0.2, 0.9, dice.integers(-128, 128, edges).astype(np.int8), n / 9) if n % 3 == 0 else None,
+            ViewMeasure(0.5, 0.2, 0.9, dice.integers(-128, 128, edges).astype(np.int8), n / 9, n / 7, n % 2 == 0)
+            if n % 3 == 0 else None,
             "day.mp4", n / 5,
         )
         for n, count in enumerate(counts)
@@ -59,7 +60,9 @@ def same(found: Look, put: Look) -> bool:
     view = (found.view is None) == (put.view is None)
     if found.view is not None and put.view is not None:
         arrays.append((found.view.edges, put.view.edges))
-        view = (found.view.brightness, found.view.still_s) == (put.view.brightness, put.view.still_s)
+        ours, theirs = found.view, put.view
+        view = (ours.brightness, ours.still_s, ours.calm_s) == (theirs.brightness, theirs.still_s, theirs.calm_s)
+        view &= ours.has_clock is theirs.has_clock
     plain = (found.camera, found.index, found.captured_at, found.size, found.file, found.offset_s)
     return (
         view

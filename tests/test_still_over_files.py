@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from detector.clock import unix
 from detector.config import Camera, EdgeConfig
 from detector.recorded.judging import judge_session
 from detector.recorded.look_files import FileLooks, Read
@@ -39,17 +41,22 @@ def looked_at(pictures: Iterable[tuple[float, float]], begins: float = 0.0) -> I
 
 def incidents(folder: Path, pictures: Iterable[tuple[float, float]], file_s: int) -> list[dict[str, Any]]:
     """What is found in recordings of so many seconds each."""
+    parts = groupby(pictures, lambda picture: int(picture[0] // file_s))
+    return found(folder, [list(looked_at(part, n * file_s)) for n, part in parts], file_s)
+
+
+def found(folder: Path, looks: list[list[Look]], file_s: int) -> list[dict[str, Any]]:
+    """What is found in recordings of so many seconds each, by the looks at them."""
     files = {
-        folder / f"{n}.mp4": FileLooks(Read(seconds=file_s, decoded=2 * file_s), list(looked_at(part, n * file_s)))
-        for n, part in groupby(pictures, lambda picture: int(picture[0] // file_s))
+        folder / f"{n}.mp4": FileLooks(Read(seconds=file_s, decoded=2 * file_s), seen) for n, seen in enumerate(looks)
     }
     pieces = tuple(Piece(file, GATE, START + int(file.stem) * file_s, "option") for file in files)
     for name in ("clips", "snapshots"):
         (folder / name).mkdir(exist_ok=True)
     config, ledger = EdgeConfig(site="s", edge="e", cameras=[GATE]), folder / "ledger.json"
     judge_session(Session(GATE, pieces), config, folder, ledger, lambda piece: files[piece.path])
-    found = json.loads(ledger.read_text())["incidents"]
-    return [{name: one[name] for name in ("id", "kind", "started_at", "ended_at", "facts")} for one in found]
+    told = json.loads(ledger.read_text())["incidents"]
+    return [{name: one[name] for name in ("id", "kind", "started_at", "ended_at", "facts")} for one in told]
 
 
 def test_a_freeze_over_many_files_is_told_as_in_one(tmp_path: Path) -> None:
@@ -58,6 +65,26 @@ def test_a_freeze_over_many_files_is_told_as_in_one(tmp_path: Path) -> None:
     assert [one["facts"]["what"] for one in whole] == ["frozen"]
     for file_s in (60, 15):
         assert incidents(tmp_path, pictures, file_s) == whole, file_s
+
+
+def clocked_at(at: float, begins: float, stands: float) -> Look:
+    """A look at a picture with a clock that stands from `stands` on, and is known after half a minute of its file."""
+    changed_at = max(min(at, stands), begins)
+    known = min(at, stands) >= begins + 30
+    grain = 1e-4 * np.sin(at)  # no two pictures are the same, encoded on as they are
+    view = ViewMeasure(0.45 + grain, 0.2, 0.5, HALL, 0.0, at - changed_at, known)
+    return replace(look(at - begins, Detections.empty()), index=round(2 * (at - begins)), view=view)
+
+
+@pytest.mark.parametrize("stands", [110.0, 121.0, 123.0, 165.0])
+def test_a_clock_that_stands_over_many_files_is_told_as_in_one(tmp_path: Path, stands: float) -> None:
+    def looks(until_s: int, file_s: int) -> Iterator[list[Look]]:
+        for begins in range(0, until_s, file_s):
+            yield [clocked_at(begins + n / 2, begins, stands) for n in range(2 * file_s)]
+
+    whole = found(tmp_path, list(looks(600, 600)), 600)
+    assert [(one["facts"]["what"], unix(one["started_at"])) for one in whole] == [("frozen", START + stands)]
+    assert found(tmp_path, list(looks(600, 60)), 60) == whole
 
 
 def test_pauses_within_a_file_do_not_hide_a_freeze_that_begins_with_one(tmp_path: Path) -> None:

@@ -61,7 +61,11 @@ class TamperRule(Settings):
     """When a camera no longer sees what it should (`rules/tamper.py`)."""
 
     after_s: float = Field(8.0, gt=0, description="it must last this long before it is told")
-    frozen_s: float = Field(20.0, gt=0, description="a picture that doesn't change at all for this long is frozen")
+    frozen_s: float = Field(
+        20.0,
+        gt=0,
+        description="a picture is frozen that doesn't change at all, or whose printed clock stands, for this long",
+    )
     clock_step_s: float = Field(60.0, gt=0, description="frame times set back by more than this are told")
     silent_s: float = Field(120.0, ge=20, description="a live camera without a picture for this long is silent")
 

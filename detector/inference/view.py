@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.inference.printed_clock import PrintedClock
 from detector.media.pictures import Picture
 from detector.values import VIEW_SIZE, FloatArray, ViewMeasure
 
@@ -35,9 +36,13 @@ class ViewGauge:
         luma = picture.luma()
         step = max(1, luma.shape[1] // SAMPLED)
         sample = np.ascontiguousarray(luma[::step, ::step])
-        # Exactly equal, noise included: nothing a lens looks at is ever so still, though a codec may make it so.
-        if self._sample is None or not np.array_equal(sample, self._sample):
-            self._changed_at = at
+        if self._sample is None:
+            self._clock, self._changed_at = PrintedClock(luma, sample, at), at
+        else:
+            self._clock.watch(luma, sample, at)
+            # Exactly equal, noise included: nothing a lens looks at is ever so still, though a codec may make it so.
+            if not np.array_equal(sample, self._sample):
+                self._changed_at = at
         self._sample, self._at = sample, at
         return sample
 
@@ -53,6 +58,8 @@ class ViewGauge:
             sharpness=sharpness(picture.luma()),
             edges=coarse(edges_of(grey)),
             still_s=self._at - self._changed_at,
+            calm_s=self._at - self._clock.changed_at,
+            has_clock=self._clock.is_known,
         )
 
 

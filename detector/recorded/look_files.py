@@ -217,7 +217,9 @@ def _write_part(out: IO[bytes], looks: Sequence[Look]) -> None:
         "class_ids": everything.class_ids,
         "traits": everything.traits,
         "viewed": np.array([n for n, _ in seen], np.int64),
-        "view": np.array([(v.brightness, v.contrast, v.sharpness, v.still_s) for _, v in seen]).reshape(-1, 4),
+        "view": np.array(
+            [(v.brightness, v.contrast, v.sharpness, v.still_s, v.calm_s, v.has_clock) for _, v in seen]
+        ).reshape(-1, 6),
         "edges": np.diff(edges, axis=0, prepend=np.zeros_like(edges[:1])),  # a camera sees much the same all the time
     }
     if everything.keypoints is not None:
@@ -238,9 +240,9 @@ def _looks(kept: dict[str, NDArray[np.generic]]) -> Iterator[Look]:
     if len(ends) and ends[-1] != len(whole):
         raise ValueError("rows are missing")
     views = {
-        int(n): ViewMeasure(float(light), float(contrast), float(sharp), edges, float(still_s))
-        for n, (light, contrast, sharp, still_s), edges in zip(
-            kept["viewed"].tolist(), kept["view"], np.cumsum(kept["edges"], axis=0, dtype=np.int8), strict=True
+        int(n): ViewMeasure(light, contrast, sharp, edges, still_s, calm_s, bool(has_clock))
+        for n, (light, contrast, sharp, still_s, calm_s, has_clock), edges in zip(
+            kept["viewed"].tolist(), kept["view"].tolist(), np.cumsum(kept["edges"], axis=0, dtype=np.int8), strict=True
         )
     }
     for n, (at, index, size) in enumerate(zip(kept["at"], kept["index"], kept["size"], strict=True)):

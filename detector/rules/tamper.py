@@ -4,7 +4,8 @@
     covered    unlike every usual view, with less contrast or detail than usual
     turned     unlike every usual view, and otherwise as good as ever
     defocused  the usual view, but its edges are no longer steep
-    frozen     not a pixel changes, for far longer than this camera's pictures ever stayed the same
+    frozen     not a pixel changes, for far longer than this camera's pictures ever stayed the same; or the clock that
+               is printed into them stands still, and all else
     clock      frame times were set back
 
 All but the last are judged against what is usual for the camera itself, so nothing is said before it has been seen
@@ -18,7 +19,8 @@ turns black always. Cameras with infra-red keep contrast at night and are never 
 
 A still picture is no frozen one: a codec repeats a scene without movement exactly, for seconds, and a rendered clip may
 never change. So a camera must have been lively for a minute, and be still for `frozen_s` and for thrice the longest
-pause that it has shown before it went on by itself.
+pause that it has shown before it went on by itself. Where a clock is printed into the picture (`printed_clock.py`) no
+more than `frozen_s` is waited, and pictures that differ by what an encoder makes of them count as the same.
 
 Times ahead are no clock that was set: recordings made on movement leap like this all day. What goes on over a leap is
 no new disturbance: it rests as if it had ended, and how long it has lasted counts on.
@@ -171,7 +173,8 @@ class TamperRule:
             if found is None:
                 memory.usual = learned(memory.usual, view, seconds, at)
                 return
-            spell = Spell(*found, since=at - view.still_s if found[0] == "frozen" else at, earlier_s=earlier_s)
+            stood_s = view.calm_s if view.has_clock else view.still_s
+            spell = Spell(*found, since=at - stood_s if found[0] == "frozen" else at, earlier_s=earlier_s)
         before, memory.spell = spell, self._carried_on(spell, found, view, at)
         spell = memory.spell
         if spell is None:
@@ -225,9 +228,13 @@ class TamperRule:
 
     def _judged(self, view: CameraView, ease: float) -> tuple[str, float] | None:
         usual = self._memory.usual
-        frozen = self._settings.frozen_s / ease, PAUSES * usual.pause_s / ease
-        if usual.lively_s >= LEARN_S and view.still_s >= max(frozen):
-            return "frozen", 1 - max(frozen) / (2 * view.still_s)
+        frozen_s = self._settings.frozen_s / ease
+        stood_s, known = view.calm_s, view.has_clock
+        if not known:
+            frozen_s = max(frozen_s, PAUSES * usual.pause_s / ease)
+            stood_s, known = view.still_s, usual.lively_s >= LEARN_S
+        if known and stood_s >= frozen_s:
+            return "frozen", 1 - frozen_s / (2 * stood_s)
         return judged(view, usual, ease) if usual.known else None
 
     def _learn_pauses(self, view: CameraView, seconds: float) -> None:

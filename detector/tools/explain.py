@@ -89,10 +89,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "within_day": ("一天内", "a day"),
     "blind_edge_off": ("死角：未启用，没有 blind_edge 区域", "blind corner: off, no zone is of kind blind_edge"),
     "tamper": (
-        "摄像机：被遮挡、转动、失焦、过暗持续 {after}，画面不动 {frozen}，时间倒退超过 {step}，实时画面中断 {silent}",
         (
-            "camera: covered, turned, out of focus or too dark for {after}, not changing at all for {frozen}, "
-            "its time set back by more than {step}, or, live, no picture for {silent}"
+            "摄像机：被遮挡、转动、失焦、过暗持续 {after}，画面或叠加时钟停住 {frozen}，"
+            "时间倒退超过 {step}，实时画面中断 {silent}"
+        ),
+        (
+            "camera: covered, turned, out of focus or too dark for {after}, not changing at all, or its printed "
+            "clock standing, for {frozen}, its time set back by more than {step}, or, live, no picture for {silent}"
         ),
     ),
     "join": (

@@ -68,6 +68,8 @@ class UsualViews:
             sharpness=measure.sharpness,
             likeness=self._likeness(normed(measure.edges), seconds, at),
             still_s=measure.still_s,
+            calm_s=measure.calm_s,
+            has_clock=measure.has_clock,
         )
 
     def learned(self) -> dict[str, Any]:

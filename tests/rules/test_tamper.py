@@ -39,6 +39,16 @@ def frozen(since: float, until: float, fps: float = 2.0) -> list[tuple[float, Ca
     return [(at, replace(FINE, still_s=at - since)) for at in times(since, until - 1 / fps, fps)]
 
 
+def clocked(
+    since: float, until: float, stands: float = float("inf"), fps: float = 2.0
+) -> list[tuple[float, CameraView]]:
+    """A picture with a clock that is known after half a minute and stands from `stands` on, while it is encoded on."""
+    return [
+        (at, replace(FINE, calm_s=max(0.0, at - stands), has_clock=at >= since + 30))
+        for at in times(since, until - 1 / fps, fps)
+    ]
+
+
 def rule(calendar: Calendar | None = None) -> TamperRule:
     return TamperRule(Settings(), Shifts(calendar or Calendar(), "UTC"))
 
@@ -217,6 +227,23 @@ def test_a_frozen_picture_waits_for_its_own_time_and_no_other() -> None:
     by = TamperRule(Settings(after_s=60), Shifts(Calendar(), "UTC"))
     signals = told([*shown(FINE, 0, 120), *frozen(120, 300)], by)
     assert disturbances(signals) == [("frozen", NOON + 120, NOON + 140)]
+
+
+def test_a_printed_clock_that_stands_is_told_though_the_encoder_runs_on() -> None:
+    views = clocked(0, 300, stands=120)
+    assert disturbances(told(views)) == [("frozen", NOON + 120, NOON + 140)]
+    goes_on = told([*views, *clocked(300, 600)])
+    assert goes_on[-1].facts == {"what": "frozen", "lasted_s": 180.0}
+
+
+def test_where_the_printed_clock_goes_on_no_stillness_is_told() -> None:
+    still = [(at, replace(view, still_s=max(0.0, at - 120))) for at, view in clocked(0, 3600)]
+    assert told(still) == []
+
+
+def test_without_a_printed_clock_nothing_is_told_of_pictures_that_are_encoded_on() -> None:
+    views = [(at, replace(view, has_clock=False)) for at, view in clocked(0, 3600, stands=120)]
+    assert told(views) == []
 
 
 def test_a_picture_that_never_changed_is_not_frozen() -> None:
