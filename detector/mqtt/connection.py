@@ -6,6 +6,7 @@ callback can kill a thread unseen, and MQTT 3.1.1 for brokers that don't know 5.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import ssl
@@ -75,7 +76,9 @@ class Handshake:
         """
         self._answered = reason != "Unsupported protocol version"
         if reason.is_failure:
-            raise LinkError(f"the broker refused us: {reason}")
+            is_login = str(reason) in ("Not authorized", "Bad user name or password")
+            hint = " (are broker.username and its password there, and right?)" if is_login else ""
+            raise LinkError(f"the broker refused us: {reason}{hint}")
 
     def wait(self, step: Callable[[], object], is_ready: Callable[[], bool], is_over: Callable[[], bool]) -> None:
         """Take steps until it is done; one that tells of something true gives the broker more time.
@@ -94,7 +97,8 @@ class Handshake:
                 if self._answered:
                     raise
                 check_certificate(self._broker)
-                raise HandshakeError(error) from error
+                hint = "" if self._broker.ca_file else " (it may want TLS: then broker.ca_file is to be set)"
+                raise HandshakeError(f"the broker hung up before it answered: {error}{hint}") from error
             if is_over() or time.monotonic() > deadline:
                 raise LinkError("the broker does not answer")
 
@@ -189,8 +193,8 @@ def connect(client: Client, broker: Broker, keepalive_s: int, *, clean_start: bo
         told: Properties of CONNECT, by the names that MQTT 5 has for them; others know none.
 
     Raises:
-        CertificateError: The broker's own is none that we believe; the text says what is wrong with it.
-        OSError: Nothing answers there.
+        CertificateError: The broker's own is none that we believe, or it refuses ours; the text says what is wrong.
+        LinkError: There is no connection; the text says why.
     """
     properties = None
     if client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -200,15 +204,36 @@ def connect(client: Client, broker: Broker, keepalive_s: int, *, clean_start: bo
     start = clean_start if properties is not None else MQTT_CLEAN_START_FIRST_ONLY
     try:
         client.connect(broker.host, broker.port, keepalive_s, clean_start=start, properties=properties)
-    except ssl.SSLCertVerificationError as error:
-        hint = "is it of the authority in broker.ca_file, and made out to broker.host?"
-        raise CertificateError(f"the broker's certificate is refused: {error.verify_message} ({hint})") from error
+    except OSError as error:
+        raise _no_connection(broker, error) from error
+
+
+def greet(broker: Broker) -> None:
+    """Connect, by TLS where it is to be, and hear whether the broker hangs up, without a word of MQTT.
+
+    Raises:
+        CertificateError: As `connect`.
+        LinkError: As `connect`.
+        OSError: A certificate can't be read.
+    """
+    context = None if broker.ca_file is None else _tls(broker)
+    try:
+        with socket.create_connection((broker.host, broker.port), CONNECT_S) as plain:
+            if context is None:
+                return
+            with context.wrap_socket(plain, server_hostname=broker.host) as encrypted:
+                encrypted.settimeout(LISTEN_S)
+                # Of TLS 1.3 it says after the handshake only that it doesn't let our certificate in.
+                with contextlib.suppress(TimeoutError):
+                    encrypted.recv(1)
+    except OSError as error:
+        raise _no_connection(broker, error) from error
 
 
 def check_certificate(broker: Broker) -> None:
     """Find out whether a broker hangs up on account of our certificate, where it has just hung up.
 
-    Of TLS 1.3 it says so after the handshake, when paho has sent CONNECT already, by which that word is mostly lost.
+    When it says so paho has sent CONNECT already, by which that word is mostly lost.
 
     Raises:
         CertificateError: It does; the text says what is wrong with it.
@@ -216,18 +241,30 @@ def check_certificate(broker: Broker) -> None:
     if broker.ca_file is None:
         return
     try:
-        with (
-            socket.create_connection((broker.host, broker.port), CONNECT_S) as plain,
-            _tls(broker).wrap_socket(plain, server_hostname=broker.host) as encrypted,
-        ):
-            encrypted.settimeout(LISTEN_S)
-            encrypted.recv(1)
-    except ssl.SSLError as error:
-        name = str(error.reason).rpartition("ALERT_")[2]
-        if name in REFUSALS:
-            raise CertificateError(f"the broker refuses our certificate: {REFUSALS[name]}") from error
-    except OSError:  # it is gone, or waits for us to speak: then it was something else
+        greet(broker)
+    except CertificateError:
+        raise
+    except (LinkError, OSError):  # it is gone: then it was something else
         pass
+
+
+def _no_connection(broker: Broker, error: OSError) -> LinkError:
+    """Why there is none, and what may help."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = "is it of the authority in broker.ca_file, and made out to broker.host?"
+        return CertificateError(f"the broker's certificate is refused: {error.verify_message} ({hint})")
+    if isinstance(error, ssl.SSLError) and (name := str(error.reason).rpartition("ALERT_")[2]) in REFUSALS:
+        return CertificateError(f"the broker refuses our certificate: {REFUSALS[name]}")
+    if isinstance(error, socket.gaierror):
+        return LinkError(f"the name {broker.host} is not found: {error.strerror} (is broker.host right?)")
+    if isinstance(error, ConnectionRefusedError):
+        return LinkError("the connection is refused (does the broker run, and is broker.port right?)")
+    if isinstance(error, TimeoutError):
+        return LinkError("no answer (are broker.host and broker.port right, and is no firewall between?)")
+    if broker.ca_file is not None and isinstance(error, ssl.SSLError | ConnectionError):  # once there was a connection
+        hint = "is broker.port one where it speaks TLS? Where it speaks none, broker.ca_file is to be left out"
+        return LinkError(f"TLS fails: {error.reason if isinstance(error, ssl.SSLError) else error.strerror} ({hint})")
+    return LinkError(f"there is no way to it: {error.strerror or error}")
 
 
 def _tls(broker: Broker) -> ssl.SSLContext:

@@ -372,6 +372,19 @@ def test_a_replaced_authority_of_the_broker_counts_from_the_next_attempt_on(
         assert link.stop(5.0)
 
 
+def test_a_box_without_keys_is_told_that_the_broker_may_want_them_and_told_once(
+    broker: Shipped, open_outbox: Callable[..., Outbox], key: Ed25519PrivateKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = Broker(port=broker.port)
+    link = MqttLink(open_outbox(clock=SystemClock()), wire.Topics("north", "box-1"), where, SystemClock(), key)
+    link.start()
+    try:
+        assert soon(lambda: "it may want TLS: then broker.ca_file is to be set" in caplog.text)
+        assert not soon(lambda: len(caplog.messages) > 1, 3.0)  # though it is tried by either version of MQTT
+    finally:
+        assert link.stop(5.0)
+
+
 def test_the_log_of_a_revoked_box_says_so_and_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broker, key = Shipped(tmp_path), Ed25519PrivateKey.generate()
     assert revoke_edge(broker.folder, "north", "box-1") == 1
