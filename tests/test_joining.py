@@ -85,7 +85,7 @@ class Home:
         """As the command does, in this process: a new one takes a second to start."""
         config = load_edge(self.config)
         joined = join(self.url, code, config, SystemClock(), new_key=new_key)
-        try_broker(config, joined.broker, SystemClock())
+        try_broker(joined.broker)
         return joined
 
     @contextmanager
@@ -410,12 +410,12 @@ def test_a_hub_or_broker_that_is_not_there_is_told(edge: Path) -> None:
     config = load_edge(edge)
     with pytest.raises(NotJoined, match="can't be reached"):
         join("http://127.0.0.1:9", make_code(), config, SystemClock())
-    with pytest.raises(LabelwatchError, match="can't be reached"):
-        try_broker(config, Broker(port=9), SystemClock())
+    with pytest.raises(LabelwatchError, match=r":9 doesn't let this box in: the connection is refused"):
+        try_broker(Broker(port=9))
     files = {name: edge.with_name(name) for name in ("ca_file", "cert_file", "key_file")}
     files["ca_file"].touch()
     with pytest.raises(LabelwatchError, match=f"No such file.*{files['cert_file']}"):
-        try_broker(config, Broker(port=9, **files), SystemClock())
+        try_broker(Broker(port=9, **files))
 
 
 def test_a_new_key_is_kept_until_it_is_in_use_and_no_longer(edge: Path) -> None:

@@ -128,10 +128,10 @@ def test_the_pipeline_knows_its_stages_as_protocols_only() -> None:
                 f"detector.{one}"
                 for one in (
                     "mqtt.connection",
+                    "mqtt.trial",
                     "alerts.mqtt",
                     "hub.edges.ingest",
                     "hub.integrations.link",
-                    "edge.joining",
                 )
             ],
         ),

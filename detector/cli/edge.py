@@ -89,7 +89,7 @@ def run_join(options: argparse.Namespace) -> int:
         raise ConfigError([Problem("join", "CODE", "is missing, and nobody can be asked", hint)]) from error
     joined = join(options.hub_url, code, config, clock, ca_file=options.ca, new_key=options.new_key)
     print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
-    try_broker(config, joined.broker, clock)
+    try_broker(joined.broker)
     print(f"the broker at {joined.broker.host}:{joined.broker.port} lets this box in")
     print(f"now start it, or start it anew: labelwatch run {options.config}")
     return FINE

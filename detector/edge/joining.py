@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +44,6 @@ from detector.machine.whole_files import finish_together, write_together
 from detector.version import VERSION
 
 TIMEOUT_S = 20.0
-CONNECT_S = 10.0
 JOINING = f"{FILE_NAME}.joining"  # a new key until the hub knows it
 HUB_CA, KEY, BROKER_CA = "hub-ca.crt", "mqtt.key", "mqtt-ca.crt"
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  (compared with, not bound to)
@@ -154,41 +152,20 @@ def join(
     return _settled(config, url, told, hub_key, (host, port), tls_key, new_key=new_key, key=key)
 
 
-def try_broker(config: EdgeConfig, broker: Broker, clock: Clock) -> None:
+def try_broker(broker: Broker) -> None:
     """Connect to the broker once, as the worker will.
 
     Raises:
         NotJoined: It isn't there, or doesn't let this box in.
         ConfigError: The password can't be read.
     """
-    from paho.mqtt.enums import MQTTProtocolVersion
+    from detector.mqtt import trial
+    from detector.mqtt.connection import LinkError
 
-    from detector.mqtt.connection import CertificateError, LinkError, check_certificate, client_for, run_once
-
-    where = f"the broker at {broker.host}:{broker.port}"
-    name = f"labelwatch-join-{time.time_ns():x}"
-    answers: list[Any] = []
     try:
-        client = client_for(broker, name, MQTTProtocolVersion.MQTTv311)
-        client.on_connect = lambda _c, _u, _f, reason, _p: answers.append(reason)
-        client.connect(broker.host, broker.port)
-        until = clock.now() + CONNECT_S
-        while not answers and clock.now() < until:
-            run_once(client, 0.1)
-        client.disconnect()
-    except LinkError as error:
-        words = f"{where} closed the connection: it wants a certificate or password that this box lacks"
-        try:
-            check_certificate(broker)
-        except CertificateError as refused:
-            words = f"{where}: {refused}"
-        raise NotJoined(words) from error
-    except (OSError, ssl.SSLError) as error:
-        raise NotJoined(f"{where} can't be reached: {error}") from error
-    if not answers:
-        raise NotJoined(f"{where} does not answer")
-    if answers[0].is_failure:
-        raise NotJoined(f"{where} does not let {config.site}/{config.edge} in: {answers[0]}")
+        trial.try_broker(broker)
+    except (LinkError, OSError) as error:
+        raise NotJoined(f"the broker at {broker.host}:{broker.port} doesn't let this box in: {error}") from error
 
 
 def _symbols(code: str) -> str:
