@@ -55,7 +55,7 @@ def add_verbs(verb: Verb) -> None:
         **{
             **EDGE_CONFIG,
             "help": "configuration with that camera, its mounting, and the model; without --camera, of a box or a hub: "
-            "its certificates and disk are looked at",
+            "its certificates and disk are looked at, and its broker is tried",
         },
     )
     doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import platform
@@ -46,6 +47,7 @@ CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16
 LITTLE_DISK, NO_DISK = 10 * 2**30, 2**30
 FIRST_PICTURE_S = 30.0
 HOPELESS = ("unreachable", "refused", "no_video")  # troubles of a camera that waiting doesn't mend
+WORKER_LOCK, HUB_LOCK = "outbox.db.lock", "hub.lock"  # in data_dir, held by who runs
 PICTURES = ("", ".png", ".jpg", ".jpeg", ".webp", ".bmp")  # kinds that can be written
 
 
@@ -72,7 +74,7 @@ def examine(data_dir: Path, config: EdgeConfig | HubConfig | None = None) -> Ite
 
     Args:
         data_dir: Whose disk is looked at.
-        config: Whose certificates are looked at.
+        config: Whose certificates are looked at, and whose brokers are tried.
     """
     for look in (python, processor, opencv, video, runtimes):
         yield look()
@@ -85,6 +87,7 @@ def examine(data_dir: Path, config: EdgeConfig | HubConfig | None = None) -> Ite
     yield clock()
     if config is not None:
         yield from certificates(config, time.time())
+        yield from brokers(config)
 
 
 def python() -> Finding:
@@ -296,6 +299,52 @@ def certificates(config: EdgeConfig | HubConfig, now: float) -> Iterator[Finding
             yield Finding(f"certificate {which}", NOTE, f"ends on {day}, in {int(left_days)} days", remedy)
         elif n == 0:
             yield Finding("certificates", FINE, f"{which} ends first, on {day}")
+
+
+def brokers(config: EdgeConfig | HubConfig) -> Iterator[Finding]:
+    """Brokers that a configuration names: whether each lets in who runs with it. Nothing is sent or left there.
+
+    Where a worker or hub runs with it none is logged into: one that names its clients by their login, as the one that
+    we ship does, would cut that off.
+    """
+    from detector.config import HubConfig
+    from detector.mqtt.connection import greet
+    from detector.mqtt.trial import try_broker
+
+    named, who, lock = [config.broker], "worker", WORKER_LOCK
+    if isinstance(config, HubConfig):
+        who, lock = "hub", HUB_LOCK
+        if config.integrations.any_enabled and config.integrations.broker is not None:
+            named.append(config.integrations.broker)
+    is_running = _is_held(config.data_dir / lock)
+    for one in named:
+        what, by = f"broker {one.host}:{one.port}", "over TLS" if one.ca_file else "without TLS"
+        began = time.perf_counter()
+        try:
+            if is_running and (one.username or one.cert_file):
+                greet(one)
+                told = f"answers {by}; not logged into, or the {who}, which seems to run, might lose its connection"
+                yield Finding(what, NOTE, told, f"the {who}'s log says whether it is let in")
+            else:
+                version = try_broker(one)
+                took_ms = (time.perf_counter() - began) * 1000
+                yield Finding(what, FINE, f"lets us in {by}, by MQTT {version}, in {took_ms:.0f} ms")
+        except LabelwatchError as error:
+            yield Finding(what, BAD, str(error))
+        except OSError as error:
+            yield Finding(what, BAD, f"a file of broker.ca_file, cert_file and key_file can't be used: {error}")
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds this lock; so also where that can't be seen."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def clock(state: Callable[[], KernelClock | None] = kernel_clock) -> Finding:

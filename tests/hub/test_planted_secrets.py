@@ -286,7 +286,7 @@ def test_no_secret_and_no_label_is_found_after_a_run_through_trouble(
         assert soon((tmp_path / "edge" / "last_good.json").exists, 60)
         assert edge.stop() == 0
         told = [
-            run.start("doctor", "doctor", "--json"),
+            run.start("doctor", "doctor", "--json", "--config", "edge.yaml"),
             run.start("check", "check", "hub.yaml", "--json"),
             run.start("backup", "backup", "hub.yaml", "--to", tmp_path / "backups", "--json"),
         ]
