@@ -71,6 +71,24 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """A whole number of 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, not {text}")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """A number of 0 or more."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text}")
+    return amount
+
+
 def port(text: str) -> int:
     """A port to listen on; 0 takes a free one."""
     if not text.isdecimal() or int(text) > 65535:

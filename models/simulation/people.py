@@ -44,30 +44,32 @@ from simulation.noise import LOOKS, SAME_PERSON
 from simulation.people_page import page, summary
 from simulation.tries import TALL, month_part, one_courier, one_patch, one_sweep, stay_part
 
-from detector.cli.arguments import positive
+from detector.cli.arguments import amount, count, positive, share
 
 
 def main() -> None:
     """Run both simulations and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=float, default=60.0, help="of ordinary work, all sizes together")
-    parser.add_argument("--sweeps", type=int, default=240)
-    parser.add_argument("--couriers", type=int, default=0, help="people who come again and again")
+    parser.add_argument("--hours", type=amount, default=60.0, help="of ordinary work, all sizes together")
+    parser.add_argument("--sweeps", type=count, default=240)
+    parser.add_argument("--couriers", type=count, default=0, help="people who come again and again")
     parser.add_argument("--visits", type=positive, default=6, help="of each courier")
-    parser.add_argument("--patches", type=int, default=0, help="of parcels label up, photographed from end to end")
+    parser.add_argument("--patches", type=count, default=0, help="of parcels label up, photographed from end to end")
     parser.add_argument("--turned", action="store_true", help="all of this among the parcels of such a patch")
-    parser.add_argument("--stays", type=float, default=0.0, help="hours of people who stay for an hour each")
+    parser.add_argument("--stays", type=amount, default=0.0, help="hours of people who stay for an hour each")
     parser.add_argument("--together", type=positive, default=1, help="so many of those who stay at a time")
     parser.add_argument("--zones", type=positive, default=1, help="upright strips that the picture is cut into")
     parser.add_argument("--cameras", type=positive, default=1, help="that see the same, each from another side")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=count, default=1)
+    parser.add_argument("--jobs", type=positive, default=1)
     parser.add_argument("--looks", type=Path, default=LOOKS, help="table of measured looks (looks.py)")
-    parser.add_argument("--drawn", type=int, metavar="SEED", help="draw the table's warehouses anew, with replacement")
-    parser.add_argument("--hold-s", type=float, default=0.6, help="how long the detector keeps an error")
-    parser.add_argument("--mixed", type=float, default=0.0, help="share of looks that are another act's")
-    parser.add_argument("--blinded", type=float, default=0.0, help="share of looks in which no device is seen")
-    parser.add_argument("--same", type=float, default=SAME_PERSON, help="share of acts seen as the person's one before")
+    parser.add_argument(
+        "--drawn", type=count, metavar="SEED", help="draw the table's warehouses anew, with replacement"
+    )
+    parser.add_argument("--hold-s", type=amount, default=0.6, help="how long the detector keeps an error")
+    parser.add_argument("--mixed", type=share, default=0.0, help="share of looks that are another act's")
+    parser.add_argument("--blinded", type=share, default=0.0, help="share of looks in which no device is seen")
+    parser.add_argument("--same", type=share, default=SAME_PERSON, help="share of acts seen as the person's one before")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     if not args.looks.exists():

@@ -37,6 +37,7 @@ from simulation.noise import LOOKS_TO_CHOOSE
 from simulation.people import counted
 from simulation.tries import MONTH_H, TALL, month_part, one_sweep, stay_part
 
+from detector.cli.arguments import amount, count, positive
 from detector.config import Incidents, Rules
 from detector.rules import sweep
 from detector.rules.seriality import log_odds, said_by_each
@@ -179,11 +180,11 @@ def main() -> None:
     """Simulate, fit, and write the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--looks", type=Path, default=LOOKS_TO_CHOOSE, help="table of measured looks (looks.py)")
-    parser.add_argument("--hours", type=float, default=48.0, help="of ordinary work")
-    parser.add_argument("--stays", type=float, default=12.0, help="hours of people who stay for an hour each")
-    parser.add_argument("--sweeps", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=31)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--hours", type=amount, default=48.0, help="of ordinary work")
+    parser.add_argument("--stays", type=amount, default=12.0, help="hours of people who stay for an hour each")
+    parser.add_argument("--sweeps", type=count, default=160)
+    parser.add_argument("--seed", type=count, default=31)
+    parser.add_argument("--jobs", type=positive, default=1)
     parser.add_argument("--made-on", required=True, metavar="DAY", help="for the card")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

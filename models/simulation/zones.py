@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from evaluation.svg import Series, chart
 from simulation.intervals import count_interval, share_interval
 
+from detector.cli.arguments import amount, count, positive
 from detector.config import WHOLE_FRAME, OrientationRule
 from detector.rules.edetector import CORRELATION, Rows
 from detector.rules.orientation import AGAIN_S
@@ -406,10 +407,10 @@ def page(figures: dict[str, Any]) -> str:
 def main() -> None:
     """Simulate and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--months", type=float, default=100.0, help="zone-months at the lowest level")
-    parser.add_argument("--plants", type=int, default=400, help="planted patterns of each kind")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--months", type=amount, default=100.0, help="zone-months at the lowest level")
+    parser.add_argument("--plants", type=count, default=400, help="planted patterns of each kind")
+    parser.add_argument("--seed", type=count, default=1)
+    parser.add_argument("--jobs", type=positive, default=1)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf, nan
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from simulation.world import TURNED, Visitor, World, strips
 from detector.rules.sweep import SweepRule
 from detector.rules.zones import ZoneMap
 from detector.values import IncidentKind
+from tests.models.conftest import Script
 
 SETTINGS = {"hold_s": 0.6}
 
@@ -340,3 +342,24 @@ def remembered(thing: object, seen: set[int] | None = None) -> int:
         ]
         inside = [getattr(thing, name, None) for name in names]
     return 1 + sum(remembered(each, seen) for each in inside)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "option", "value", "words"),
+    [
+        ("people", "--hours", "-1", "must be a number of 0 or more, not -1"),
+        ("people", "--stays", "inf", "must be a number of 0 or more, not inf"),
+        ("people", "--sweeps", "-1", "must be a whole number of 0 or more, not -1"),
+        ("people", "--jobs", "0", "must be a whole number of 1 or more, not 0"),
+        ("people", "--mixed", "1.5", "must be a number from 0 to 1, not 1.5"),
+        ("zones", "--months", "nan", "must be a number of 0 or more, not nan"),
+        ("zones", "--plants", "-1", "must be a whole number of 0 or more, not -1"),
+        ("seriality", "--hours", "-1", "must be a number of 0 or more, not -1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_in_one_line(
+    script: Script, tmp_path: Path, recipe: str, option: str, value: str, words: str
+) -> None:
+    done = script(f"simulation/{recipe}.py", "--out", tmp_path / "out", f"{option}={value}")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"{recipe}.py: error: argument {option}: {words}")
+    assert not (tmp_path / "out").exists()
