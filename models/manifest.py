@@ -26,6 +26,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,16 +191,27 @@ def _one_of(word: Any, words: tuple[Any, ...], what: str) -> Any:
     return word
 
 
-def run(main) -> None:
+def run(main, on_stop: str = "") -> None:
     """Run a recipe; what is wrong with a set, a model or a machine becomes one line and exit code 1.
 
-    What needs the extra `train` at times alone is imported then; `train.py` and `mix.py` need it always.
+    What needs the extra `train` at times alone is imported then. `on_stop` is said where Ctrl-C ends it (130).
     """
     try:
-        main()
+        with extra_train():
+            main()
     except (SetError, LabelwatchError) as error:
         sys.exit(f"error: {error}")
-    except ModuleNotFoundError as error:
-        sys.exit(f"error: {error.name} isn't installed (make setup-train, then run it by .venv-train/bin/python)")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'file'}: {error.strerror or error} (what was finished before is kept)")
+    except KeyboardInterrupt:
+        print(f"stopped{on_stop}", file=sys.stderr)
+        sys.exit(130)
+
+
+@contextmanager
+def extra_train() -> Iterator[None]:
+    """Round imports of the extra `train` in a recipe that is nothing without: where it is missing, one line says so."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {error.name} isn't installed (make setup-train, then run it by .venv-train/bin/python)")

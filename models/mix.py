@@ -16,13 +16,15 @@ from pathlib import Path
 
 import lineage
 import numpy as np
-import torch
 from bare import read_network, write_network
-from manifest import SetError, run
+from manifest import SetError, extra_train, run
 from onnx import numpy_helper
-from starts import load_start, started_from
 
 from detector.cli.arguments import share
+
+with extra_train():
+    import torch
+    from starts import load_start, started_from
 
 
 def mix(scene: Path, other: Path, share: float, out: Path) -> None:

@@ -506,12 +506,13 @@ def test_a_killed_run_goes_on_from_its_last_save(start: Path, manifest: Path, tm
     first.send_signal(signal.SIGKILL)
     first.wait()
     done = torch.load(run / "state.pt", weights_only=False)["done"]
-    second = subprocess.Popen(command, env=hurried, stdout=subprocess.PIPE, text=True)
+    second = subprocess.Popen(command, env=hurried, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert second.stdout is not None
     assert second.stdout.readline() == f"{manifest}: 3 pictures to train on\n"
     assert second.stdout.readline() == f"goes on at step {done} of 2000\n"
-    second.kill()
-    second.communicate()
+    second.send_signal(signal.SIGINT)  # as Ctrl-C does
+    _, said = second.communicate()
+    assert (second.returncode, said) == (130, "stopped: the same command goes on from the run's last save\n")
 
 
 def test_a_run_with_other_options_is_not_mixed_in(start: Path, manifest: Path, tmp_path: Path) -> None:

@@ -35,18 +35,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from looks import Batch, Looks
-from loss import SceneLoss
-from manifest import Picture, SetError, pictures_of, run
+from manifest import Picture, SetError, extra_train, pictures_of, run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from starts import load_start, started_from, tensor_of
-from teacher import Teacher
-from torch import nn
 
 from detector.cli.arguments import positive, share
 from detector.inference.runtimes import first_line
 from detector.machine.whole_files import sha256_of, write_whole
+
+with extra_train():
+    import torch
+    from loss import SceneLoss
+    from starts import load_start, started_from, tensor_of
+    from teacher import Teacher
+    from torch import nn
 
 BACKBONE_LAYERS, BACKBONE_RATE = 10, 0.5
 SAVE_EVERY_S = float(os.environ.get("LABELWATCH_SAVE_EVERY_S", "240"))
@@ -252,7 +254,8 @@ def main() -> None:
         "--bf16", action=argparse.BooleanOptionalAction, default=computes_bf16(),
         help="forward passes in bfloat16; where the CPU has it in hardware, as here by default, twice as fast",
     )  # fmt: skip
-    run(lambda: train(parser.parse_args()))
+    args = parser.parse_args()
+    run(lambda: train(args), ": the same command goes on from the run's last save")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from dataset import (
 from hypothesis import given
 from hypothesis import strategies as st
 from looks import CLOSE, FRAME, OWNER, REAL_SHARE, Looks, traits_of
-from manifest import ACTS, Picture, SetError, Thing, pictures_of, read_manifest, write_manifest
+from manifest import ACTS, Picture, SetError, Thing, pictures_of, read_manifest, run, write_manifest
 
 from detector.inference.zoom import zoom_square
 from detector.values import ACT_TRAITS, CALL, LABELS, PHOTO, TRAITS
@@ -296,6 +296,25 @@ def test_a_teacher_without_the_extra_that_runs_it_is_one_line(
     monkeypatch.delitem(sys.modules, "starts", raising=False)
     done = script("dataset.py", "--out", tmp_path / "set.jsonl", "--teacher", tmp_path / "coco.pt")
     assert done.returncode == 1 and "error: torch isn't installed (make setup-train, then" in done.stderr
+
+
+@pytest.mark.parametrize("recipe", ["train.py", "mix.py"])
+def test_a_recipe_that_is_nothing_without_the_extra_says_so_in_one_line(
+    recipe: str, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    done = script(recipe, "--help")
+    said = "error: torch isn't installed (make setup-train, then run it by .venv-train/bin/python)\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_who_stops_a_recipe_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run(stopped, ": the same command goes on")
+    assert (ended.value.code, capsys.readouterr().err) == (130, "stopped: the same command goes on\n")
 
 
 def test_a_source_to_leave_out_that_there_is_not_is_refused(tmp_path: Path) -> None:
