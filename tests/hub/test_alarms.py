@@ -23,7 +23,7 @@ from detector.credentials.certs import LIFE, make_certificates
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.knocks import OTHER, Knock
 from detector.hub.storage.rights import Role, Scope
-from detector.hub.storage.schema import dropped, edge_keys
+from detector.hub.storage.schema import dropped, edge_keys, gaps
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Edge
 from detector.hub.texts import Phrases
@@ -634,6 +634,33 @@ def test_whoever_says_to_know_it_is_on_record_and_the_banner_gives_way(site: Sit
     assert "已知" in page and "没有消息" in page and "丢弃了 7 条告警" in page
     audit = site.client.get("/audit").text
     assert "alarm_acknowledged" in audit
+
+
+@pytest.mark.parametrize(
+    ("gap", "sign", "words"),
+    [
+        ({"what": "broker", "site": "", "edge": ""}, Sign("broker_lost"), "消息服务器断开"),
+        ({"what": "edge", "site": "shanghai", "edge": "box1"}, SILENT, "边缘设备 shanghai / box1 断开"),
+    ],
+)
+def test_what_lasts_is_told_once_in_the_feed_and_quietly_when_somebody_knows_it(
+    site: Site, gap: dict[str, Any], sign: Sign, words: str
+) -> None:
+    since = {"camera": "", "began_at": NOON - 120}
+    with site.store.database.writing() as connection:
+        connection.execute(gaps.insert(), [gap | since, {"what": "edge", "site": "shanghai", "edge": "box2"} | since])
+    other = "边缘设备 shanghai / box2 断开"
+    (alarm,) = raise_one(site, sign)
+    page = site.client.get("/").text
+    assert 'class="alarms"' in page and words not in page and other in page
+    with site.store.database.writing() as connection:
+        connection.execute(gaps.update().values(ended_at=NOON - 20))
+    assert words in site.client.get("/").text  # it is back, and the alarm not yet over
+    with site.store.database.writing() as connection:
+        connection.execute(gaps.update().values(ended_at=None))
+    site.client.post(f"/alarms/{alarm.number}/acknowledge")
+    page = site.client.get("/").text
+    assert 'class="alarms"' not in page and words in page
 
 
 def test_of_another_site_nothing_is_seen_or_acknowledged(site: Site) -> None:

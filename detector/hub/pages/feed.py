@@ -254,6 +254,7 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
     by_hour = view.store.by_hour(start, end, view.hour_of, view.scope)
     budget = view.parts.budget
     cameras = view.cameras
+    told = banner(view)
     return {
         "totals": view.store.totals(start, end, view.scope),
         "hours": hour_bars(by_hour, view.hours_of(view.local(view.now).date()), view.hour_of(view.now)),
@@ -261,8 +262,8 @@ def _head(view: View, listing: Listing) -> dict[str, Any]:
         "look": overview(view.parts.keys.in_service(cameras)),
         "spent": view.store.alerts_in(budget.shift(view.now)),
         "limit": budget.limit if view.scope == EVERYWHERE else None,  # it is of all places together
-        "gaps": gaps_of_today(view, start),
-        **banner(view),
+        "gaps": gaps_of_today(view, start, [line.alarm for line in told["alarm_lines"]]),
+        **told,
         "found": view.parts.overview.found(listing.wanted) if listing.is_narrow else None,
         "digested": _digested(view, listing) if listing.is_digest else [],
         "over": _over(view, listing) if listing.is_digest else 0,

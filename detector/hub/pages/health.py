@@ -230,10 +230,23 @@ def gap_lines(view: View, gaps: Iterable[Gap]) -> list[GapLine]:
     return [_line(view, gap) for gap in gaps]
 
 
-def gaps_of_today(view: View, midnight: float) -> list[GapLine]:
-    """The latest of today's silences, for the head of the feed; a camera's is an incident of its own there."""
+def gaps_of_today(view: View, midnight: float, told: Iterable[Alarm]) -> list[GapLine]:
+    """The latest of today's silences, for the head of the feed; a camera's is an incident of its own there.
+
+    Args:
+        view: Whose.
+        midnight: When today began, Unix seconds.
+        told: Alarms of the banner: what lasts and is told there is not told twice.
+    """
+    silent = {(alarm.kind, alarm.site, alarm.edge) for alarm in told}
     notes = view.parts.health.gaps.notes(midnight, view.now + 1, view.scope)
-    return gap_lines(view, [gap for gap in notes if gap.what != "camera"][:MOST_IN_HEAD])
+    found = [gap for gap in notes if gap.what != "camera" and not (gap.ended_at is None and _alarm_of(gap) in silent)]
+    return gap_lines(view, found[:MOST_IN_HEAD])
+
+
+def _alarm_of(gap: Gap) -> tuple[str, str, str]:
+    """Kind and place of the alarm that tells of the same."""
+    return {"broker": "broker_lost", "edge": "edge_silent"}.get(gap.what, ""), gap.site, gap.edge
 
 
 def _line(view: View, gap: Gap) -> GapLine:
