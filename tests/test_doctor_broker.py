@@ -112,7 +112,10 @@ def test_what_is_wrong_is_told_with_a_hint(
             ({**good, "port": plain.port}, "TLS fails: Connection reset by peer (is broker.port one where"),
             ({**good, "ca_file": str(others / "hub" / "ca.crt")}, "the broker's certificate is refused: self-signed"),
             ({**good, "host": "127.1"}, "the broker's certificate is refused: Hostname mismatch"),
-            ({"port": shipped.port, "ca_file": good["ca_file"]}, "refuses our certificate: there is none"),
+            (
+                {"port": shipped.port, "ca_file": good["ca_file"]},
+                "certificate: there is none (broker.cert_file and broker.key_file are",
+            ),
             (
                 {**good, "cert_file": str(foreign / "client.crt"), "key_file": str(foreign / "client.key")},
                 "refuses our certificate: it is of an authority that the broker doesn't know",

@@ -36,7 +36,7 @@ REFUSALS = {
     "CERTIFICATE_EXPIRED": "it has expired, or the broker's clock is wrong",
     "UNKNOWN_CA": "it is of an authority that the broker doesn't know",
     "DECRYPT_ERROR": "it is of an authority that the broker doesn't know",  # of that name it knows another
-    "CERTIFICATE_REQUIRED": "there is none",
+    "CERTIFICATE_REQUIRED": "there is none (broker.cert_file and broker.key_file are to be set)",
     "BAD_CERTIFICATE": "it is malformed, or not valid yet by the broker's clock",
     "CERTIFICATE_UNKNOWN": "the broker can make nothing of it",
 }
