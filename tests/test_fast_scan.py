@@ -16,6 +16,7 @@ from detector.recorded.looking import look_at, task_of
 from detector.recorded.scanning import LOOK_EVERY_S, KeyFrameScan
 from detector.values import Detections, Frame
 from tests.builders import detections, frame
+from tests.inference.clocked import Recorder
 
 MOVES = (24.0, 30.0)  # seconds in which something crosses the picture
 
@@ -38,6 +39,12 @@ def make_scene(path: Path, seconds: int = 60, fps: int = 10, begins_s: int = 0) 
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+def make_clocked(path: Path, seconds: float = 180) -> Path:
+    """A still place with a clock printed into it."""
+    place = np.random.default_rng(1).integers(60, 120, (36, 64, 1), np.uint8).repeat(3, 2)
+    return Recorder((320, 180), 12, fps=4, mbit_s=0.2).hangs(path, place, seconds, 0)
 
 
 class Staying:
@@ -117,3 +124,9 @@ def test_whoever_stands_still_where_time_begins_again_is_found() -> None:
 
 def test_results_of_both_ways_have_names_of_their_own(scene: Path) -> None:
     assert task_of(scene, "dock", Analysis()).name != task_of(scene, "dock", Analysis(), fast_scan=True).name
+
+
+def test_a_clock_printed_into_the_picture_calls_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = looked(make_clocked(tmp_path / "a.mp4"), monkeypatch, Staying(-1, -1), fast_scan=True).read
+    assert max(end - begin for begin, end in read.scanned) > 100
+    assert read.undecoded > read.decoded

@@ -46,14 +46,15 @@ class MotionGate:
         self._mean: NDArray[np.float32] | None = None
         self._at = self._looked_at = self._open_until = self._called_until = float("-inf")
 
-    def opens(self, sample: NDArray[np.uint8], at: float) -> bool:
+    def opens(self, sample: NDArray[np.uint8], at: float, printed: NDArray[np.bool_] | None = None) -> bool:
         """Whether to look at the frame of this sample.
 
         Args:
             sample: Small grey copy of the picture, about 320 pixels wide, always of the same size.
             at: Frame time, seconds; ask for each frame once, in order.
+            printed: Where the sample shows letters that are printed into the picture, so that nothing moves.
         """
-        if self.moves(sample, at):
+        if self.moves(sample, at, printed):
             self.stirred_at = at
             self._open_until = max(self._open_until, at + HOLD_S)
         pause_s = 0.0 if at <= self._open_until else CALLER_EVERY_S if at <= self._called_until else KEEP_ALIVE_S
@@ -68,7 +69,7 @@ class MotionGate:
         self._open_until = max(self._open_until, at + PEOPLE_S)
         self._called_until = max(self._called_until, at + CALLER_S)
 
-    def moves(self, sample: NDArray[np.uint8], at: float) -> bool:
+    def moves(self, sample: NDArray[np.uint8], at: float, printed: NDArray[np.bool_] | None = None) -> bool:
         """Whether anything moves in the frame of this sample; ask this or `opens`, once for each frame."""
         smooth = cv2.blur(sample, (3, 3)).astype(np.float32)
         passed_s, self._at = at - self._at, at
@@ -78,6 +79,8 @@ class MotionGate:
         # What comes next goes over the same few arrays: new ones for each step would not stay in the processor's cache.
         change = cv2.absdiff(smooth, self._mean)
         changed = cv2.compare(change, self._bound, cv2.CMP_GT)
+        if printed is not None:
+            changed[printed] = 0
         places = cv2.countNonZero(changed)
         if places > ALL_ANEW * smooth.size and self._learned_s >= FIRST_S:
             self._mean = smooth

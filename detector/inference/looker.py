@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.inference.gate import MotionGate
 from detector.inference.missed import MissedPeople
@@ -62,7 +63,7 @@ class SceneLooker:
             self._begin_anew()
         self._at, self._size = at, size
         sample = self._gauge.glance(frame.picture, at)
-        opens = self._gate is None or self._gate.opens(sample, at)
+        opens = self._gate is None or self._gate.opens(sample, at, self._gauge.printed)
         self._wanted = self._wanted or opens
         return self._wanted
 
@@ -70,6 +71,11 @@ class SceneLooker:
     def calm_s(self) -> float:
         """For how many seconds up to the newest frame nothing has moved and nobody was seen; 0 without a gate."""
         return 0.0 if self._gate is None else self._at - self._gate.stirred_at
+
+    @property
+    def printed(self) -> NDArray[np.bool_] | None:
+        """Where a sample of its pictures shows a clock's letters; `None` where none is known."""
+        return self._gauge.printed
 
     def look(self, frame: Frame) -> Look | None:
         """What is in a frame; `None` where it is passed over."""

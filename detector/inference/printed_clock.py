@@ -1,9 +1,10 @@
-"""Whether a clock printed into the picture goes on: pictures enter, how long all has stood still leaves.
+"""A clock printed into the picture: pictures enter; where it is and how long it has stood, with all else, leaves.
 
-Nearly every camera prints the time into its picture, and one that hangs prints it no longer: its encoder may run on and
-no two pictures be quite the same, but the seconds stand. A clock is where, at the upper or lower edge, dark and light
-change places with every second and never between. It may stand only as long as nothing else in the picture moves
-either: where something does, somebody has taken it out of the picture, or it was none.
+Nearly every camera prints the time into its picture. That must not pass for something that moves; and a camera that
+hangs prints it no longer: its encoder may run on and no two pictures be quite the same, but the seconds stand. A clock
+is where, at the upper or lower edge, dark and light change places with every second and never between. It may stand
+only as long as nothing else in the picture moves either: where something does, somebody has taken it out of the
+picture, or it was none.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Grey levels by which a digit that changes does, at some place. Of pictures that stood still and were encoded on, none
-# differed by more than 36 from the one before (`tests/bench/frozen.py`).
-STRONG = 56
+# Grey levels by which a digit that changes does, and at how many samples at least. Key frames of a picture that stands
+# differ from one before by more at single samples, where letters end (`tests/bench/frozen.py`).
+STRONG, SAMPLES = 40, 4
 EDGE = 8  # the upper and the lower one of so many strips of the picture are where clocks are
 SAMPLED = 640  # strips are sampled down to about this width: strokes are a few pixels wide
 CELL, REACH = 8, 24  # one place is kept for a cell of so many samples; a digit fits into the reach round it
 TICKS = 30  # changes, each so many whole seconds after the one before, by which a place is known for a clock's
 LONGEST_S = 3  # such a change may be missed twice: between some digits little differs
 SLACK_S = 0.3  # frames are some tenths of a second apart, and come late
+APART_S = 0.6  # pictures further apart don't show that nothing changes between seconds
 FOUND_S = 60.0  # after which a clock that is there is known
+BEFORE, AFTER = 4, 1  # heights of a digit for which, beside the seconds, stands what changes within an hour
 GONE_S = 10.0  # a clock that has stood for so long when something else moves is none any more
 
+FIRST = (slice(CELL // 2, None, CELL),) * 2  # of each cell
+
 Grey = NDArray[np.uint8]
-AROUND: Grey = np.ones((REACH, REACH), np.uint8)
 
 
 class PrintedClock:
@@ -33,20 +37,19 @@ class PrintedClock:
 
     Attributes:
         changed_at: Frame time, seconds, at which something changed last as strongly as digits do.
+        letters: Where a sample, as large as those given, shows what changes of a clock within an hour; `None` where
+            none is known.
     """
 
     def __init__(self, luma: Grey, sample: Grey, at: float) -> None:
         """Takes the first picture, as `watch` does; what was before it isn't known."""
-        self.changed_at = at
+        self.changed_at = self._at = at
+        self.letters: NDArray[np.bool_] | None = None
         self._strips, self._sample = strips(luma), sample
-        self._last = np.full(cells(self._strips).shape, -np.inf)
+        self._last = np.full(changes(self._strips, self._strips).shape, -np.inf)
+        self._beat = self._last.copy()  # as `_last`, of changes from one picture to another close to it
         self._ticks = np.zeros_like(self._last, np.int32)
-        self._clock: NDArray[np.bool_] | None = None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether a clock is known to be there."""
-        return self._clock is not None
+        self._clock = np.zeros_like(self._last, bool)
 
     def watch(self, luma: Grey, sample: Grey, at: float) -> None:
         """Take note of a picture.
@@ -56,41 +59,73 @@ class PrintedClock:
             sample: The same sampled down, for what moves anywhere in it.
             at: Frame time, seconds, later than that of the one before.
         """
-        printed, moved = strips(luma), strong(sample, self._sample)
-        changes = strong(printed, self._strips)
-        self._strips, self._sample = printed, sample
-        ticked = cv2.countNonZero(changes) > 0
-        if not ticked and not cv2.countNonZero(moved):
+        printed, close = strips(luma), at - self._at <= APART_S
+        changed, elsewhere = changes(printed, self._strips), changes(sample, self._sample)
+        self._strips, self._sample, self._at = printed, sample, at
+        if not changed.any() and not elsewhere.any():
             return
-        self.changed_at = at
-        if ticked:
-            self._count(cells(np.asarray(cv2.dilate(changes, AROUND), np.uint8)) > 0, at)
-        if self._clock is None:
-            found = self._ticks >= TICKS
-            self._clock = found if found.any() else None
+        self.changed_at = self._last[changed] = at
+        if close:
+            self._count(changed, at)
+        if self.letters is None:
+            self._clock = self._ticks >= TICKS
+            if self._clock.any():
+                self.letters = letters(self._clock, luma.shape, sample.shape)
         elif at - self._last[self._clock].max() > GONE_S:
-            self._clock = None
+            self.letters = None
             self._ticks[:] = 0
 
     def _count(self, changed: NDArray[np.bool_], at: float) -> None:
-        """Count changes a whole number of seconds after the one before, wherever one was; any other begins anew."""
-        passed_s = at - self._last[changed]
-        whole_s = np.clip(np.round(passed_s), 1, LONGEST_S)
-        self._ticks[changed] = np.where(np.abs(passed_s - whole_s) <= SLACK_S, self._ticks[changed] + 1, 0)
-        self._last[changed] = at
+        """Count changes some whole seconds after the one before, wherever one was; others begin anew.
+
+        After a longer time there may have been more that nobody was shown.
+        """
+        passed_s, ticks = at - self._beat[changed], self._ticks[changed]
+        off_s = np.abs(passed_s - np.clip(np.round(passed_s), 1, LONGEST_S))
+        ticks = np.where(off_s <= SLACK_S, ticks + 1, np.where(passed_s > LONGEST_S, ticks, 0))
+        self._ticks[changed], self._beat[changed] = ticks, at
 
 
 def strips(luma: Grey) -> Grey:
     """What of a picture `(H, W)` is looked at for a clock: its upper strip and its lower one, sampled down."""
-    rows, step = max(luma.shape[0] // EDGE, 1), max(luma.shape[1] // SAMPLED, 1)
+    rows, step = _strip(luma.shape)
     return np.vstack([luma[:rows:step, ::step], luma[-rows::step, ::step]])
 
 
-def strong(one: Grey, other: Grey) -> Grey:
-    """Where two pictures differ as strongly as digits do: not 0."""
-    return np.asarray(cv2.threshold(cv2.absdiff(one, other), STRONG, 1, cv2.THRESH_BINARY)[1], np.uint8)
+def changes(one: Grey, other: Grey) -> NDArray[np.bool_]:
+    """Where two pictures differ as digits do that change; a place for each cell."""
+    strong = cv2.threshold(cv2.absdiff(one, other), STRONG, 1, cv2.THRESH_BINARY)[1]
+    if cv2.countNonZero(strong) < SAMPLES:  # most pictures of a still hall
+        return np.zeros(strong[FIRST].shape, bool)
+    around = cv2.boxFilter(strong, cv2.CV_16U, (REACH, REACH), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return around[FIRST] >= SAMPLES
 
 
-def cells(samples: Grey) -> Grey:
-    """One sample of each cell."""
-    return samples[CELL // 2 :: CELL, CELL // 2 :: CELL]
+def letters(clock: NDArray[np.bool_], picture: tuple[int, ...], sample: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where a sample shows letters of a clock that change within an hour, by the cells in which its seconds do.
+
+    Args:
+        clock: Those cells, of `strips`.
+        picture: Height and width of the picture.
+        sample: The same of what it was sampled down to.
+    """
+    rows, step = _strip(picture)
+    every = -(-picture[1] // sample[1])
+    there = np.zeros(sample, bool)
+    y, x = (CELL // 2 + CELL * n for n in np.nonzero(clock))
+    is_lower = y >= -(-rows // step)
+    for inside, top in ((~is_lower, 0), (is_lower, picture[0] - rows - -(-rows // step) * step)):
+        if not inside.any():
+            continue
+        # A digit is within reach of each of its cells, so that these lie round it, as far as the strip goes.
+        upper, lower, left, right = y[inside].min(), y[inside].max(), x[inside].min(), x[inside].max()
+        digit = max(lower - upper, CELL)
+        down = slice((top + upper * step) // every, (top + lower * step) // every + 1)
+        across = slice(max(left - BEFORE * digit, 0) * step // every, (right + AFTER * digit) * step // every + 1)
+        there[down, across] = True
+    return there
+
+
+def _strip(picture: tuple[int, ...]) -> tuple[int, int]:
+    """Rows of a strip of a picture so high and wide, and of how many of its pixels one is sampled."""
+    return max(picture[0] // EDGE, 1), max(picture[1] // SAMPLED, 1)

@@ -26,6 +26,7 @@ class ViewGauge:
 
     def __init__(self) -> None:
         self._sample: NDArray[np.uint8] | None = None
+        self._clock: PrintedClock | None = None
         self._at = self._changed_at = 0.0
 
     def glance(self, picture: Picture, at: float) -> NDArray[np.uint8]:
@@ -36,7 +37,7 @@ class ViewGauge:
         luma = picture.luma()
         step = max(1, luma.shape[1] // SAMPLED)
         sample = np.ascontiguousarray(luma[::step, ::step])
-        if self._sample is None:
+        if self._sample is None or self._clock is None:
             self._clock, self._changed_at = PrintedClock(luma, sample, at), at
         else:
             self._clock.watch(luma, sample, at)
@@ -46,9 +47,15 @@ class ViewGauge:
         self._sample, self._at = sample, at
         return sample
 
+    @property
+    def printed(self) -> NDArray[np.bool_] | None:
+        """Where the sample of the newest picture shows a clock's letters; `None` where none is known."""
+        return self._clock.letters if self._clock is not None else None
+
     def measure(self, picture: Picture) -> ViewMeasure:
         """Measure the picture shown last."""
         assert self._sample is not None
+        assert self._clock is not None
         grey = np.asarray(cv2.resize(self._sample, VIEW_SIZE, interpolation=cv2.INTER_AREA), np.uint8)
         mean, deviation = cv2.meanStdDev(grey)
         black, white = picture.levels
@@ -59,7 +66,7 @@ class ViewGauge:
             edges=coarse(edges_of(grey)),
             still_s=self._at - self._changed_at,
             calm_s=self._at - self._clock.changed_at,
-            has_clock=self._clock.is_known,
+            has_clock=self.printed is not None,
         )
 
 

@@ -131,7 +131,8 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
 
     began = time.process_time()
     looker = build_looker(task.analysis, load(task.analysis))
-    scan = KeyFrameScan(build_looker(task.analysis.model_copy(update={"gate": False}), load(task.analysis)))
+    ungated = build_looker(task.analysis.model_copy(update={"gate": False}), load(task.analysis))
+    scan = KeyFrameScan(ungated, printed=lambda: looker.printed)
     try:
         recording = Recording(
             task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps,

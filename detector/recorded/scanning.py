@@ -6,7 +6,10 @@ more than key frames is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.inference.gate import MotionGate
 from detector.inference.looker import SceneLooker
@@ -21,10 +24,12 @@ class KeyFrameScan:
 
     Args:
         looker: Without a gate.
+        printed: Where a sample shows a clock's letters, by whoever sees all that is decoded.
     """
 
-    def __init__(self, looker: SceneLooker) -> None:
+    def __init__(self, looker: SceneLooker, printed: Callable[[], NDArray[np.bool_] | None] = lambda: None) -> None:
         self._looker = looker
+        self._printed = printed
         self._size: tuple[int, int] | None = None
         self._at = self._looked_at = float("-inf")
         self._looks: list[Look] = []
@@ -36,7 +41,7 @@ class KeyFrameScan:
             self._size, self._gate, self._gauge = frame.size, MotionGate(), ViewGauge()
             self._looked_at = float("-inf")
         self._at = at
-        if self._gate.moves(self._gauge.glance(frame.picture, at), at):
+        if self._gate.moves(self._gauge.glance(frame.picture, at), at, self._printed()):
             return True
         if at - self._looked_at < LOOK_EVERY_S:
             return False

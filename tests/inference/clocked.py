@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 
 import av
@@ -45,10 +46,17 @@ class Recorder:
 
     def hangs(self, path: Path, hall: Image, after_s: float, for_s: float) -> Path:
         """Record a hall for `after_s` seconds, then its last picture again and again for `for_s`."""
-        pictures = list(self.shown(hall, after_s))
-        return self.record(path, [*pictures, *pictures[-1:] * round(for_s * self.fps)])
 
-    def record(self, path: Path, pictures: list[Image]) -> Path:
+        def pictures() -> Iterator[Image]:
+            last = None
+            for last in self.shown(hall, after_s):
+                yield last
+            if last is not None:
+                yield from repeat(last, round(for_s * self.fps))
+
+        return self.record(path, pictures())
+
+    def record(self, path: Path, pictures: Iterable[Image]) -> Path:
         """Encode pictures."""
         with av.open(path, "w") as out:
             stream = out.add_stream(self.codec, self.fps)
