@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Grey levels by which a digit that changes does, and at how many samples at least. Key frames of a picture that stands
-# differ from one before by more at single samples, where letters end (`tests/bench/frozen.py`).
-STRONG, SAMPLES = 40, 4
+STRONG, SAMPLES = 40, 4  # grey levels by which a digit that changes does, and at how many samples at least
+# Key frames of a picture that stands differ from the one before, most of all where letters end. Of what a known clock's
+# digits changed by it was 0.4 at most, and they themselves change by 0.7 of their median (`tests/bench/printed_clock.py`).
+SHARE = 0.5
 EDGE = 8  # the upper and the lower one of so many strips of the picture are where clocks are
 SAMPLED = 640  # strips are sampled down to about this width: strokes are a few pixels wide
 CELL, REACH = 8, 24  # one place is kept for a cell of so many samples; a digit fits into the reach round it
@@ -45,8 +46,9 @@ class PrintedClock:
         """Takes the first picture, as `watch` does; what was before it isn't known."""
         self.changed_at = self._at = at
         self.letters: NDArray[np.bool_] | None = None
+        self._strong = float(STRONG)
         self._strips, self._sample = strips(luma), sample
-        self._last = np.full(changes(self._strips, self._strips).shape, -np.inf)
+        self._last = np.full(changes(self._strips, STRONG).shape, -np.inf)
         self._beat = self._last.copy()  # as `_last`, of changes from one picture to another close to it
         self._ticks = np.zeros_like(self._last, np.int32)
         self._clock = np.zeros_like(self._last, bool)
@@ -60,7 +62,8 @@ class PrintedClock:
             at: Frame time, seconds, later than that of the one before.
         """
         printed, close = strips(luma), at - self._at <= APART_S
-        changed, elsewhere = changes(printed, self._strips), changes(sample, self._sample)
+        by, moved_by = cv2.absdiff(printed, self._strips), cv2.absdiff(sample, self._sample)
+        changed, elsewhere = changes(by, self._strong), changes(moved_by, self._strong)
         self._strips, self._sample, self._at = printed, sample, at
         if not changed.any() and not elsewhere.any():
             return
@@ -71,8 +74,9 @@ class PrintedClock:
             self._clock = self._ticks >= TICKS
             if self._clock.any():
                 self.letters = letters(self._clock, luma.shape, sample.shape)
+                self._strong = max(STRONG, SHARE * strength(by, self._clock))
         elif at - self._last[self._clock].max() > GONE_S:
-            self.letters = None
+            self.letters, self._strong = None, STRONG
             self._ticks[:] = 0
 
     def _count(self, changed: NDArray[np.bool_], at: float) -> None:
@@ -92,13 +96,19 @@ def strips(luma: Grey) -> Grey:
     return np.vstack([luma[:rows:step, ::step], luma[-rows::step, ::step]])
 
 
-def changes(one: Grey, other: Grey) -> NDArray[np.bool_]:
-    """Where two pictures differ as digits do that change; a place for each cell."""
-    strong = cv2.threshold(cv2.absdiff(one, other), STRONG, 1, cv2.THRESH_BINARY)[1]
+def changes(by: cv2.typing.MatLike, least: float) -> NDArray[np.bool_]:
+    """Where pictures that differ by so many grey levels do so as digits that change; a place for each cell."""
+    strong = cv2.threshold(by, least, 1, cv2.THRESH_BINARY)[1]
     if cv2.countNonZero(strong) < SAMPLES:  # most pictures of a still hall
         return np.zeros(strong[FIRST].shape, bool)
     around = cv2.boxFilter(strong, cv2.CV_16U, (REACH, REACH), normalize=False, borderType=cv2.BORDER_CONSTANT)
     return around[FIRST] >= SAMPLES
+
+
+def strength(by: cv2.typing.MatLike, clock: NDArray[np.bool_]) -> float:
+    """By how many grey levels a clock's digits change, of the strips' difference and the clock's cells in them."""
+    there = clock.repeat(CELL, 0).repeat(CELL, 1)
+    return float(np.sort(by[: len(there), : there.shape[1]][there[: len(by), : by.shape[1]]])[-SAMPLES])
 
 
 def letters(clock: NDArray[np.bool_], picture: tuple[int, ...], sample: tuple[int, ...]) -> NDArray[np.bool_]:
