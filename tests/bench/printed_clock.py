@@ -1,12 +1,12 @@
 """What a printed clock tells and costs; run by hand: `python -m tests.bench.printed_clock PICTURES [SEED]`.
 
-First five minutes of a still hall, one of the pictures (`*.jpg`) in a folder, without a clock and with one, are looked
-at as replay does and as its fast scan does. Told are pictures decoded, looks, and by how much faster than real time.
+First ten minutes of a still hall, drawn, without a clock and with one, are looked at as replay does and as its fast
+scan does. Told are pictures decoded, looks, and by how much faster than real time.
 
-Then cameras of ten kinds, each before another picture, run for 45 s and hang for 25 while their encoders run on. Told
-are, for each, when its clock is known (s), for how long it was then told as standing, by how many grey levels pictures
-then differed at their edges, at one sample and at the fourth most, and for how long none of them had changed at all;
-and whether a clock is known where there is none.
+Then cameras of ten kinds, each before another of the pictures (`*.jpg`) in a folder, run for 45 s and hang for 25 while
+their encoders run on. Told are, for each, when its clock is known (s), for how long it was then told as standing, by
+how many grey levels pictures then differed at their edges, at one sample and at the fourth most, and for how long none
+of them had changed at all; and whether a clock is known where there is none.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from detector.inference.printed_clock import SAMPLES, strips
 from detector.inference.view import ViewGauge
 from detector.recorded.look_files import unpacked
 from detector.recorded.looking import look_at, task_of
-from tests.inference.clocked import Image, Recorder, pictures_of
+from tests.inference.clocked import Image, Recorder, hall, pictures_of
 
-STILL, STILL_S = Recorder((1280, 720), 32, 2, "libx264", 0.6, 10), 300.0
+STILL, STILL_S = Recorder((1280, 720), 32, 2, "libx264", 0.6, 10), 600.0
 RUNS_S, HANGS_S = 45.0, 25.0
 RECORDERS = (
     Recorder((1920, 1080), 44, 3, "libx264", 2, 15),
@@ -47,20 +47,20 @@ def main(folder: Path, seed: int = 0) -> None:
     names = sorted(folder.glob("*.jpg"))
     dice = np.random.default_rng(seed)
 
-    def hall() -> Image:
+    def shown() -> Image:
         found = cv2.imread(str(names[dice.integers(len(names))]))
         assert found is not None
         return np.asarray(found, np.uint8)
 
     with tempfile.TemporaryDirectory() as scratch:
-        film, still = Path(scratch) / "film.mp4", hall()
+        film = Path(scratch) / "film.mp4"
         for digits in (0, STILL.digits):
-            replace(STILL, digits=digits).hangs(film, still, STILL_S, 0)
+            replace(STILL, digits=digits).hangs(film, hall(), STILL_S, 0)
             for fast_scan in (False, True):
                 print(f"still, digits of {digits} pixels, fast scan {fast_scan}: {cost(film, fast_scan)}", flush=True)
         for recorder in RECORDERS:
             for kind in (recorder, replace(recorder, digits=0)):
-                print(kind, told(kind.hangs(film, hall(), RUNS_S, HANGS_S)), flush=True)
+                print(kind, told(kind.hangs(film, shown(), RUNS_S, HANGS_S)), flush=True)
 
 
 def cost(film: Path, fast_scan: bool) -> str:

@@ -19,6 +19,16 @@ BEGAN = datetime(2026, 12, 1, 3, 20, 57, 300_000, UTC)
 Image = NDArray[np.uint8]
 
 
+def hall(seed: int = 0) -> Image:
+    """Boxes of many sizes and greys on a floor, 640x360."""
+    dice = np.random.default_rng(seed)
+    picture = np.full((360, 640, 3), 110, np.uint8)
+    for _ in range(60):
+        x, y, w, h = (int(n) for n in dice.integers((0, 0, 15, 15), (640, 360, 80, 80)))
+        cv2.rectangle(picture, (x, y), (x + w, y + h), [int(dice.integers(30, 220))] * 3, -1)
+    return picture
+
+
 @dataclass(frozen=True)
 class Recorder:
     """A camera: its size, how high its digits are in pixels (0: no clock), its sensor's noise, its encoder."""

@@ -14,20 +14,10 @@ from detector.inference.printed_clock import FOUND_S, GONE_S, TICKS, PrintedCloc
 from detector.inference.view import ViewGauge
 from detector.media.pictures import Bgr, Picture
 from detector.values import ViewMeasure
-from tests.inference.clocked import Image, Recorder, pictures_of
+from tests.inference.clocked import Image, Recorder, hall, pictures_of
 
 SIZE = (640, 360)
 FPS = 5
-
-
-def hall(seed: int = 0) -> Image:
-    """Boxes of many sizes and greys on a floor."""
-    dice = np.random.default_rng(seed)
-    picture = np.full((SIZE[1], SIZE[0], 3), 110, np.uint8)
-    for _ in range(60):
-        x, y, w, h = (int(n) for n in dice.integers((0, 0, 15, 15), (*SIZE, 80, 80)))
-        cv2.rectangle(picture, (x, y), (x + w, y + h), [int(dice.integers(30, 220))] * 3, -1)
-    return picture
 
 
 def measured(pictures: Iterable[tuple[Picture, float]]) -> list[tuple[float, ViewMeasure]]:
