@@ -190,7 +190,9 @@ def test_the_hub_lets_boxes_in_and_shuts_them_out_within_what_the_unit_allows(
                 before = (folder / "revoked" / "revoked.crl").read_bytes()
                 assert browser.post("/edges/north/box-1/revoke").status_code == 303
                 assert (folder / "revoked" / "revoked.crl").read_bytes() != before
-            assert soon(lambda: "do not come in: the connection is refused" in log.read_text()), "it could read what it connects by"
+            assert soon(lambda: "do not come in: the connection is refused" in log.read_text()), (
+                "it could read what it connects by"
+            )
             hub.send_signal(signal.SIGTERM)
             assert hub.wait(60) == 0, log.read_text()
         finally:
