@@ -130,3 +130,9 @@ def test_a_clock_printed_into_the_picture_calls_for_nothing(tmp_path: Path, monk
     read = looked(make_clocked(tmp_path / "a.mp4"), monkeypatch, Staying(-1, -1), fast_scan=True).read
     assert max(end - begin for begin, end in read.scanned) > 100
     assert read.undecoded > read.decoded
+
+
+def test_pictures_of_another_size_are_judged_without_the_clock_of_those_before() -> None:
+    scan = KeyFrameScan(SceneLooker(Staying(-1, -1)), printed=lambda: np.ones((48, 64), np.bool_))
+    found = [scan.changed(frame(float(n), (64, 48) if n < 6 else (128, 96))) for n in range(12)]
+    assert [found[5], found[6], found[11]] == [False, True, False]

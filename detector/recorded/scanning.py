@@ -41,7 +41,10 @@ class KeyFrameScan:
             self._size, self._gate, self._gauge = frame.size, MotionGate(), ViewGauge()
             self._looked_at = float("-inf")
         self._at = at
-        if self._gate.moves(self._gauge.glance(frame.picture, at), at, self._printed()):
+        sample, printed = self._gauge.glance(frame.picture, at), self._printed()
+        if printed is not None and printed.shape != sample.shape:  # it is of the pictures before, of another size
+            printed = None
+        if self._gate.moves(sample, at, printed):
             return True
         if at - self._looked_at < LOOK_EVERY_S:
             return False
