@@ -105,6 +105,8 @@ def test_what_is_wrong_is_told_with_a_hint(
     with silent:
         cases: list[tuple[dict[str, Any], str]] = [
             ({"host": "nobody.invalid"}, "the name nobody.invalid is not found"),
+            ({"host": "broker..lan"}, "broker..lan is no name that there can be (is broker.host right?)"),
+            ({**good, "host": "broker..lan"}, "broker..lan is no name that there can be (is broker.host right?)"),
             ({"port": free_port()}, "the connection is refused (does the broker run"),
             ({"port": silent.getsockname()[1]}, "the broker does not answer"),
             ({**good, "port": silent.getsockname()[1]}, "no answer (are broker.host and broker.port right"),

@@ -204,7 +204,7 @@ def connect(client: Client, broker: Broker, keepalive_s: int, *, clean_start: bo
     start = clean_start if properties is not None else MQTT_CLEAN_START_FIRST_ONLY
     try:
         client.connect(broker.host, broker.port, keepalive_s, clean_start=start, properties=properties)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _no_connection(broker, error) from error
 
 
@@ -226,7 +226,7 @@ def greet(broker: Broker) -> None:
                 # Of TLS 1.3 it says after the handshake only that it doesn't let our certificate in.
                 with contextlib.suppress(TimeoutError):
                     encrypted.recv(1)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _no_connection(broker, error) from error
 
 
@@ -248,13 +248,15 @@ def check_certificate(broker: Broker) -> None:
         pass
 
 
-def _no_connection(broker: Broker, error: OSError) -> LinkError:
+def _no_connection(broker: Broker, error: OSError | UnicodeError) -> LinkError:
     """Why there is none, and what may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = "is it of the authority in broker.ca_file, and made out to broker.host?"
         return CertificateError(f"the broker's certificate is refused: {error.verify_message} ({hint})")
     if isinstance(error, ssl.SSLError) and (name := str(error.reason).rpartition("ALERT_")[2]) in REFUSALS:
         return CertificateError(f"the broker refuses our certificate: {REFUSALS[name]}")
+    if isinstance(error, UnicodeError):  # two dots in a row, or more than 63 characters between two
+        return LinkError(f"{broker.host} is no name that there can be (is broker.host right?)")
     if isinstance(error, socket.gaierror):
         return LinkError(f"the name {broker.host} is not found: {error.strerror} (is broker.host right?)")
     if isinstance(error, ConnectionRefusedError):
