@@ -95,3 +95,13 @@ def test_pauses_within_a_file_do_not_hide_a_freeze_that_begins_with_one(tmp_path
 def test_a_picture_that_is_another_in_each_file_is_not_frozen_over_their_borders(tmp_path: Path) -> None:
     pictures = list(shown(600, [(begin, begin + 15.0) for begin in range(120, 600, 15)]))
     assert incidents(tmp_path, pictures, 15) == []
+
+
+@pytest.mark.parametrize("pause_s", [15, 25, 45])
+def test_a_clock_does_not_stand_between_recordings_made_on_movement(tmp_path: Path, pause_s: int) -> None:
+    """The recorder pauses while nothing moves; in each file the clock goes on."""
+    every_s = 60 + pause_s
+    looks = [
+        [clocked_at(begins + n / 2, begins, float("inf")) for n in range(120)] for begins in range(0, 600, every_s)
+    ]
+    assert found(tmp_path, looks, every_s) == []

@@ -2,7 +2,7 @@
 
 Each file is looked at as if nothing had come before it, so that its first picture counts as a change. Where it measures
 exactly as the last one of the file before, noise included, it is that one still. A printed clock that was known at the
-end of a file is known in the next one from its beginning.
+end of a file is known in the next one from its beginning; while a recorder pauses between the two it doesn't stand.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from detector.inference.gate import KEEP_ALIVE_S
 from detector.inference.looker import LONGEST_PAUSE_S
 from detector.inference.printed_clock import FOUND_S
 from detector.sources.pacing import ROUNDING_S
 from detector.values import Look, ViewMeasure
+
+PAUSE_S = 2 * KEEP_ALIVE_S  # from the last look at a file to the next file: with less the recorder went on
 
 
 class Stillness:
@@ -42,7 +45,7 @@ class Stillness:
             goes_on = follows and self._view is not None and same(self._view, view)
             self._begins, self._first_since = False, since
             self._earlier_s = since - self._since if goes_on else 0.0
-            self._clock.begin(at - view.calm_s, follows)
+            self._clock.begin(at - view.calm_s, follows, at - view.calm_s - self._at <= PAUSE_S)
         elif since > self._first_since + ROUNDING_S:
             self._earlier_s = 0.0
         view = self._clock.carried_on(replace(view, still_s=view.still_s + self._earlier_s), at)
@@ -57,11 +60,11 @@ class _Clock:
         self._known = False
         self._changed_at = self._first_at = self._earlier_s = 0.0
 
-    def begin(self, first_at: float, follows: bool) -> None:
-        """A file begins at Unix time `first_at`, soon after the one before or not."""
+    def begin(self, first_at: float, follows: bool, at_once: bool) -> None:
+        """A file begins at Unix time `first_at`, soon after the one before or not, or where that one ended."""
         self._known = self._known and follows
         self._first_at = first_at
-        self._earlier_s = first_at - self._changed_at if self._known else 0.0
+        self._earlier_s = first_at - self._changed_at if self._known and at_once else 0.0
 
     def carried_on(self, view: ViewMeasure, at: float) -> ViewMeasure:
         changed_at = at - view.calm_s
