@@ -8,10 +8,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detector.inference.gate import MotionGate
-from detector.inference.printed_clock import FOUND_S, GONE_S, TICKS, PrintedClock
-from detector.inference.view import ViewGauge
+from detector.inference.printed_clock import (
+    FOUND_S,
+    GONE_S,
+    STRONG,
+    TICKS,
+    PrintedClock,
+    changes,
+    letters,
+    strips,
+)
+from detector.inference.view import SAMPLED, ViewGauge
 from detector.media.pictures import Bgr, Picture
 from detector.values import ViewMeasure
 from tests.inference.clocked import Image, Recorder, hall, pictures_of
@@ -77,6 +88,8 @@ def test_where_no_clock_is_none_is_found(tmp_path: Path) -> None:
         pytest.param(lambda p, at: block(p, 20, 255 * (round(at * FPS) % 2)), id="a lamp that flickers"),
         pytest.param(lambda p, at: block(p, 20, 255 * (int(2 * at) % 2)), id="one that blinks once a second"),
         pytest.param(lambda p, at: block(p, 20, 255 * (int(at / 0.6) % 2)), id="one that blinks otherwise"),
+        pytest.param(lambda p, at: block(p, 20, 255 * (int(at) % 2)), id="one that is lit every other second"),
+        pytest.param(lambda p, at: block(p, 20, 255 * (int(at / 2) % 2)), id="one that is lit for two seconds"),
         pytest.param(lambda p, at: block(p, round(90 * at) % 600, 255), id="a belt"),
         pytest.param(lambda p, at: counting(p, at, (300, 180)), id="a display in the hall"),
         pytest.param(lambda p, at: counting(p, at / 10), id="a clock without seconds"),
@@ -139,6 +152,95 @@ def test_what_moves_beside_the_clock_moves_all_the_same(where: tuple[int, int]) 
     assert moved((x, y + 12 if y < 180 else y - 60))
     assert moved((x + 150 if x < 200 else x - 150, y - 20))
     assert moved((300, 180))
+
+
+def test_what_moves_between_two_clocks_moves_all_the_same() -> None:
+    def draw(picture: Image, at: float) -> None:
+        counting(picture, at)
+        counting(picture, at, (520, 20))
+        if at >= 60:
+            x = 300 + round(5 * (at - 60))
+            cv2.rectangle(picture, (x, 6), (x + 25, 18), (255, 255, 255), -1)
+
+    gauge, gate = ViewGauge(), MotionGate()
+    moved = [gate.moves(gauge.glance(p, at), at, gauge.printed) for p, at in drawn(draw, 62)]
+    assert gauge.printed is not None
+    assert gauge.printed[8, 50] and gauge.printed[8, 305]  # both are known
+    assert not gauge.printed[:, 150:200].any()
+    assert any(moved[60 * FPS + 1 :])
+
+
+def test_a_display_that_takes_much_of_the_picture_is_no_clock() -> None:
+    def draw(picture: Image, at: float) -> None:
+        for x in range(0, 640, 160):
+            for y in (40, 355):
+                text = f"{int(at) % 1000:03}"
+                cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 20)
+                cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 2, (255, 255, 255), 6)
+
+    assert not any(view.has_clock for _, view in measured(drawn(draw, 100)))
+
+
+def test_a_clock_that_light_hides_does_not_count_as_one_that_stands() -> None:
+    """Its letters are white and have no border: the lamps behind them are switched on, and nobody is there."""
+
+    def draw(picture: Image, at: float) -> None:
+        picture[:] = np.minimum(picture, 30) + (160 if at >= 60 else 0)
+        text = f"03:{int(at) // 60 % 60:02}:{int(at) % 60:02}"
+        cv2.putText(picture, text, (10, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
+
+    measures = measured(drawn(draw, 120))
+    assert any(view.has_clock for at, view in measures if at < 60)
+    assert max(view.calm_s for _, view in measures if view.has_clock) < 6
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_daylight_that_comes_slowly_is_followed_until_it_hides_the_clock(hidden: bool) -> None:
+    def draw(picture: Image, at: float) -> None:
+        light = min(max(at - 60, 0) / 2, 205 if hidden else 140)
+        text = f"03:{int(at) // 60 % 60:02}:{int(at) % 60:02}"
+        picture[:] = 20
+        cv2.putText(picture, text, (10, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
+        np.maximum(picture, np.uint8(20 + light), out=picture)
+
+    measures = measured(drawn(draw, 540))
+    assert any(view.has_clock for at, view in measures if at < 60)
+    assert measures[-1][1].has_clock is not hidden
+    assert max(view.calm_s for _, view in measures if view.has_clock) < 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 400), width=st.integers(1, 1400), seed=st.integers(0, 2**32 - 1), share=st.floats(0.001, 1)
+)
+def test_letters_lie_in_a_sample_of_any_size_and_hold_the_cells(
+    height: int, width: int, seed: int, share: float
+) -> None:
+    luma = np.zeros((height, width), np.uint8)
+    step = max(1, width // SAMPLED)
+    sample, cells = luma[::step, ::step], changes(strips(luma), STRONG)
+    clock = np.random.default_rng(seed).random(cells.shape) < share
+    there = letters(clock, luma.shape, sample.shape)
+    assert there.shape == sample.shape
+    assert there.any() == clock.any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 120),
+    width=st.integers(1, 700),
+    seed=st.integers(0, 2**32 - 1),
+    fps=st.sampled_from([1, 2, 5]),
+)
+def test_pictures_of_any_size_are_taken_and_nothing_is_known_of_chaos(
+    height: int, width: int, seed: int, fps: int
+) -> None:
+    dice, gauge, gate = np.random.default_rng(seed), ViewGauge(), MotionGate()
+    for n in range(60):
+        picture = Bgr(dice.integers(0, 256, (height, width, 3), np.uint8))
+        gate.opens(gauge.glance(picture, n / fps), n / fps, gauge.printed)
+    view = gauge.measure(picture)
+    assert 0 <= view.calm_s <= 60 / fps
 
 
 def test_letters_are_where_the_clock_is() -> None:
