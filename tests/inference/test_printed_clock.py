@@ -42,9 +42,10 @@ def measured(pictures: Iterable[tuple[Picture, float]]) -> list[tuple[float, Vie
 
 def drawn(draw: Callable[[Image, float], object], seconds: float, fps: float = FPS) -> list[tuple[Picture, float]]:
     """The hall with something drawn into it as time goes on, that being a multiple of frames."""
-    shown = []
+    shown: list[tuple[Picture, float]] = []
+    still = hall()
     for n in range(round(seconds * fps)):
-        picture = hall()
+        picture = still.copy()
         draw(picture, n / fps)
         shown.append((Bgr(picture), n / fps))
     return shown
@@ -194,19 +195,29 @@ def test_a_clock_that_light_hides_does_not_count_as_one_that_stands() -> None:
     assert max(view.calm_s for _, view in measures if view.has_clock) < 6
 
 
-@pytest.mark.parametrize("hidden", [False, True])
-def test_daylight_that_comes_slowly_is_followed_until_it_hides_the_clock(hidden: bool) -> None:
-    def draw(picture: Image, at: float) -> None:
-        light = min(max(at - 60, 0) / 2, 205 if hidden else 140)
-        text = f"03:{int(at) // 60 % 60:02}:{int(at) % 60:02}"
-        picture[:] = 20
-        cv2.putText(picture, text, (10, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
-        np.maximum(picture, np.uint8(20 + light), out=picture)
+def dawning(most: float, stands: float = float("inf")) -> Callable[[Image, float], object]:
+    """A clock, white on a floor that comes to be so much lighter after a minute; it stands from `stands` on."""
 
-    measures = measured(drawn(draw, 540))
+    def draw(picture: Image, at: float) -> None:
+        second = int(min(at, stands))
+        picture[:] = 20
+        text = f"03:{second // 60 % 60:02}:{second % 60:02}"
+        cv2.putText(picture, text, (10, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
+        np.maximum(picture, np.uint8(20 + min(max(at - 60, 0), most)), out=picture)
+
+    return draw
+
+
+def test_daylight_that_comes_slowly_hides_a_clock_and_makes_it_stand_no_more() -> None:
+    measures = measured(drawn(dawning(205), 320))
     assert any(view.has_clock for at, view in measures if at < 60)
-    assert measures[-1][1].has_clock is not hidden
+    assert not measures[-1][1].has_clock
     assert max(view.calm_s for _, view in measures if view.has_clock) < 10
+
+
+def test_a_clock_that_stands_is_seen_to_by_another_light_than_it_was_found_in() -> None:
+    _, last = measured(drawn(dawning(80, stands=180), 210))[-1]
+    assert (last.has_clock, last.calm_s) == (True, pytest.approx(30, abs=1))
 
 
 @settings(max_examples=60, deadline=None)
