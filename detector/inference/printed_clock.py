@@ -1,6 +1,6 @@
 """A clock printed into the picture: pictures enter; where it is and how long it has stood, with all else, leaves.
 
-Nearly every camera prints the time into its picture. That must not pass for something that moves; and a camera that
+Most cameras print the time into their picture. That must not pass for something that moves; and a camera that
 hangs prints it no longer: its encoder may run on and no two pictures be quite the same, but the seconds stand. A clock
 is where, at the upper or lower edge, dark and light change places with every second and never between, and don't
 change back with the next, as a lamp does that blinks. It may stand only as long as nothing else in the picture moves
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 STRONG, SAMPLES = 40, 4  # grey levels by which a digit that changes does, and at how many samples at least
-# Key frames of a picture that stands differ from the one before, most of all where letters end. Of what a known clock's
-# digits changed by it was 0.4 at most; they themselves change by 0.7 of their median (`tests/bench/printed_clock.py`).
+# Key frames of a picture that stands differ from the one before by up to 55 at so many samples, where letters end
+# (`tests/bench/printed_clock.py`): so a known clock is asked for a share of what its own digits change by.
 SHARE = 0.5
 EDGE = 8  # the upper and the lower one of so many strips of the picture are where clocks are
 SAMPLED = 640  # strips are sampled down to about this width: strokes are a few pixels wide
