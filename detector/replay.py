@@ -235,7 +235,14 @@ def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -
     An update that may judge otherwise begins it anew: a report of which one half is by other rules says nothing.
     """
     tasks = {
-        piece.path: task_of(piece.path, session.camera.name, config.analysis, piece.expected_at, fast_scan=fast_scan)
+        piece.path: task_of(
+            piece.path,
+            session.camera.name,
+            config.analysis,
+            piece.expected_at,
+            fast_scan=fast_scan,
+            aspect=session.camera.shape,
+        )
         for piece in session.pieces
     }
     shaping = [judge(), config.model_dump_json(), session.camera.model_dump_json()]

@@ -382,6 +382,27 @@ def test_a_small_stream_goes_beside_a_live_one(
     assert reason in said
 
 
+@pytest.mark.parametrize(
+    ("written", "shape"),
+    [
+        ("16:9", 16 / 9), ("4:3", 4 / 3), ("'16:9'", 16 / 9), ("16:10", 1.6), ("9:16", 9 / 16), ("16:09", 16 / 9),
+        ("1:5", None), ("0:1", None), ("16/9", None), ("1.78", None), ("16", None), ("true", None), ("[16, 9]", None),
+        ("wide", None), ("-16:9", None), ("16:9:1", None),
+    ],
+)  # fmt: skip
+def test_a_camera_s_shape_is_written_as_people_say_it(
+    written: str, shape: float | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(re.sub(r"(?m)^( *)- name: .*$", rf"\g<0>\n\1  aspect: {written}", changed(), count=1))
+    if shape is not None:
+        assert load_edge(path).cameras[0].shape == pytest.approx(shape)
+        return
+    (problem,) = checked(path, capsys)
+    assert (problem["key"], "aspect" in str(problem)) == ("cameras[0].aspect", True)
+    assert "string" in problem["reason"] or "such as 16:9" in problem["reason"]
+
+
 WITHIN = [
     "rtsp://10.0.0.2:554/user=admin&password=hunter2&channel=1&stream=0.sdp",
     "rtsp://10.0.0.2:554/user=admin_password=hunter2_channel=1_stream=0.sdp",

@@ -288,6 +288,19 @@ def test_health_tells_of_a_camera_whose_people_are_too_far_off(
     assert camera.health(time.time())["lack"] == lack
 
 
+@pytest.mark.parametrize(
+    ("size", "aspect", "lack"),
+    [((704, 576), None, "squeezed"), ((704, 576), "11:9", None), ((768, 576), None, None), (SIZE, None, None)],
+)
+def test_health_tells_of_a_camera_whose_pictures_may_be_squeezed(
+    size: tuple[int, int], aspect: str | None, lack: str | None, watch: Callable[..., CameraWorker]
+) -> None:
+    picture = Bgr(np.zeros((size[1], size[0], 3), np.uint8))
+    shown = [replace(one, picture=picture) for one in frames(3)]
+    camera = watch(shown, camera=Camera(name="dock", source="a.mp4", aspect=aspect))
+    assert camera.health(time.time())["lack"] == lack
+
+
 @pytest.mark.parametrize(("gap_s", "size"), [(300.0, (64, 48)), (-3600.0, (64, 48)), (0.2, (96, 72))])
 def test_no_picture_leaves_the_box_before_parcels_are_known_again_where_the_stages_begin_anew(
     gap_s: float, size: tuple[int, int], watch: Callable[..., CameraWorker]
@@ -938,7 +951,7 @@ def test_a_clip_for_which_the_disk_had_no_room_at_the_end_is_signed_once_it_is_f
     def opened() -> Outbox:
         return Outbox(config.data_dir / "outbox.db", load_identity(config.data_dir), clock=SystemClock())
 
-    def full(*_: object) -> Cut:
+    def full(*_: object, **__: object) -> Cut:
         raise OSError(28, "No space left on device")
 
     for stored in packets_of(make_video(tmp_path / "a.mp4", seconds=8, fps=5, key_every=5)):

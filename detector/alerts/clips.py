@@ -77,6 +77,7 @@ class ClipRecorder:
         on_segment: Is given every finished segment; answers `False` when it may not be safe with whom it was meant for
             yet: then the next start gives it once more, the same to the byte.
         looks: What was seen in the camera's last seconds, for side files; none are written when left out.
+        aspect: Width through height in which the pictures are shown, where the stream isn't to be believed.
     """
 
     def __init__(
@@ -89,8 +90,10 @@ class ClipRecorder:
         longest_s: float = 600.0,
         on_segment: Callable[[Segment], bool | None],
         looks: LookRing | None = None,
+        aspect: float | None = None,
     ) -> None:
         self._folder = folder
+        self._aspect = aspect
         self._looks = looks
         self._ring = ring
         self._pre_roll_s = pre_roll_s
@@ -245,7 +248,8 @@ class ClipRecorder:
         beside = self._folder / f"{incident_id}.{number}{SUFFIX}"
         side = None
         try:
-            cut = cut_recording(part, 0.0, WHOLE, self._folder / f"{incident_id}.{number}.mp4")
+            clip = self._folder / f"{incident_id}.{number}.mp4"
+            cut = cut_recording(part, 0.0, WHOLE, clip, aspect=self._aspect)
             if tracks is None:
                 side = _found_side(beside, incident_id, number, started_at)
             if side is None:

@@ -16,7 +16,17 @@ import av
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import DECODING, FAR_S, LEAP_S, film_of, frame_s, leaps, open_recording, packets_of
+from detector.media.containers import (
+    DECODING,
+    FAR_S,
+    LEAP_S,
+    film_of,
+    frame_s,
+    leaps,
+    open_recording,
+    packets_of,
+    pixel_aspect,
+)  # fmt: skip
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -35,7 +45,7 @@ class Cut:
     duration_s: float
 
 
-def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
+def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, aspect: float | None = None) -> Cut:
     """Copy the video of a time range into an MP4 of its own, from the key frame at or before its start; no sound.
 
     Args:
@@ -43,6 +53,7 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
         start_s: Seconds from its first picture.
         end_s: Likewise; a picture at `end_s` is still copied.
         out: The file to make, whole or not at all; its folder is made when missing.
+        aspect: Width through height in which its pictures are to be shown, where the recording isn't to be believed.
 
     Raises:
         SourceUnavailable: The recording can't be read, or has no picture in that range.
@@ -51,7 +62,7 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path) -> Cut:
 
     def make(draft: Path) -> tuple[float, float]:
         copy = _copy_in_order if _stands_still(path) else _copy
-        return copy(path, start_s, end_s, draft)
+        return copy(path, start_s, end_s, draft, aspect)
 
     return made_whole(out, path, make)
 
@@ -105,8 +116,10 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
         yield source, film
 
 
-def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av.VideoStream:
-    """A stream of an MP4, for packets of another one as they are.
+def add_copy(
+    target: av.container.OutputContainer, stream: av.VideoStream, aspect: float | None = None
+) -> av.VideoStream:
+    """A stream of an MP4, for packets of another one as they are; shown with this aspect, or as the other one says.
 
     Raises:
         SourceUnavailable: MP4 holds no video of that codec.
@@ -119,10 +132,15 @@ def add_copy(target: av.container.OutputContainer, stream: av.VideoStream) -> av
     if stream.codec_context.name == "hevc" and stream.codec_context.extradata:
         # Apple's players, Safari among them, play H.265 that is called so, but not `hev1`, which FFmpeg calls it.
         copy.codec_context.codec_tag = "hvc1"
+    wide = pixel_aspect(stream)
+    if aspect is not None and (size := stream.codec_context).width:
+        wide = Fraction(aspect * size.height / size.width).limit_denominator(100)
+    if wide is not None:
+        copy.codec_context.sample_aspect_ratio = wide
     return copy
 
 
-def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
+def _copy(path: Path, start_s: float, end_s: float, out: Path, aspect: float | None) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
     with _opened(path) as (source, stream):
         base = stream.time_base or Fraction(1, TICKS)
@@ -135,7 +153,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, f
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
         begin = end_of_last = _shown(first)
         with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
-            copy = add_copy(target, stream)
+            copy = add_copy(target, stream, aspect)
             last_dts = None
             for packet in chain([first], packets):
                 shown = _shown(packet)
@@ -157,7 +175,7 @@ def _stands_still(path: Path) -> bool:
     return len(times) > 1 and len(set(times)) == 1
 
 
-def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple[float, float]:
+def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path, aspect: float | None) -> tuple[float, float]:
     """Like `_copy`, for a file without usable times: packets are taken to follow each other evenly.
 
     Pictures may be shown in another order than they are decoded in, which only the decoder knows: numbered packets
@@ -186,7 +204,7 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path) -> tuple
         _opened(path) as (source, stream),
         av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
     ):
-        copy = add_copy(target, stream)
+        copy = add_copy(target, stream, aspect)
         ticks = max(1, round(length * TICKS))
         wanted = set(chosen)
         for number, packet in enumerate(p for p in packets_of(source, stream) if p.size):

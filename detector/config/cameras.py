@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -17,6 +18,7 @@ from detector.values import IncidentKind
 
 STREAMS = ("rtsp", "rtsps")
 PASSWORD = "{password}"  # noqa: S105 - where it goes in an address that is to hold it
+_ASPECT = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})")
 _PASSWORD_IN = re.compile(r"(?<![a-z])(?:password|passwd|pwd)=(?!\{password\}|[&_;/?]|$)", re.IGNORECASE)
 
 
@@ -46,6 +48,11 @@ class Camera(Settings):
     username: str | None = None
     password_env: str | None = None
     password_file: Path | None = None
+    aspect: str | None = Field(
+        None,
+        description="16:9, 4:3 or so: the shape in which its pictures are to be seen, where people look too thin or "
+        "too wide; many recorders store fewer pixels across than they show, and say nothing of it",
+    )
     loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
     zones: list[Zone] = Field([WHOLE_FRAME])
     mounting: Mounting | None = Field(None, description="draws on the hub's pages how far a phone can be judged")
@@ -67,6 +74,19 @@ class Camera(Settings):
         if "://" in source and _PASSWORD_IN.search(unbroken):
             raise ValueError(f"a password stands in the address: write {PASSWORD} there")
         return source
+
+    @field_validator("aspect", mode="before")
+    @classmethod
+    def _as_it_is_written(cls, aspect: Any) -> Any:
+        # To YAML 1.1 what looks like 16:9 is a number of base 60.
+        return ":".join(map(str, divmod(aspect, 60))) if type(aspect) is int else aspect
+
+    @field_validator("aspect")
+    @classmethod
+    def _is_a_shape(cls, aspect: str | None) -> str | None:
+        if aspect is not None and not (_ASPECT.fullmatch(aspect) and 1 / 4 <= _ratio(aspect) <= 4):
+            raise ValueError("must be width to height, such as 16:9, neither beyond four times the other")
+        return aspect
 
     @field_validator("source", "substream")
     @classmethod
@@ -101,6 +121,16 @@ class Camera(Settings):
         """Whether the source is a stream without an end."""
         return "://" in self.source
 
+    @property
+    def shape(self) -> float | None:
+        """Width through height in which its pictures are shown; `None` where the stream is to be believed."""
+        return None if self.aspect is None else _ratio(self.aspect)
+
     def password(self) -> str | None:
         """The camera's password from environment or file; `None` when none is configured."""
         return secret(self.password_env, self.password_file)
+
+
+def _ratio(aspect: str) -> float:
+    width, _, height = aspect.partition(":")
+    return int(width) / int(height)

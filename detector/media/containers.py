@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +86,11 @@ def _readable_pixels(film: av.VideoStream) -> int:
     if context is None or context.name not in CODECS or film.disposition & Disposition.attached_pic:
         return 0
     return context.width * context.height
+
+
+def pixel_aspect(film: av.VideoStream) -> Fraction | None:
+    """How wide a pixel is shown by its height, as the container says, else the stream; `None` where neither does."""
+    return film.sample_aspect_ratio or film.codec_context.sample_aspect_ratio or None
 
 
 def frame_s(film: av.VideoStream, packet_s: float | None) -> float:

@@ -17,11 +17,19 @@ HOLE_S = 3.0  # a picture that comes so long after the one before isn't as long:
 
 @dataclass(frozen=True, slots=True)
 class StreamFormat:
-    """What a packet's bytes are: codec by its FFmpeg name (`h264`, `hevc`, `mjpeg`) and picture size in pixels."""
+    """What a packet's bytes are.
+
+    Attributes:
+        codec: By its FFmpeg name (`h264`, `hevc`, `mjpeg`).
+        width: Of the picture as it is stored, pixels.
+        height: Likewise.
+        pixel_aspect: How wide a pixel is shown by its height (`shape`).
+    """
 
     codec: str
     width: int
     height: int
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

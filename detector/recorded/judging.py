@@ -69,7 +69,7 @@ class _SessionJudge:
         self._times = _FileTimes(camera.name)
         self._stillness = Stillness()
         self._judge = build_judge(config, camera)
-        self._sink = ReplaySink(out, config.incidents)
+        self._sink = ReplaySink(out, config.incidents, camera.shape)
         self._closeness = build_closeness(config.analysis.model)
         self._parcels = ParcelCount()
         self._census = CameraCensus(camera.name, self._parcels.add)

@@ -41,6 +41,7 @@ class LookTask:
         analysis: How closely.
         phase_s: How long after a full step of looking the file begins, seconds (`phase_of`).
         fast_scan: Look at key frames first, and at the rest only round those in which something changed.
+        aspect: As of `Recording`.
     """
 
     name: str
@@ -50,10 +51,17 @@ class LookTask:
     analysis: Analysis
     phase_s: float = 0.0
     fast_scan: bool = False
+    aspect: float | None = None
 
 
 def task_of(
-    path: Path, camera: str, analysis: Analysis, begins_at: float | None = None, *, fast_scan: bool = False
+    path: Path,
+    camera: str,
+    analysis: Analysis,
+    begins_at: float | None = None,
+    *,
+    fast_scan: bool = False,
+    aspect: float | None = None,
 ) -> LookTask:
     """The task of looking at a file.
 
@@ -63,6 +71,7 @@ def task_of(
         analysis: How closely.
         begins_at: About when it begins, Unix seconds, so that it is looked at at the frames that live had looked at.
         fast_scan: As of `LookTask`.
+        aspect: Likewise.
 
     Raises:
         ModelError: The model can't be used.
@@ -74,11 +83,11 @@ def task_of(
     except OSError:
         pass  # the look will say so
     phase_s = phase_of(begins_at or 0.0, analysis.fps)
-    how = looking_code(), analysis.model_dump_json(), *model_of(analysis).values(), phase_s, fast_scan
+    how = looking_code(), analysis.model_dump_json(), *model_of(analysis).values(), phase_s, fast_scan, aspect
     shaping = *how, os.path.realpath(path), camera, size, changed
     said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
     name = hashlib.sha256(said).hexdigest()[:24]
-    return LookTask(name, path, camera, size, analysis, phase_s, fast_scan)
+    return LookTask(name, path, camera, size, analysis, phase_s, fast_scan, aspect)
 
 
 def phase_of(begins_at: float, fps: float) -> float:
@@ -137,7 +146,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         recording = Recording(
             task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps,
             due=Pacer(task.analysis.fps, task.phase_s).due,
-            changed=scan.changed if task.fast_scan else None,
+            changed=scan.changed if task.fast_scan else None, aspect=task.aspect,
         )  # fmt: skip
     except SourceError as error:
         progress(Step(task.camera, 0.0, task.size))

@@ -37,13 +37,20 @@ class Told:
 
 
 class ReplaySink:
-    """Keeps the last word on each incident, writes its snapshot when it is told first, and its clip when it is over."""
+    """Keeps the last word on each incident, writes its snapshot when it is told first, and its clip when it is over.
 
-    def __init__(self, out: Path, settings: Incidents) -> None:
+    Args:
+        out: The folder of the replay.
+        settings: How much of an incident its clip shows.
+        aspect: As of `Recording`.
+    """
+
+    def __init__(self, out: Path, settings: Incidents, aspect: float | None = None) -> None:
         from detector.alerts.looks import LONGEST_GROUP_S, LookRing
 
         self._out = out
         self._settings = settings
+        self._aspect = aspect
         # An incident is told long after it began; its clip begins where it did.
         self._reach_s = settings.pre_roll_s + LONGEST_GROUP_S
         self._looks = LookRing(settings.longest_s + self._reach_s)
@@ -137,7 +144,8 @@ class ReplaySink:
             for n, (path, start, until) in enumerate(of_then[:FILES_OF_A_CLIP]):
                 try:
                     upto = min(end, until - 0.001)  # where files overlap, the later has the pictures
-                    cut = cut_recording(path, max(0.0, begin - start), upto - start, Path(folder, f"{n}.mp4"))
+                    piece = Path(folder, f"{n}.mp4")
+                    cut = cut_recording(path, max(0.0, begin - start), upto - start, piece, aspect=self._aspect)
                 except SourceError:
                     continue  # a damaged stretch; another file may have the rest
                 except OSError as error:

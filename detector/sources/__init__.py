@@ -33,5 +33,6 @@ def open_source(
     from detector.sources.played import PlayedFile
 
     return PlayedFile(
-        Path(camera.source), camera=camera.name, fps=fps, clock=clock, stop=stop, loop=camera.loop, on_packet=on_packet
-    )
+        Path(camera.source), camera=camera.name, fps=fps, clock=clock, stop=stop, loop=camera.loop, on_packet=on_packet,
+        aspect=camera.shape,
+    )  # fmt: skip

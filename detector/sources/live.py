@@ -21,6 +21,7 @@ from detector.config import Camera
 from detector.config.cameras import PASSWORD
 from detector.machine.secrecy import redacted
 from detector.media.packets import Packet, StreamFormat
+from detector.media.shape import shaped, shown_size
 from detector.sources.messages import Connect, Decode, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
 from detector.sources.stats import SourceStats, State, Trouble
@@ -148,7 +149,14 @@ class LiveSource:
         """The due frame that is next, waiting for it at most so long; copied only now: a dropped one costs nothing."""
         taken = self._queue.take(timeout_s)
         picture = taken.picture() if taken is not None else None
-        return Frame(self._camera.name, taken.index, taken.at, picture) if taken and picture else None
+        if taken is None or picture is None:
+            return None
+        return Frame(self._camera.name, taken.index, taken.at, shaped(picture, self.shown_size(picture.size)))
+
+    def shown_size(self, stored: tuple[int, int]) -> tuple[int, int]:
+        """Width and height in which pictures are shown that are stored in this size, pixels."""
+        now = self.stream_format
+        return shown_size(stored, now.pixel_aspect if now is not None else 1.0, self._camera.shape)
 
     def close(self) -> None:
         """Stop reading; the reader process is gone within a second."""
@@ -230,7 +238,7 @@ class LiveSource:
                 case Ended():
                     return message
                 case Format():
-                    stream_format = StreamFormat(message.codec, message.width, message.height)
+                    stream_format = StreamFormat(message.codec, message.width, message.height, message.pixel_aspect)
                     self.stream_format = stream_format
                 case Stepped():
                     flood.add(len(message.data), now)

@@ -107,7 +107,7 @@ class Decode:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """To the worker: what the packets that follow are."""
+    """To the worker: what the packets that follow are (`StreamFormat`)."""
 
     kind: ClassVar[int] = 3
     largest: ClassVar[int] = 64
@@ -115,12 +115,13 @@ class Format:
     codec: str
     width: int
     height: int
+    pixel_aspect: float = 1.0
 
-    _FORM: ClassVar[Struct] = Struct("!II")
+    _FORM: ClassVar[Struct] = Struct("!IId")
 
     def packed(self) -> bytes:
         """As bytes."""
-        return self._FORM.pack(self.width, self.height) + self.codec.encode()
+        return self._FORM.pack(self.width, self.height, self.pixel_aspect) + self.codec.encode()
 
     @classmethod
     def unpacked(cls, data: bytes) -> Format:
@@ -128,7 +129,10 @@ class Format:
         codec = data[cls._FORM.size :].decode("ascii")
         if not codec.isidentifier():
             raise Garbled("no name of a codec")
-        return cls(codec, *cls._FORM.unpack_from(data))
+        found = cls(codec, *cls._FORM.unpack_from(data))
+        if not math.isfinite(found.pixel_aspect):
+            raise Garbled("a shape that is no number")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

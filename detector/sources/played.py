@@ -38,6 +38,7 @@ class PlayedFile:
         stop: Ends the stream when set.
         loop: Play again and again.
         on_packet: Is given every packet, in time with the frames.
+        aspect: As of `Recording`.
 
     Raises:
         SourceUnavailable: While iterating: no file is there, or none of them can be read.
@@ -53,6 +54,7 @@ class PlayedFile:
         stop: threading.Event,
         loop: bool = False,
         on_packet: OnPacket | None = None,
+        aspect: float | None = None,
     ) -> None:
         self.stats = SourceStats()
         self._path = path
@@ -62,6 +64,7 @@ class PlayedFile:
         self._stop = stop
         self._loop = loop
         self._on_packet = on_packet
+        self._aspect = aspect
         self._open: Recording | None = None
         self._pacer = Pacer(fps)
         self._next_file_at: float | None = None
@@ -114,6 +117,7 @@ class PlayedFile:
                 on_packet=self._on_packet,
                 due=lambda offset_s: self._due(start_at + offset_s),
                 first_index=self.stats.frames_in,
+                aspect=self._aspect,
             )
         except SourceUnavailable as error:
             self._skip(error)

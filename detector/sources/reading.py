@@ -106,7 +106,8 @@ def _received(order: Connect, video: Video, channel: Channel, slots: Writer) -> 
     for step in video.steps():
         at = time.monotonic()
         taken_at = arrival.taken_at(at, step.decoded_s)
-        form = Format(video.format.codec, video.format.width, video.format.height)
+        now = video.format
+        form = Format(now.codec, now.width, now.height, now.pixel_aspect)
         if form != told:
             told = form
             channel.put(form)

@@ -18,6 +18,7 @@ from detector.errors import NotThere, SourceUnavailable
 from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording
 from detector.media.packets import Packet
 from detector.media.pictures import Picture
+from detector.media.shape import shaped, shown_size
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
@@ -55,6 +56,7 @@ class Recording:
         on_packet: Is given every packet, before the frame it holds; `Packet.at` counts like `captured_at`.
         due: Chooses frames by seconds into the file, instead of an even `fps`.
         first_index: `Frame.index` of the first picture.
+        aspect: Width through height in which its pictures are shown, where the file isn't to be believed.
         changed: Has the file read by key frames (`key_frames.scanned`): it is shown each, ahead of time, and only what
             is round those it says yes to is decoded and given. No packets are given then.
 
@@ -83,6 +85,7 @@ class Recording:
         due: Callable[[float], bool] | None = None,
         first_index: int = 0,
         changed: Changed | None = None,
+        aspect: float | None = None,
     ) -> None:
         self.path = path
         self._camera = camera
@@ -93,6 +96,7 @@ class Recording:
         self.is_untimed = self._video.is_untimed
         self._first_index = first_index
         self._changed = changed
+        self._aspect = aspect
         self.frames_decoded = self.frames_undecoded = 0
         self.undecoded: list[tuple[float, float]] = []
         self.broken_off = self.disk_failed = False
@@ -155,14 +159,18 @@ class Recording:
                 self.frames_decoded += 1
                 if self._due(offset_s):
                     at = self._start_at + offset_s
-                    yield Frame(self._camera, index, at, picture_of(picture), self.path.name, offset_s)
+                    yield Frame(self._camera, index, at, self._shown(picture), self.path.name, offset_s)
+
+    def _shown(self, decoded: av.VideoFrame) -> Picture:
+        stored = decoded.width, decoded.height
+        return shaped(picture_of(decoded), shown_size(stored, self._video.pixel_aspect, self._aspect))
 
     def _key_frame_changed(self, stream_s: float, picture: av.VideoFrame) -> bool:
         assert self._changed is not None
         offset_s = stream_s - (self._video.start_s or 0.0)
         index = self._first_index + round(offset_s / self._video.frame_s)
         return self._changed(
-            Frame(self._camera, index, self._start_at + offset_s, picture_of(picture), self.path.name, offset_s)
+            Frame(self._camera, index, self._start_at + offset_s, self._shown(picture), self.path.name, offset_s)
         )
 
     def _leave_out(self, offset_s: float, frame_s: float) -> None:
@@ -212,7 +220,7 @@ class RecordedPicture:
     Args:
         path: The file.
         offset_s: When it is shown, seconds into the file, as `Frame.offset_s` was.
-        size: Width and height, pixels.
+        size: Width and height in which it is shown, pixels.
     """
 
     def __init__(self, path: Path, offset_s: float, size: tuple[int, int]) -> None:
@@ -259,7 +267,7 @@ class RecordedPicture:
                 if begin_s is not None:
                     recording.skip_to(begin_s)
                 for frame in recording:
-                    return frame.picture
+                    return shaped(frame.picture, self.size)
             except _PassedBy:
                 continue
             finally:

@@ -16,7 +16,16 @@ import av.bitstream
 import av.container
 
 from detector.errors import SourceUnavailable
-from detector.media.containers import CODECS, DECODING, MOST_PIXELS, film_of, frame_s, others_like, packets_of
+from detector.media.containers import (
+    CODECS,
+    DECODING,
+    MOST_PIXELS,
+    film_of,
+    frame_s,
+    others_like,
+    packets_of,
+    pixel_aspect,
+)
 from detector.media.packets import Packet, StreamFormat
 
 OnPacket = Callable[[Packet, StreamFormat], None]
@@ -123,7 +132,12 @@ class Video:
     def format(self) -> StreamFormat:
         """Of the packets."""
         context = self._stream.codec_context
-        return StreamFormat(context.name, *(self._size or (context.width, context.height)))
+        return StreamFormat(context.name, *(self._size or (context.width, context.height)), self.pixel_aspect)
+
+    @property
+    def pixel_aspect(self) -> float:
+        """How wide a pixel is shown by its height, as the stream says; 1 where it doesn't."""
+        return float(pixel_aspect(self._stream) or 1)
 
     def seek(self, offset_s: float) -> bool:
         """Go to the last key frame at or before so many seconds after the first picture.

@@ -464,7 +464,8 @@ def one_picture(source: str | Camera) -> NDArray[np.uint8]:
         if isinstance(picture, str):
             raise SourceUnavailable(f"{path}: {picture}")
         return picture
-    recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0)
+    aspect = None if isinstance(source, str) else source.shape
+    recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0, aspect=aspect)
     try:
         frame = next(iter(recording), None)
     finally:

@@ -214,7 +214,10 @@ def watch(
     for piece in session.pieces:
         start_at, before = begins_at(piece, before, ended_at), piece
         try:
-            recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps)
+            recording = Recording(
+                piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps,
+                aspect=session.camera.shape,
+            )  # fmt: skip
         except SourceError as error:
             unread(str(error))
             continue

@@ -152,7 +152,9 @@ def _frames(
         if not wants(start_at):
             return
         try:
-            recording = Recording(piece.path, camera=session.camera.name, start_at=start_at, fps=fps)
+            recording = Recording(
+                piece.path, camera=session.camera.name, start_at=start_at, fps=fps, aspect=session.camera.shape
+            )
         except SourceError as error:
             unread(str(error))
             continue

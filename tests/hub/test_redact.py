@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from detector.alerts.cutting import cut_recording
 from detector.hub.footage.copying import Job, Picture, make
 from detector.hub.footage.redact import HOLD_S, LEAST_MARGIN, Redaction, Region, head_of
 from detector.values import Box
@@ -227,6 +228,16 @@ def test_a_preview_has_the_pixels_of_the_clip(copied: Callable[..., list[Gray]],
     copy = copied(None, None)
     difference = [np.abs(was - now).mean() for was, now in zip(pictures(source), copy, strict=True)]
     assert max(difference) < 2
+
+
+@pytest.mark.parametrize("faces", [None, "others"])
+def test_a_copy_is_shown_in_the_shape_of_its_clip(
+    copied: Callable[..., list[Gray]], source: Path, tmp_path: Path, faces: str | None
+) -> None:
+    wide = cut_recording(source, 0.0, 2.0, tmp_path / "wide.mp4", aspect=2 * WIDTH / HEIGHT)
+    copied(make_side(), faces, source=str(wide.path))
+    with av.open(str(tmp_path / "copy.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
 
 
 def test_the_time_is_burnt_in_with_its_zone(copied: Callable[..., list[Gray]]) -> None:

@@ -34,6 +34,7 @@ def make_video(
     form: str | None = None,
     pixels: str = "yuv420p",
     draw: Callable[[int], np.ndarray] | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """A video of so many seconds; `form` is FFmpeg's name of the container where the suffix doesn't tell.
 
@@ -45,6 +46,8 @@ def make_video(
         stream.width, stream.height = size
         stream.pix_fmt = pixels
         stream.codec_context.thread_count = 1
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "g": str(key_every), "sc_threshold": "0", "bf": str(b_frames)}
         if codec == "libx265":

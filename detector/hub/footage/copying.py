@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from detector.errors import WireError
 from detector.hub.footage.opened import INPUT, PLAYED_PIXELS, Refused, decoded, video_of
 from detector.hub.footage.redact import Faces, Redaction
+from detector.media.containers import pixel_aspect
 from detector.media.pixelation import LABEL_BLOCKS, Blocks, coarse_blocks, pixelate
 from detector.media.sides import read_side
 from detector.values import DAY_S, Box
@@ -87,7 +88,8 @@ def make(job: Job, on_share: Callable[[float], None] = lambda _share: None) -> l
             if target is None:
                 target = _encoder(out, stream, frame, picture)
                 if job.faces and side:
-                    redaction = Redaction(side, aspect=picture.width / picture.height, faces=job.faces)
+                    shape = picture.width / picture.height * float(target.codec_context.sample_aspect_ratio or 1)
+                    redaction = Redaction(side, aspect=shape, faces=job.faces)
             elif (picture.width, picture.height) != (target.width, target.height):
                 raise Refused("unreadable")  # a clip of one camera has one size
             if job.faces:
@@ -233,6 +235,8 @@ def _encoder(out: Any, source: VideoStream, frame: VideoFrame, picture: Picture)
     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(1, TICKS)
+    if (wide := pixel_aspect(source)) is not None:
+        context.sample_aspect_ratio = 1 / wide if round(frame.rotation / 90) % 2 else wide
     if frame.format.name in PLAYED_PIXELS:  # taken as they are: said as they were
         context.color_range = 2 if frame.format.name == "yuvj420p" else frame.color_range
         context.colorspace, context.color_trc = frame.colorspace, source.codec_context.color_trc
