@@ -4,7 +4,8 @@ People are looked for in the small stream's pictures. The large stream's packets
 it is decoded only while somebody cuts parts from its pictures, that is, looks at people closely. Whoever reads the
 frames sees one camera of one size, in whose pixels all boxes are.
 
-Where one of the two can't be used, the other goes on alone.
+A small stream may hold the large one's view squeezed to another shape: then it is stretched. Where one of the two
+can't be used, the other goes on alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import numpy as np
 from detector.clock import Clock
 from detector.config import Camera
 from detector.media.pictures import Bgr, Image, Picture
+from detector.media.shape import ALIKE
 from detector.sources.live import LiveSource, Patience
+from detector.sources.same_view import shows_the_same
 from detector.sources.stats import Lack, SourceStats
 from detector.sources.video import OnPacket
 from detector.values import Frame
@@ -32,7 +35,7 @@ logger = logging.getLogger(__name__)
 LOST_S = 8.0  # a stream without a picture for so long is done without
 CLOSELY_S = 10.0  # after a part was cut from a picture the large stream is decoded for so long
 APART_S = 0.15  # pictures of the two streams taken further apart don't belong together
-ALIKE = 0.03  # by so much of itself may the aspect differ: encoders round to whole blocks
+ASK_AGAIN_S = 60.0  # whether a small stream that showed something else still does
 SMALL_WIDTH = 640  # of the pictures that people are looked for in, where no small stream says
 
 
@@ -72,7 +75,10 @@ class PairedSource:
         self._clock = clock
         self._began_at = clock.now()
         self._alone = False
-        self._differs = False
+        self._sizes: object = None  # of the two, of which `_fits` is told
+        self._fits: bool | None = True  # the small one shows what the large one does; `None` where that isn't known yet
+        self._asked_at = 0.0
+        self._unfit: Frame | None = None  # of the small one
         self._closely_until = 0.0
         self._detail: Frame | None = None
         self._last_at = float("-inf")
@@ -137,7 +143,7 @@ class PairedSource:
         return self._stop.is_set() or self._closed.is_set()
 
     def _lack(self) -> Lack | None:
-        if self._differs:
+        if self._fits is False:
             return "small_differs"
         if self._lost(self._small):
             return "small_lost"
@@ -153,7 +159,7 @@ class PairedSource:
         large_is_there = self._large.stats.state == "online"
         if frame is not None:
             self._go_on(alone=False)
-        elif large_is_there and (self._differs or self._lost(self._small)):
+        elif large_is_there and (not self._fits or self._lost(self._small)):
             self._go_on(alone=True)
         closely = time.monotonic() < self._closely_until
         # Twice as often as needed: the one next to a small picture is near enough in time then.
@@ -181,11 +187,14 @@ class PairedSource:
             return None
         small = replace(taken, camera=self._camera)
         large = self._large.stream_format
-        size = (large.width, large.height) if large is not None and min(large.width, large.height) > 0 else None
+        size = self._large.shown_size((large.width, large.height)) if large is not None and large.width > 0 else None
         if size is None:  # not connected yet: a moment's wait spares everybody pictures of two sizes
             return small if self._lost(self._large) else None
-        self._differs = not alike(small.size, size)
-        if self._differs:
+        if (small.size, size) != self._sizes:
+            self._sizes = small.size, size
+            self._fits = True if alike(small.size, size) else None
+        if not self._fits:
+            self._unfit = small
             return small if self._lost(self._large) else None
         self._small_size = small.size
         return replace(small, picture=PairedPicture(size, small.picture, self._detail_of(small, size), self._closely))
@@ -194,10 +203,19 @@ class PairedSource:
         large = self._large.taken(timeout_s)
         if large is None:
             return None
+        self._compare(large)
         width = min(large.size[0], self._small_size[0])
         # As small as it would be otherwise: what is learned of the view stays true when the small stream comes back.
         small = Bgr(large.picture.resized(width, max(1, round(width * large.size[1] / large.size[0]))))
         return replace(large, picture=PairedPicture(large.size, small, large.picture, self._closely))
+
+    def _compare(self, large: Frame) -> None:
+        """Find out whether a small stream of another shape shows the same, where that isn't known."""
+        small, now = self._unfit, time.monotonic()
+        if self._fits or small is None or abs(large.captured_at - small.captured_at) > APART_S:
+            return
+        if self._fits is None or now - self._asked_at >= ASK_AGAIN_S:
+            self._fits, self._asked_at = shows_the_same(small.picture, large.picture), now
 
     def _detail_of(self, small: Frame, size: tuple[int, int]) -> Picture | None:
         # Of a backlog they come in their order, so those before this one are passed by.

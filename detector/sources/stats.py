@@ -22,7 +22,7 @@ Trouble = Literal[
 
 Lack = Literal[
     "small_lost",  # the small stream of two brings nothing: the large one is looked at
-    "small_differs",  # its pictures have another shape: the large one is looked at
+    "small_differs",  # its pictures show another part: the large one is looked at
     "large_lost",  # the large one brings nothing: no evidence, and nothing to look at closely
 ]
 

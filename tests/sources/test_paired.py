@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.media.packets import Packet, StreamFormat
-from detector.media.pictures import Bgr
+from detector.media.pictures import Bgr, Image
 from detector.sources.paired import PairedPicture, PairedSource, alike
+from detector.sources.same_view import shows_the_same
 from detector.sources.video import MOST_ASIDE, Video
 from detector.values import Frame
 from tests.builders import SteppedClock
@@ -24,21 +26,26 @@ from tests.sources.footage import grey_of, make_video
 from tests.sources.test_live import HASTY, soon
 
 Servers = Callable[..., RtspServer]
+View = Callable[[Image], Image]
 LARGE, SMALL, SQUARE = (640, 480), (320, 240), (240, 240)
 HASTY_PAIR: dict[str, Any] = {"patience": HASTY, "lost_s": 2.0}
 
 
 @pytest.fixture(scope="session")
-def footage(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[int, int]], Path]:
-    """A camera's raw stream of pictures of a size."""
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A camera's raw stream of pictures of a size: flat ones, or what `view` shows of a hall, squeezed into it."""
     folder = tmp_path_factory.mktemp("pair")
-    made: dict[tuple[int, int], Path] = {}
+    made: dict[object, Path] = {}
 
-    def of(size: tuple[int, int]) -> Path:
-        if size not in made:
-            path = folder / f"{size[0]}x{size[1]}.h264"
-            made[size] = make_video(path, seconds=6, fps=CAMERA_FPS, size=size, key_every=3 * CAMERA_FPS, form="h264")
-        return made[size]
+    def of(size: tuple[int, int], view: View | None = None) -> Path:
+        if (size, view) not in made:
+            path = folder / f"{len(made)}.h264"
+            shown = cv2.resize(view(HALL), size, interpolation=cv2.INTER_AREA) if view else None
+            made[size, view] = make_video(
+                path, seconds=6, fps=CAMERA_FPS, size=size, key_every=3 * CAMERA_FPS, form="h264",
+                draw=None if shown is None else lambda _: shown,
+            )  # fmt: skip
+        return made[size, view]
 
     return of
 
@@ -175,14 +182,93 @@ def test_the_reason_told_is_that_of_the_stream_that_is_lacking() -> None:
     source.close()
 
 
-def test_a_small_stream_of_another_shape_is_not_looked_at(
+def hall(seed: int) -> Image:
+    """A picture in which there is something to see everywhere."""
+    random = np.random.default_rng(seed)
+    image = np.full((480, 640, 3), 90, np.uint8)
+    for _ in range(150):
+        x, y = random.integers(0, 620), random.integers(0, 460)
+        colour = tuple(int(value) for value in random.integers(20, 235, 3))
+        cv2.rectangle(image, (x, y), (x + int(random.integers(8, 90)), y + int(random.integers(8, 70))), colour, -1)
+    return image
+
+
+HALL = hall(1)
+
+
+def whole(image: Image) -> Image:
+    return image
+
+
+def middle(image: Image) -> Image:
+    return image[:, 80:560]
+
+
+def test_a_small_stream_squeezed_to_another_shape_is_stretched(
     rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path]
 ) -> None:
-    pair = watch(rtsp_server(footage=footage(LARGE)), rtsp_server(footage=footage(SQUARE)))
+    pair = watch(*(rtsp_server(footage=footage(size, whole)) for size in (LARGE, SQUARE)))
+    assert soon(lambda: bool(pair.source._fits) and not pair.source._alone)
+    assert soon(lambda: _rests(lambda: pair.source._large.stats.frames_in))
+    pair.frames.clear()
+    assert pair.sees_more(3)
+    assert {frame.size for frame in pair.frames} == {LARGE}
+    assert pair.source.stats.lack is None
+    shown = pair.frames[-1].picture.resized(160, 120).astype(int)
+    assert np.abs(shown - cv2.resize(HALL, (160, 120), interpolation=cv2.INTER_AREA)).mean() < 12
+
+
+def test_a_small_stream_that_shows_another_part_is_not_looked_at(
+    rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path]
+) -> None:
+    pair = watch(rtsp_server(footage=footage(LARGE, whole)), rtsp_server(footage=footage(SQUARE, middle)))
     assert soon(lambda: pair.source.stats.lack == "small_differs")
     pair.frames.clear()
     assert pair.sees_more(5)
     assert {frame.size for frame in pair.frames} == {LARGE}
+
+
+def test_where_nothing_can_be_seen_the_large_stream_is_looked_at_and_nothing_is_told(
+    rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path]
+) -> None:
+    pair = watch(*(rtsp_server(footage=footage(size)) for size in (LARGE, SQUARE)))
+    assert pair.sees_more(8)
+    assert pair.source._fits is None
+    assert pair.source.stats.lack is None
+    assert pair.frames[-1].size == LARGE
+
+
+def cut(image: Image, shape: float) -> Image:
+    """The middle of a picture that is so much wider than it."""
+    height, width = image.shape[:2]
+    wide, high = round(width * min(shape, 1)), round(height / max(shape, 1))
+    left, top = (width - wide) // 2, (height - high) // 2
+    return image[top : top + high, left : left + wide]
+
+
+@pytest.mark.parametrize("size", [(240, 240), (352, 288), (640, 270), (240, 320)])
+@pytest.mark.parametrize(
+    ("small", "large", "same"),
+    [
+        (lambda image, _: image, lambda image, _: image, True),
+        (cut, lambda image, _: image, False),
+        (lambda image, _: image, lambda image, shape: cut(image, 1 / shape), False),
+        (lambda image, _: image[240:], lambda image, _: image, None),
+        (lambda image, _: image, lambda *_: hall(2), None),
+        (lambda image, _: image // 64 + 16, lambda image, _: image, None),
+        (lambda image, _: np.uint8(255) - image, lambda image, _: image, None),
+    ],
+    ids=["squeezed", "a part of it", "more of it", "its lower half", "another hall", "in the dark", "inverted"],
+)
+def test_a_squeezed_view_is_told_from_another_one(
+    small: Callable[[Image, float], Image],
+    large: Callable[[Image, float], Image],
+    same: bool | None,
+    size: tuple[int, int],
+) -> None:
+    shape = size[0] / size[1] / (640 / 480)
+    seen = cv2.resize(small(HALL, shape), size, interpolation=cv2.INTER_AREA)
+    assert shows_the_same(Bgr(seen), Bgr(cv2.resize(large(HALL, shape), LARGE))) is same
 
 
 @pytest.mark.parametrize(
