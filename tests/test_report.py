@@ -60,8 +60,15 @@ def summary(**more: Any) -> dict[str, Any]:
 CONFIG = EdgeConfig(site="s", edge="e", cameras=[Camera(name="gate", source="x.mp4")])
 
 
-def page(out: Path, told: dict[str, Any], incidents: list[dict[str, Any]], census: Any = None) -> str:
-    return write_report(out, told, incidents, CONFIG, census or {}).read_text(encoding="utf-8")
+def page(
+    out: Path,
+    told: dict[str, Any],
+    incidents: list[dict[str, Any]],
+    census: Any = None,
+    *,
+    config: EdgeConfig | None = None,
+) -> str:
+    return write_report(out, told, incidents, config or CONFIG, census or {}).read_text(encoding="utf-8")
 
 
 def read_in(language: str, written: str) -> str:
@@ -402,6 +409,22 @@ def test_how_much_of_the_time_people_were_too_far_off_is_said(
     assert (
         ("People were in view" in written) == ("each counted" in written) == ("每人分别计时" in written) == bool(said)
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "told"),
+    [([704, 576], None, True), ([704, 576], "4:3", False), ([1280, 720], None, False), (None, None, False)],
+)
+def test_pictures_that_may_be_squeezed_are_told_of(
+    size: list[int] | None, aspect: str | None, told: bool, tmp_path: Path
+) -> None:
+    camera = {**summary()["cameras"][0], "size": size}
+    config = CONFIG.model_copy(update={"cameras": [Camera(name=camera["camera"], source="a.mp4", aspect=aspect)]})
+    found = summary(cameras=[camera], duplicates=[])
+    said = list(remarks(found, config, tmp_path / "site.yaml", tmp_path, most=9))
+    assert any("704x576" in one and "aspect: 16:9" in one for one in said) == told
+    written = page(tmp_path, found, [], config=config)
+    assert ("Perhaps squeezed" in written) == ("可能被压扁" in written) == told
 
 
 def test_what_was_not_seen_is_said_at_the_top_and_listed_at_the_end(tmp_path: Path) -> None:

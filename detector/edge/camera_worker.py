@@ -19,6 +19,7 @@ from detector.edge.turns import Turns, urgency_of
 from detector.errors import SourceError
 from detector.machine.pulse import Pulse
 from detector.media.packets import Packet, PacketRing, StreamFormat
+from detector.media.shape import is_doubtful
 from detector.pipeline import Pipeline, Source
 from detector.rules.closeness import MOSTLY, Closeness
 from detector.sources.stats import SourceStats
@@ -177,7 +178,7 @@ class CameraWorker:
             "state": state,
             "reason": self._trouble or self.failure or of_source or "",
             "trouble": stats.trouble,
-            "lack": stats.lack or ("sparse" if sparse else self._too_far()),
+            "lack": stats.lack or ("sparse" if sparse else self._squeezed() or self._too_far()),
             "resting": self._resting,
             **rates,
             "analysed": looked_at,
@@ -191,6 +192,10 @@ class CameraWorker:
             "left_out": self._pipeline.left_out if self._pipeline else 0,
             "age_s": None if (last := stats.last_frame_at) is None else round(max(0.0, now - last), 1),
         }
+
+    def _squeezed(self) -> str | None:
+        doubtful = self.camera.aspect is None and self.size is not None and is_doubtful(self.size)
+        return "squeezed" if doubtful else None
 
     def _too_far(self) -> str | None:
         seen = self._closeness

@@ -28,6 +28,7 @@ from detector.report.drawing import Days, WatchedDay, parcel_days, watched_days
 from detector.report.pictures import sources
 from detector.report.reach import reaches
 from detector.report.reasons import in_chinese
+from detector.report.squeezed import squeezed
 from detector.report.tables import Tables
 from detector.report.tally import Keys, PersonShift, Sum, is_doubtful, is_sweep, sums
 from detector.report.texts import EN, ZH
@@ -160,6 +161,7 @@ def _unseen(summary: Mapping[str, Any], incidents: Sequence[Record], config: Edg
         "dated": dated,
         "after": after,
         "strange": [camera["title"] for camera in summary["cameras"] if camera["size"] and not camera["configured"]],
+        "squeezed": squeezed(summary["cameras"], config),
         "absent": [] if asked_cameras else [c.title or c.name for c in config.cameras if c.name not in names],
         "missed": bool(summary["unreadable"] or summary["gaps"] or blind or glanced_h or too_far or twice),
         "glanced_h": glanced_h,

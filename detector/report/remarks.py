@@ -16,6 +16,7 @@ from detector.recorded.recorder_names import NEVER, TWICE
 from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import OVERLAP_S
 from detector.report.reach import reaches
+from detector.report.squeezed import squeezed
 
 FEW = 5  # cameras or folders named where more are meant
 
@@ -34,6 +35,7 @@ def remarks(summary: Summary, config: EdgeConfig, config_path: Path, out: Path, 
     """
     yield from _left_out(summary)
     yield from _too_far(summary, config, most)
+    yield from _squeezed(summary, config, most)
     yield from _out_of_sight(summary, config, most)
     yield from _not_read(summary, out, most)
     yield from _copies(summary)
@@ -55,6 +57,12 @@ def _too_far(summary: Summary, config: EdgeConfig, most: int) -> Iterator[str]:
     for reach in far[:most]:
         told = "people were mostly too far off to tell whether a phone photographs: see the end of the report"
         yield f"{reach.title}: {told}"
+
+
+def _squeezed(summary: Summary, config: EdgeConfig, most: int) -> Iterator[str]:
+    for title, size in squeezed(summary["cameras"], config)[:most]:
+        told = f"pictures of {size} are mostly meant to be shown wider, and its recordings don't say so"
+        yield f"{title}: {told}: where people look too thin, give the camera `aspect: 16:9`, else `aspect: 4:3`"
 
 
 def _out_of_sight(summary: Summary, config: EdgeConfig, most: int) -> Iterator[str]:

@@ -49,6 +49,8 @@ ZH = {
     "coverage_note": "有色的是看过的录像，空白处没有录像；上面是事件：",
     "strange": "配置里没有这些摄像机：{names}。整个画面按一个堆放区、默认规定处理；"
     "某台摄像机有哪些文件，写在它的 recordings 里。",
+    "squeezed": "画面可能被压扁：{names}。这种尺寸多半是要拉宽了看的，录像里没有说明。如果人看上去太瘦，"
+    "请给该摄像机设 aspect: 16:9，否则设 aspect: 4:3。压扁的画面里更难认出拍照。",
     "absent": "配置里有、这次没有录像的摄像机：{names}。",
     "parcels": "面单朝上的比例",
     "parcels_note": "线是朝上的比例，浅色带是平时的范围；菱形是有包裹在这里被翻面。",
@@ -139,6 +141,9 @@ EN = {
     "coverage_note": "Coloured is footage that was watched; where nothing is drawn there is none. Upon it, incidents:",
     "strange": "Not in the configuration: {names}. All of the picture was taken for one storage zone under the default "
     "policy; a camera's setting “recordings” says which files are its.",
+    "squeezed": "Perhaps squeezed: {names}. Pictures of such a size are mostly meant to be shown wider, and the "
+    "recordings don't say so. Where people look too thin, give the camera aspect: 16:9, else aspect: 4:3; photos are "
+    "harder to tell in squeezed pictures.",
     "absent": "In the configuration, but without recordings here: {names}.",
     "parcels": "Share of parcels label up",
     "parcels_note": "The line is the share label up, the pale band what is usual; a diamond is parcels turned here.",

@@ -578,9 +578,10 @@ def test_the_page_says_that_a_box_is_overloaded_and_what_a_camera_of_two_streams
     row = re.search(r"<tr class=\"good\">.*?</tr>", page("en", {"cam3": slow}), re.S)
     assert row and re.findall(r'number bad" data-name="([^"]*)', row[0]) == ["analysed"]
     assert re.search(r'class="of-box"><td>([^<]*)', page("en", {"cam3": slow}))[1] == "The box itself"  # type: ignore[index]
-    assert "another shape" in page("en", {"cam3": {"lack": "small_differs"}})
+    assert "another part" in page("en", {"cam3": {"lack": "small_differs"}})
     assert "Too few pictures" in page("en", {"cam3": {"lack": "sparse"}})
     assert "too far off" in page("en", {"cam3": {"lack": "far"}})
+    assert "aspect: 16:9" in page("en", {"cam3": {"lack": "squeezed"}})
     assert "key frames only" in page("en", {"cam3": {"resting": True}}) and "只看关键帧" in page(
         "zh", {"cam3": {"resting": True}}
     )

@@ -37,7 +37,8 @@ MOST_IN_HEAD = 4
 COUNTS = ("backlog", "full", "clips", "dropped", "dropped_clips", "dropped_views", "dead", "set_aside")
 FULL_DISK = 0.95  # from this share on, a disk is called nearly full
 BAD_CLOCK_S = 2.0  # evidence carries the edge's time
-LACKS = ("small_lost", "small_differs", "large_lost", "sparse", "far")  # what a camera that is seen goes on without
+# What a camera that is seen goes on without.
+LACKS = ("small_lost", "small_differs", "large_lost", "sparse", "squeezed", "far")
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 LOOK = needs(Right.LOOK)
 

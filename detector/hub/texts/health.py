@@ -53,11 +53,13 @@ ZH: dict[str, str] = {
     "health_share": "监控中心的磁盘快满了，没人判断过的录像里这台设备占得太多：新片段先留在设备上，稍后再传。",
     "health_share_do": "请判断这台设备的告警，或给监控中心扩容。若它无故传来大量录像，请先查看设备。",
     "lack_small_lost": "子码流没有画面，改看主码流：照常分析，但更耗算力。",
-    "lack_small_differs": "子码流与主码流的画面比例不同，改看主码流。请在摄像机里设成同样比例，"
+    "lack_small_differs": "子码流拍的范围与主码流不同，改看主码流。请在摄像机里设成同样范围，"
     "例如 1920×1080 和 640×360。",
     "lack_large_lost": "主码流没有画面：仍在看子码流，但存不了证据片段，也看不清手里的东西。",
     "lack_sparse": "每秒来的画面太少：一个动作要接连看好几眼才认得出，现在拍照、扫码都认不出。"
     "请在摄像机里把帧率调到每秒 5 帧以上。",
+    "lack_squeezed": "画面可能被压扁：这种尺寸多半是要拉宽了看的，码流里没有说明。如果人看上去太瘦，"
+    "请在配置里给它设 aspect: 16:9，否则设 aspect: 4:3。压扁的画面里更难认出拍照。",
     "lack_far": "人离得太远：画面里的人大半时间手机太小，看不出是不是在拍。"
     "请把摄像机装近些、换长焦镜头，或用分辨率更高的码流。",
     "health_skipped": "跳帧",
@@ -164,12 +166,15 @@ EN: dict[str, str] = {
     "look after the box first.",
     "lack_small_lost": "Its substream brings no picture, so the main stream is looked at: nothing is missed, but it "
     "takes more of the box.",
-    "lack_small_differs": "Its substream has another shape than the main stream, so the main one is looked at. Set "
+    "lack_small_differs": "Its substream shows another part than the main stream, so the main one is looked at. Set "
     "both alike at the camera, such as 1920x1080 and 640x360.",
     "lack_large_lost": "Its main stream brings no picture: the substream is looked at, but there is no footage for "
     "evidence, and what hands hold can't be seen.",
     "lack_sparse": "Too few pictures come: an act takes several looks in a row, so neither photos nor scans can be "
     "told. Set the camera to 5 frames a second or more.",
+    "lack_squeezed": "Perhaps squeezed: pictures of such a size are mostly meant to be shown wider, and the stream "
+    "doesn't say so. Where people look too thin, give it aspect: 16:9 in the configuration, else aspect: 4:3; photos "
+    "are harder to tell in squeezed pictures.",
     "lack_far": "People are mostly too far off to tell whether a phone photographs: hang the camera closer, take a "
     "longer lens, or a stream of more pixels.",
     "health_skipped": "dropped",
