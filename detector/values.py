@@ -346,7 +346,8 @@ class Scene:
     `ended` are tracks that end here. `clock_step_s` is set on the first scene after time jumped: by how many seconds,
     negative when it was set back. Rules are made anew then (`Judge`), so it matters only to one that tells of it or
     that learns over days. `label_scores` are the model's, 0..1, of `labels`. `newcomers` were seen for too short a time
-    to count as people, and no rule heeds them.
+    to count as people, and no rule heeds them. `moved` is set where the camera looks elsewhere from here on: parcels
+    known before are known no more, and those in view have not come, but lay there.
     """
 
     camera: str
@@ -361,6 +362,7 @@ class Scene:
     clock_step_s: float | None = None
     label_scores: tuple[float, ...] = ()
     newcomers: tuple[Person, ...] = ()
+    moved: bool = False
 
     @property
     def private(self) -> tuple[Box, ...]:

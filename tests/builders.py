@@ -29,6 +29,7 @@ from detector.values import (
     Scene,
     Severity,
     Signal,
+    ViewMeasure,
 )
 
 CAMERA = "cam"
@@ -53,9 +54,16 @@ def frame(at: float, size: tuple[int, int] = SIZE, *, camera: str = CAMERA, inde
     return Frame(camera, index, at, Bgr(np.full((size[1], size[0], 3), grey, np.uint8)))
 
 
-def look(at: float, found: Detections, size: tuple[int, int] = SIZE, *, camera: str = CAMERA) -> Look:
+def look(
+    at: float,
+    found: Detections,
+    size: tuple[int, int] = SIZE,
+    *,
+    camera: str = CAMERA,
+    view: ViewMeasure | None = None,
+) -> Look:
     """What a look at a time found."""
-    return Look(camera, 0, at, size, found)
+    return Look(camera, 0, at, size, found, view)
 
 
 def detections(rows: Iterable[tuple[str, Box, float] | tuple[str, Box, float, Mapping[str, float]]]) -> Detections:

@@ -152,6 +152,8 @@ class OrientationRule:
     def observe(self, scene: Scene) -> Iterable[Signal]:
         """A signal for each zone where a pattern has become plain, and again while it grows."""
         self._pass(scene)
+        if scene.moved:
+            self._begin_elsewhere(scene)
         self._see(scene)
         self._lose(scene)
         unknown = Facing.UNKNOWN  # an enum's member takes longer to look up than all else that is asked of a parcel
@@ -210,6 +212,15 @@ class OrientationRule:
             self._near.append((scene.at, scene.people))
         while self._near and not 0 <= scene.at - self._near[0][0] <= self._settings.settle_s + NEAR_S:
             self._near.popleft()
+
+    def _begin_elsewhere(self, scene: Scene) -> None:
+        """The camera looks elsewhere: what lies there isn't judged anew, as where watching begins again."""
+        for slot in self._slots.values():
+            if slot.zone is not None:
+                self._watches[slot.zone.name].lie([(slot.windows, slot.up)], -1)
+        self._slots, self._lost = {}, []
+        self._watched_before |= self._watches.keys()
+        self._began_at = scene.at
 
     def _see(self, scene: Scene) -> None:
         """Note since when nothing can be seen, if so; a night with which watching begins is no part of it."""

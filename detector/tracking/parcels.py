@@ -90,6 +90,10 @@ class ParcelSlots:
         self._at = at
         return self._told()
 
+    def forget(self) -> None:
+        """Begin anew, since the camera looks elsewhere; ids go on."""
+        self._slots = np.zeros(0, _SLOT)
+
     def _hidden(self, people: Sequence[Box]) -> NDArray[np.bool_]:
         boxes = self._slots["box"]
         if not len(boxes) or not people:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import hypot
 from typing import Any
 
-from detector.geometry import as_box, centre, contains, grown
+from detector.geometry import as_array, as_box, centre, contains, grown
+from detector.tracking.aim import Aim
 from detector.tracking.parcels import ParcelSlots
 from detector.tracking.people import PeopleTracker
 from detector.tracking.view import UsualViews
@@ -34,10 +35,15 @@ class SceneTracker:
         self._people = PeopleTracker()
         self._parcels = ParcelSlots()
         self._view = UsualViews()
+        self._aim = Aim()
 
     def update(self, look: Look) -> Scene:
         """Match what a look found to what was known; time is the frame's."""
         at, detections = look.captured_at, look.detections
+        view = self._view.look(look.view, at) if look.view is not None else None
+        moved = look.view is not None and self._aim.moves(look.view.edges, detections.of(PARCEL).boxes)
+        if moved:
+            self._parcels.forget()
         people, ended = self._people.update(detections.of(PERSON), at, look.size)
         parcels = self._parcels.update(
             detections.of(PARCEL), [person.box for person in people], at, detections.of(LABEL)
@@ -56,10 +62,11 @@ class SceneTracker:
         )
         found = detections.of(LABEL)
         labels, scores = tuple(map(tuple, found.boxes.tolist())), tuple(found.scores.tolist())
-        view = self._view.look(look.view, at) if look.view is not None else None
+        if view is not None:
+            self._aim.note(as_array([parcel.box for parcel in parcels]))
         return Scene(
             look.camera, at, look.size, people, devices, parcels, labels, ended, view,
-            label_scores=scores, newcomers=self._people.newcomers,
+            label_scores=scores, newcomers=self._people.newcomers, moved=moved,
         )  # fmt: skip
 
     def learned(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from detector.rules.orientation import AGAIN_S, LOST_S
 from detector.rules.orientation import OrientationRule as Rule
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
-from detector.values import DAY_S, CameraView, Facing, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import DAY_S, Box, CameraView, Facing, IncidentKind, Parcel, Scene, Severity, Signal
 from tests.builders import box_at, parcel, person, scene, times
 
 STORAGE = Zone(name="bulk", kind="storage", polygon=[(0, 0), (0.5, 0), (0.5, 1), (0, 1)])
@@ -418,6 +418,37 @@ def test_after_a_restart_in_the_dark_what_lay_there_is_not_counted_in_the_mornin
     assert signals([*begun, *lit], again) == []
     (zone,) = again.census(lit[-1])
     assert (zone.lay_up, zone.came_up) == (18, 0)
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_what_lies_where_a_camera_was_turned_to_has_not_come(moved: bool) -> None:
+    watch = rule()
+    signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 60, 1)), watch)
+    elsewhere = lying(TURNED, since=61, first=100, left=100)
+    turned = [replace(scene(t, parcels=elsewhere), moved=moved and t == 61) for t in times(61, 120, 1)]
+    assert signals(turned, watch) == []
+    (zone,) = watch.census(turned[-1])
+    assert (zone.up, zone.came_up, zone.lay_up) == ((18, 0, 18) if moved else (18, 18, 0))
+    # What comes from then on has come.
+    more = [*elsewhere, *(replace(p, box=below(p.box)) for p in lying(ORDINARY, since=200, first=300))]
+    signals((scene(t, parcels=more) for t in times(200, 220, 1)), watch)
+    (zone,) = watch.census(scene(220, parcels=more))
+    assert (zone.came_up, zone.came_not_up) == (7, 13)
+
+
+def test_what_lies_where_something_else_lay_before_a_camera_was_turned_was_not_turned_itself() -> None:
+    watch = rule()
+    signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 60, 1)), watch)
+    # In the same places, so that it would count as what was lost from there.
+    elsewhere = lying(TURNED, since=61, first=100)
+    turned = [replace(scene(t, parcels=elsewhere), moved=t == 61) for t in times(61, 120, 1)]
+    assert signals(turned, watch) == []
+    (zone,) = watch.census(turned[-1])
+    assert (zone.up, zone.turned_up, zone.lay_up) == (18, 0, 18)
+
+
+def below(box: Box) -> Box:
+    return box[0], box[1] + 260, box[2], box[3] + 260
 
 
 def test_what_is_put_down_in_a_picture_that_is_dark_but_for_the_parcels_is_counted() -> None:
