@@ -25,6 +25,7 @@ from detector.tools import doctor
 from detector.tools.doctor import BAD, FINE, NOTE, Finding
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import card_file, model_file, raw_output
+from tests.sources.footage import make_video
 
 CURVE = [{"px": [8, 16], "found": 0, "phones": 10_000}, {"px": [16, 32], "found": 10_000, "phones": 10_000}]
 GEOMETRY = ["--height", "3", "--tilt", "30", "--fov", "90"]
@@ -237,6 +238,21 @@ def test_a_video_shows_its_first_picture(card: Path, tmp_path: Path, capsys: pyt
     out = tmp_path / "c.jpg"
     assert main(["doctor", "--camera", str(clip), *GEOMETRY, "--model", str(card), "--out", str(out), "--json"]) == 0
     assert (told(capsys)["width"], out.read_bytes()[:2]) == (1280, b"\xff\xd8")
+
+
+@pytest.mark.parametrize(("aspect", "width", "said"), [("", 704, True), (", aspect: 16:9", 1024, False)])
+def test_pictures_that_may_be_squeezed_are_told_of(
+    aspect: str, width: int, said: bool, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, config = make_video(tmp_path / "a.mp4", size=(704, 576), seconds=1, fps=5), tmp_path / "edge.yaml"
+    config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {clip}{aspect}}}]\n")
+    common = ["--camera", "bulk", *GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png")]
+    assert main(["doctor", *common, "--config", str(config), "--json"]) == 0
+    seen = told(capsys)
+    assert (seen["width"], seen["squeezed"]) == (width, said)
+    for language, words in (("zh", "可能被压扁"), ("en", "704x576 are mostly meant")):
+        assert main(["doctor", *common, "--config", str(config), "--language", language]) == 0
+        assert (words in capsys.readouterr().out) == said
 
 
 def test_a_camera_of_a_configuration_is_found_by_name(

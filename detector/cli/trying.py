@@ -11,6 +11,13 @@ from detector.cli.arguments import EDGE_CONFIG, FAILED, FINE, LANGUAGE, Verb, fi
 from detector.errors import ConfigError, Problem
 from detector.machine.progress import progress_steps
 
+SQUEEZED = {
+    "zh": "画面 {size} 可能被压扁：这种尺寸多半是要拉宽了看的。人看上去太瘦，就在配置里给它设 aspect: 16:9，"
+    "否则设 aspect: 4:3",
+    "en": "pictures of {size} are mostly meant to be shown wider: where people look too thin, give the camera "
+    "`aspect: 16:9` in the configuration, else `aspect: 4:3`",
+}
+
 
 def add_verbs(verb: Verb) -> None:
     """Name them."""
@@ -166,4 +173,6 @@ def _doctor_camera(options: argparse.Namespace) -> int:
         print(json.dumps(seen, ensure_ascii=False))
     else:
         print(f"{seen['sentence'][language]}\n{seen['picture']}")
+        if seen["squeezed"]:
+            print(SQUEEZED[language].format(size=f"{seen['width']}x{seen['height']}"))
     return FINE

@@ -380,7 +380,7 @@ def see_camera(
         language: Of what is written on the picture, `zh` or `en`.
 
     Returns:
-        What was found (`Coverage.record`), with the picture's size and path.
+        What was found (`Coverage.record`), with the picture's size and path, and whether it may be squeezed.
 
     Raises:
         ConfigError: A value lies outside, or the address holds a password.
@@ -389,7 +389,9 @@ def see_camera(
     """
     import cv2
 
+    from detector.config import Camera
     from detector.coverage import View, coverage, draw, least_px_of
+    from detector.media.shape import is_doubtful
 
     least = least_px_of(model)
     if out.suffix.lower() not in PICTURES:
@@ -411,7 +413,10 @@ def see_camera(
     if not written:
         raise ConfigError([Problem("--out", "", f"can't be made a picture: {out.name}", "name it .png")])
     out.write_bytes(data.tobytes())
-    return {"picture": str(out), "width": picture.shape[1], "height": picture.shape[0]} | covered.record()
+    told = isinstance(source, Camera) and source.aspect is not None
+    squeezed = not told and is_doubtful((picture.shape[1], picture.shape[0]))
+    seen = {"picture": str(out), "width": picture.shape[1], "height": picture.shape[0], "squeezed": squeezed}
+    return seen | covered.record()
 
 
 def _wrong_geometry(error: ValueError) -> ConfigError:
