@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import av.container
 
 MOST_PIXELS = 32 * 2**20  # of one picture: 8K fits
+MOST_STRETCHED = 4  # how much wider than high, or higher than wide, a pixel may be; more is nonsense
 CODECS = frozenset(
     {"h264", "hevc", "mjpeg", "mpeg4", "mpeg2video", "mpeg1video", "h263", "vp8", "vp9", "av1", "libdav1d"}
     | {"ffv1", "rawvideo"}
@@ -89,8 +90,12 @@ def _readable_pixels(film: av.VideoStream) -> int:
 
 
 def pixel_aspect(film: av.VideoStream) -> Fraction | None:
-    """How wide a pixel is shown by its height, as the container says, else the stream; `None` where neither does."""
-    return film.sample_aspect_ratio or film.codec_context.sample_aspect_ratio or None
+    """How wide a pixel is shown by its height, as the container says, else the stream; `None` where neither does.
+
+    It is 1 where they talk nonsense: a picture 704 pixels high and 3 wide is none that anybody could look at.
+    """
+    wide = film.sample_aspect_ratio or film.codec_context.sample_aspect_ratio or None
+    return wide if wide is None or 1 / MOST_STRETCHED <= wide <= MOST_STRETCHED else Fraction(1)
 
 
 def frame_s(film: av.VideoStream, packet_s: float | None) -> float:

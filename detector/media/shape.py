@@ -11,11 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from detector.media.containers import MOST_PIXELS
+from detector.media.containers import MOST_PIXELS, MOST_STRETCHED
 from detector.media.pictures import Image, Picture
 
 ALIKE = 0.03  # by so much of itself may a shape differ: encoders round to whole blocks
-MOST = 4.0  # how much wider than high, or higher than wide, a pixel may be; more is nonsense
 # Widths of analogue television by its heights, which cameras keep for their small streams: no sensor has such a shape.
 TELEVISION = {height: frozenset({352, 704, 720, 960}) for height in (240, 288, 480, 576)}
 
@@ -32,7 +31,7 @@ def shown_size(stored: tuple[int, int], pixel_aspect: float = 1.0, aspect: float
     if min(stored) <= 0:
         return stored
     wide = aspect * height / width if aspect is not None else pixel_aspect
-    if abs(wide - 1.0) <= ALIKE or not 1 / MOST <= wide <= MOST:
+    if abs(wide - 1.0) <= ALIKE or not 1 / MOST_STRETCHED <= wide <= MOST_STRETCHED:
         return stored
     size = (round(width * wide), height) if wide > 1.0 else (width, round(height / wide))
     return size if size[0] * size[1] <= MOST_PIXELS else stored

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -145,6 +146,15 @@ def test_without_a_word_on_it_pictures_stay_as_they_are_stored(tmp_path: Path) -
     assert frame.size == D1
     cut = cut_recording(path, 0.0, 1.0, tmp_path / "cut.mp4")
     assert next(iter(Recording(cut.path, camera="dock", start_at=0.0, fps=5))).size == D1
+
+
+@pytest.mark.parametrize("said", [Fraction(1, 255), Fraction(255)])
+def test_a_shape_that_nobody_could_look_at_is_neither_believed_nor_copied(tmp_path: Path, said: Fraction) -> None:
+    path = make_video(tmp_path / "said.mp4", size=D1, seconds=1, fps=10, pixel_aspect=said)
+    assert next(iter(Recording(path, camera="dock", start_at=0.0, fps=5))).size == D1
+    cut = cut_recording(path, 0.0, 1.0, tmp_path / "cut.mp4")  # no browser plays a picture 3 pixels wide
+    with av.open(str(cut.path)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == 1
 
 
 def test_a_played_file_has_its_camera_s_shape(tmp_path: Path) -> None:
