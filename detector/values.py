@@ -347,7 +347,8 @@ class Scene:
     negative when it was set back. Rules are made anew then (`Judge`), so it matters only to one that tells of it or
     that learns over days. `label_scores` are the model's, 0..1, of `labels`. `newcomers` were seen for too short a time
     to count as people, and no rule heeds them. `moved` is set where the camera looks elsewhere from here on: parcels
-    known before are known no more, and those in view have not come, but lay there.
+    known before are known no more, and those in view have not come, but lay there. It is `None` while that isn't sure:
+    parcels in view may be of another place then.
     """
 
     camera: str
@@ -362,7 +363,7 @@ class Scene:
     clock_step_s: float | None = None
     label_scores: tuple[float, ...] = ()
     newcomers: tuple[Person, ...] = ()
-    moved: bool = False
+    moved: bool | None = False
 
     @property
     def private(self) -> tuple[Box, ...]:

@@ -155,6 +155,8 @@ class OrientationRule:
         if scene.moved:
             self._begin_elsewhere(scene)
         self._see(scene)
+        if scene.moved is None:
+            return
         self._lose(scene)
         unknown = Facing.UNKNOWN  # an enum's member takes longer to look up than all else that is asked of a parcel
         judged = [parcel for parcel in scene.parcels if parcel.facing is not unknown]

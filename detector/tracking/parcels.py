@@ -58,7 +58,7 @@ class ParcelSlots:
     """Remembers parcels through occlusion; forgets one that is plainly gone from where it lay."""
 
     def __init__(self) -> None:
-        self._slots = np.zeros(0, _SLOT)
+        self._slots = self._aside = np.zeros(0, _SLOT)
         self._next_id = 1
         self._at = 0.0
 
@@ -90,9 +90,13 @@ class ParcelSlots:
         self._at = at
         return self._told()
 
-    def forget(self) -> None:
-        """Begin anew, since the camera looks elsewhere; ids go on."""
-        self._slots = np.zeros(0, _SLOT)
+    def set_aside(self) -> None:
+        """Begin anew, since the camera seems to look elsewhere; ids go on."""
+        self._aside, self._slots = self._slots, np.zeros(0, _SLOT)
+
+    def take_back(self) -> None:
+        """Go on with what was set aside last, since the camera doesn't look elsewhere after all."""
+        self._slots = self._aside
 
     def _hidden(self, people: Sequence[Box]) -> NDArray[np.bool_]:
         boxes = self._slots["box"]

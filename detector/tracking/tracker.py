@@ -36,14 +36,13 @@ class SceneTracker:
         self._parcels = ParcelSlots()
         self._view = UsualViews()
         self._aim = Aim()
+        self._unsure = False  # where the camera looks
 
     def update(self, look: Look) -> Scene:
         """Match what a look found to what was known; time is the frame's."""
         at, detections = look.captured_at, look.detections
         view = self._view.look(look.view, at) if look.view is not None else None
-        moved = look.view is not None and self._aim.moves(look.view.edges, detections.of(PARCEL).boxes)
-        if moved:
-            self._parcels.forget()
+        moved = self._has_moved(look)
         people, ended = self._people.update(detections.of(PERSON), at, look.size)
         parcels = self._parcels.update(
             detections.of(PARCEL), [person.box for person in people], at, detections.of(LABEL)
@@ -68,6 +67,18 @@ class SceneTracker:
             look.camera, at, look.size, people, devices, parcels, labels, ended, view,
             label_scores=scores, newcomers=self._people.newcomers, moved=moved,
         )  # fmt: skip
+
+    def _has_moved(self, look: Look) -> bool | None:
+        """As `Scene.moved` is; what lies where the camera seems to look is told from what lies where it looked."""
+        if look.view is None:
+            return None if self._unsure else False
+        where = self._aim.look(look.view.edges, look.detections.of(PARCEL).boxes, look.captured_at)
+        was_unsure, self._unsure = self._unsure, where == "unsure"
+        if self._unsure and not was_unsure:
+            self._parcels.set_aside()
+        elif where == "here" and was_unsure:
+            self._parcels.take_back()
+        return None if self._unsure else where == "elsewhere"
 
     def learned(self) -> dict[str, Any]:
         """What the camera usually shows."""

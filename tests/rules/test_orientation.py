@@ -447,6 +447,22 @@ def test_what_lies_where_something_else_lay_before_a_camera_was_turned_was_not_t
     assert (zone.up, zone.turned_up, zone.lay_up) == (18, 0, 18)
 
 
+def test_parcels_held_before_the_lens_are_not_counted_and_what_was_done_before_that_is() -> None:
+    watch = rule()
+    signals((scene(t, parcels=lying(ORDINARY)) for t in times(0, 60, 1)), watch)
+    here = [*lying(ORDINARY), *(replace(p, box=below(p.box)) for p in lying(TURNED, since=61, first=100))]
+    signals((scene(t, parcels=[replace(p, last_seen_at=t) for p in here]) for t in times(61, 64, 1)), watch)
+    stack = lying(TURNED, since=64, first=200, left=100)
+    held = [replace(scene(t, parcels=stack), moved=None) for t in times(64, 73, 1)]
+    signals(held, watch)
+    (zone,) = watch.census(held[-1])
+    assert (zone.came_up, zone.came_not_up) == (0, 0)
+    again = scene(73, parcels=[replace(p, last_seen_at=73) for p in here])
+    signals([again], watch)
+    (zone,) = watch.census(again)
+    assert (zone.came_up, zone.came_not_up, zone.turned_up) == (18, 2, 0)
+
+
 def below(box: Box) -> Box:
     return box[0], box[1] + 260, box[2], box[3] + 260
 
