@@ -36,6 +36,7 @@ LOST_S = 8.0  # a stream without a picture for so long is done without
 CLOSELY_S = 10.0  # after a part was cut from a picture the large stream is decoded for so long
 APART_S = 0.15  # pictures of the two streams taken further apart don't belong together
 ASK_AGAIN_S = 60.0  # whether a small stream that showed something else still does
+ASK_S = 1.0  # and whether it does, while that can't be seen: comparing large pictures takes a while
 SMALL_WIDTH = 640  # of the pictures that people are looked for in, where no small stream says
 
 
@@ -77,7 +78,7 @@ class PairedSource:
         self._alone = False
         self._sizes: object = None  # of the two, of which `_fits` is told
         self._fits: bool | None = True  # the small one shows what the large one does; `None` where that isn't known yet
-        self._asked_at = 0.0
+        self._asked_at = float("-inf")
         self._unfit: Frame | None = None  # of the small one
         self._closely_until = 0.0
         self._detail: Frame | None = None
@@ -214,7 +215,7 @@ class PairedSource:
         small, now = self._unfit, time.monotonic()
         if self._fits or small is None or abs(large.captured_at - small.captured_at) > APART_S:
             return
-        if self._fits is None or now - self._asked_at >= ASK_AGAIN_S:
+        if now - self._asked_at >= (ASK_S if self._fits is None else ASK_AGAIN_S):
             self._fits, self._asked_at = shows_the_same(small.picture, large.picture), now
 
     def _detail_of(self, small: Frame, size: tuple[int, int]) -> Picture | None:

@@ -200,6 +200,12 @@ def whole(image: Image) -> Image:
     return image
 
 
+def faint(seed: int) -> Image:
+    """Noise, as it is left of a dark hall."""
+    noise = np.random.default_rng(seed).normal(20, 3, (120, 160, 1)).clip(0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(noise, (640, 480), interpolation=cv2.INTER_NEAREST)[..., None].repeat(3, 2), np.uint8)
+
+
 def middle(image: Image) -> Image:
     return image[:, 80:560]
 
@@ -253,13 +259,18 @@ def cut(image: Image, shape: float) -> Image:
         (lambda image, _: image, lambda image, _: image, True),
         (cut, lambda image, _: image, False),
         (lambda image, _: image, lambda image, shape: cut(image, 1 / shape), False),
-        (lambda image, _: image[240:], lambda image, _: image, None),
-        (lambda image, _: image, lambda *_: hall(2), None),
+        (lambda image, _: image[240:], lambda image, _: image, False),
+        (lambda image, _: middle(image), lambda image, _: image, False),
+        (lambda image, _: image, lambda *_: hall(2), False),
         (lambda image, _: image // 64 + 16, lambda image, _: image, None),
-        (lambda image, _: np.uint8(255) - image, lambda image, _: image, None),
+        (lambda *_: faint(3), lambda *_: faint(4), None),
+        (lambda image, _: np.uint8(255) - image, lambda image, _: image, False),
     ],
-    ids=["squeezed", "a part of it", "more of it", "its lower half", "another hall", "in the dark", "inverted"],
-)
+    ids=[
+        "squeezed", "a part of it", "more of it", "its lower half", "a part of it, squeezed", "another hall",
+        "in the dark", "noise", "inverted",
+    ],
+)  # fmt: skip
 def test_a_squeezed_view_is_told_from_another_one(
     small: Callable[[Image, float], Image],
     large: Callable[[Image, float], Image],
