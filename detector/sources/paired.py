@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 LOST_S = 8.0  # a stream without a picture for so long is done without
 CLOSELY_S = 10.0  # after a part was cut from a picture the large stream is decoded for so long
 APART_S = 0.15  # pictures of the two streams taken further apart don't belong together
+HARDLY_MOVES_S = 1.0  # but they may be compared as to what lies and stands there
 ASK_AGAIN_S = 60.0  # whether a small stream that showed something else still does
 ASK_S = 1.0  # and whether it does, while that can't be seen: comparing large pictures takes a while
 SMALL_WIDTH = 640  # of the pictures that people are looked for in, where no small stream says
@@ -213,7 +214,7 @@ class PairedSource:
     def _compare(self, large: Frame) -> None:
         """Find out whether a small stream of another shape shows the same, where that isn't known."""
         small, now = self._unfit, time.monotonic()
-        if self._fits or small is None or abs(large.captured_at - small.captured_at) > APART_S:
+        if self._fits or small is None or abs(large.captured_at - small.captured_at) > HARDLY_MOVES_S:
             return
         if now - self._asked_at >= (ASK_S if self._fits is None else ASK_AGAIN_S):
             self._fits, self._asked_at = shows_the_same(small.picture, large.picture), now

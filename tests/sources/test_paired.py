@@ -252,6 +252,16 @@ def cut(image: Image, shape: float) -> Image:
     return image[top : top + high, left : left + wide]
 
 
+def test_streams_of_which_no_pictures_are_taken_at_one_time_are_compared_all_the_same() -> None:
+    camera = Camera(name="dock", source="rtsp://127.0.0.1:1/a", substream="rtsp://127.0.0.1:1/b")
+    source = PairedSource(camera, fps=5, clock=SystemClock(), stop=threading.Event())
+    squeezed = cv2.resize(HALL, SQUARE, interpolation=cv2.INTER_AREA)
+    source._fits, source._unfit = None, Frame("dock", 0, 10.0, Bgr(squeezed))
+    source._compare(Frame("dock", 0, 10.19, Bgr(HALL)))  # at five a second they may stay so far apart
+    assert source._fits
+    source.close()
+
+
 @pytest.mark.parametrize("size", [(240, 240), (352, 288), (640, 270), (240, 320)])
 @pytest.mark.parametrize(
     ("small", "large", "same"),
