@@ -90,12 +90,15 @@ def _readable_pixels(film: av.VideoStream) -> int:
 
 
 def pixel_aspect(film: av.VideoStream) -> Fraction | None:
-    """How wide a pixel is shown by its height, as the container says, else the stream; `None` where neither does.
+    """How wide a pixel is shown by its height, as the container says, else the stream; `None` where neither does."""
+    return sound_aspect(film.sample_aspect_ratio or film.codec_context.sample_aspect_ratio)
 
-    It is 1 where they talk nonsense: a picture 704 pixels high and 3 wide is none that anybody could look at.
-    """
-    wide = film.sample_aspect_ratio or film.codec_context.sample_aspect_ratio or None
-    return wide if wide is None or 1 / MOST_STRETCHED <= wide <= MOST_STRETCHED else Fraction(1)
+
+def sound_aspect(told: Fraction | None) -> Fraction | None:
+    """What was told of how wide a pixel is; 1 where that is nonsense: nobody could look at 704 pixels by 3."""
+    if not told:
+        return None
+    return told if 1 / MOST_STRETCHED <= told <= MOST_STRETCHED else Fraction(1)
 
 
 def frame_s(film: av.VideoStream, packet_s: float | None) -> float:

@@ -25,6 +25,7 @@ from detector.media.containers import (
     others_like,
     packets_of,
     pixel_aspect,
+    sound_aspect,
 )
 from detector.media.packets import Packet, StreamFormat
 
@@ -90,6 +91,7 @@ class Video:
         if self._stream.codec_context.name not in CODECS:
             raise SourceUnavailable(f"{name}: its video codec, {self._stream.codec_context.name}, isn't read here")
         self._stream.codec_context.options = dict(DECODING)
+        self._said = self._told_shape()
         # Frame threads hold several pictures each and gain nothing: every camera has its own thread already.
         self._stream.codec_context.thread_count = 1
         self._evidence = evidence
@@ -136,8 +138,19 @@ class Video:
 
     @property
     def pixel_aspect(self) -> float:
-        """How wide a pixel is shown by its height, as the stream says; 1 where it doesn't."""
-        return float(pixel_aspect(self._stream) or 1)
+        """How wide a pixel is shown by its height, as the stream says; 1 where it doesn't.
+
+        What a container says of all of it, or FFmpeg takes from its beginning, holds as long as the pictures stay such.
+        """
+        width, height, wide = now = self._told_shape()
+        if self._size not in (None, (width, height)):
+            return 1.0  # of packets that the decoder hasn't seen
+        return float((pixel_aspect(self._stream) if now == self._said else sound_aspect(wide)) or 1)
+
+    def _told_shape(self) -> tuple[int, int, Fraction | None]:
+        """Width and height of pictures, and how wide a pixel is shown, as the pictures themselves say by now."""
+        context = self._stream.codec_context
+        return context.width, context.height, context.sample_aspect_ratio
 
     def seek(self, offset_s: float) -> bool:
         """Go to the last key frame at or before so many seconds after the first picture.

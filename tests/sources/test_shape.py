@@ -157,6 +157,26 @@ def test_a_shape_that_nobody_could_look_at_is_neither_believed_nor_copied(tmp_pa
         assert container.streams.video[0].sample_aspect_ratio == 1
 
 
+@pytest.mark.parametrize(
+    ("later", "said", "shown"),
+    [((1280, 720), Fraction(1), (1280, 720)), ((1280, 720), None, (1280, 720)), (D1, None, D1)],
+)
+def test_where_a_camera_is_set_otherwise_within_a_file_its_pictures_have_the_later_shape(
+    tmp_path: Path, later: tuple[int, int], said: Fraction | None, shown: tuple[int, int]
+) -> None:
+    parts = [
+        make_video(tmp_path / f"{n}.h264", size=size, seconds=1, fps=10, form="h264", pixel_aspect=aspect)
+        for n, (size, aspect) in enumerate([(D1, WIDE), (later, said)])
+    ]
+    whole = tmp_path / "whole.h264"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    sizes = [frame.size for frame in Recording(whole, camera="dock", start_at=0.0, fps=5)]
+    assert (sizes[0], sizes[-1]) == ((1024, 576), shown)
+    # What a container says of a stream that says otherwise from its beginning is believed to the end.
+    cut = cut_recording(parts[0], 0.0, 1.0, tmp_path / "cut.mp4", aspect=4 / 3)
+    assert {frame.size for frame in Recording(cut.path, camera="dock", start_at=0.0, fps=5)} == {(768, 576)}
+
+
 def test_a_played_file_has_its_camera_s_shape(tmp_path: Path) -> None:
     path, _ = films(tmp_path)["configuration"]
     camera = Camera(name="dock", source=str(path), aspect="16:9")
