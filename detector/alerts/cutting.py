@@ -26,7 +26,8 @@ from detector.media.containers import (
     open_recording,
     packets_of,
     pixel_aspect,
-)  # fmt: skip
+)
+from detector.media.shape import shown_size
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -119,7 +120,7 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
 def add_copy(
     target: av.container.OutputContainer, stream: av.VideoStream, aspect: float | None = None
 ) -> av.VideoStream:
-    """A stream of an MP4, for packets of another one as they are; shown with this aspect, or as the other one says.
+    """A stream of an MP4, for packets of another one as they are, shown as it is looked at (`shown_size`).
 
     Raises:
         SourceUnavailable: MP4 holds no video of that codec.
@@ -132,11 +133,10 @@ def add_copy(
     if stream.codec_context.name == "hevc" and stream.codec_context.extradata:
         # Apple's players, Safari among them, play H.265 that is called so, but not `hev1`, which FFmpeg calls it.
         copy.codec_context.codec_tag = "hvc1"
-    wide = pixel_aspect(stream)
-    if aspect is not None and (size := stream.codec_context).width:
-        wide = Fraction(aspect * size.height / size.width).limit_denominator(100)
-    if wide is not None:
-        copy.codec_context.sample_aspect_ratio = wide
+    told, stored = pixel_aspect(stream), (stream.codec_context.width, stream.codec_context.height)
+    if min(stored) > 0 and (told is not None or aspect is not None):
+        width, height = shown_size(stored, float(told or 1), aspect)
+        copy.codec_context.sample_aspect_ratio = Fraction(width * stored[1], height * stored[0])
     return copy
 
 

@@ -177,6 +177,16 @@ def test_where_a_camera_is_set_otherwise_within_a_file_its_pictures_have_the_lat
     assert {frame.size for frame in Recording(cut.path, camera="dock", start_at=0.0, fps=5)} == {(768, 576)}
 
 
+def test_a_clip_is_shown_as_its_recording_was_looked_at_where_what_was_said_cannot_be(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", size=(96, 640), seconds=2, fps=10, key_every=10)
+    cut = cut_recording(path, 0.0, 1.0, tmp_path / "cut.mp4", aspect=16 / 9)  # each pixel twelve times as wide
+    frames = (
+        next(iter(Recording(path, camera="dock", start_at=0.0, fps=5, aspect=16 / 9))),
+        next(iter(Recording(cut.path, camera="dock", start_at=0.0, fps=5))),
+    )
+    assert {frame.size for frame in frames} == {(96, 640)}
+
+
 def test_a_played_file_has_its_camera_s_shape(tmp_path: Path) -> None:
     path, _ = films(tmp_path)["configuration"]
     camera = Camera(name="dock", source=str(path), aspect="16:9")
