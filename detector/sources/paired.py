@@ -180,8 +180,10 @@ class PairedSource:
             left, used = (self._small, self._large) if alone else (self._large, self._small)
             self._frames_in += left.stats.frames_in - used.stats.frames_in
             self._dropped += left.stats.dropped - used.stats.dropped
-            words = f"without its small stream: {self._lack()}" if alone else "with its small stream again"
-            logger.log(logging.WARNING if alone else logging.INFO, "camera goes on %s camera=%s", words, self._camera)
+            lack = self._lack() if alone else None
+            why = lack or "it has another shape, and is compared first"
+            words = f"without its small stream: {why}" if alone else "with its small stream again"
+            logger.log(logging.WARNING if lack else logging.INFO, "camera goes on %s camera=%s", words, self._camera)
 
     def _of_small(self, timeout_s: float) -> Frame | None:
         taken = self._small.taken(timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -211,8 +212,12 @@ def middle(image: Image) -> Image:
 
 
 def test_a_small_stream_squeezed_to_another_shape_is_stretched(
-    rtsp_server: Servers, watch: Callable[..., Pair], footage: Callable[..., Path]
+    rtsp_server: Servers,
+    watch: Callable[..., Pair],
+    footage: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     pair = watch(*(rtsp_server(footage=footage(size, whole)) for size in (LARGE, SQUARE)))
     assert soon(lambda: bool(pair.source._fits) and not pair.source._alone)
     assert soon(lambda: _rests(lambda: pair.source._large.stats.frames_in))
@@ -220,6 +225,8 @@ def test_a_small_stream_squeezed_to_another_shape_is_stretched(
     assert pair.sees_more(3)
     assert {frame.size for frame in pair.frames} == {LARGE}
     assert pair.source.stats.lack is None
+    said = [record.levelname for record in caplog.records if "without its small stream" in record.getMessage()]
+    assert set(said) <= {"INFO"}  # nothing is wrong
     shown = pair.frames[-1].picture.resized(160, 120).astype(int)
     assert np.abs(shown - cv2.resize(HALL, (160, 120), interpolation=cv2.INTER_AREA)).mean() < 12
 
