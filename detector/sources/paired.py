@@ -15,15 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property
-
-import cv2
-import numpy as np
 
 from detector.clock import Clock
 from detector.config import Camera
 from detector.media.pictures import Bgr, Image, Picture
-from detector.media.shape import ALIKE
+from detector.media.shape import ALIKE, shaped
 from detector.sources.live import LiveSource, Patience
 from detector.sources.same_view import shows_the_same
 from detector.sources.stats import Lack, SourceStats
@@ -252,8 +248,9 @@ class PairedPicture:
         self, size: tuple[int, int], small: Picture, detail: Picture | None, closely: Callable[[], None]
     ) -> None:
         self.size = size
-        self._small = small
-        self._detail = detail
+        self._small = shaped(small, size)
+        self._small_width = small.size[0]
+        self._best = detail or self._small
         self._closely = closely
 
     @property
@@ -263,31 +260,20 @@ class PairedPicture:
 
     def bgr(self) -> Image:
         """The whole."""
-        return self._bgr
+        return self._best.bgr()
 
     def luma(self) -> Image:
         """Its brightness."""
-        return self._luma
+        return self._small.luma()
 
     def resized(self, width: int, height: int) -> Image:
         """A copy of this size."""
-        much = width > self._small.size[0] and self._detail is not None
-        return (self._detail if much and self._detail is not None else self._small).resized(width, height)
+        return (self._best if width > self._small_width else self._small).resized(width, height)
 
     def cropped(self, left: int, top: int, right: int, bottom: int) -> Image:
         """A part of it."""
         self._closely()
-        if self._detail is not None:
-            return self._detail.cropped(left, top, right, bottom)
-        return self._bgr[top:bottom, left:right]
-
-    @cached_property
-    def _bgr(self) -> Image:
-        return self._detail.bgr() if self._detail is not None else self._small.resized(*self.size)
-
-    @cached_property
-    def _luma(self) -> Image:
-        return np.asarray(cv2.resize(self._small.luma(), self.size), np.uint8)
+        return self._best.cropped(left, top, right, bottom)
 
 
 def alike(small: tuple[int, int], large: tuple[int, int]) -> bool:

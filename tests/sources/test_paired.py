@@ -74,7 +74,7 @@ class Pair:
             self.frames.append(frame)
             if self.closely:
                 frame.picture.cropped(10, 10, 110, 110)
-                self.detailed += frame.picture._detail is not None  # type: ignore[attr-defined]
+                self.detailed += frame.picture._best is not frame.picture._small  # type: ignore[attr-defined]
 
     def has_both(self) -> bool:
         """Whether both streams have come; frames of before, while a slow machine still waits for one, are forgotten."""
