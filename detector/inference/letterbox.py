@@ -1,4 +1,9 @@
-"""Picture to network input: resized with its aspect kept, padded to whole strides; and boxes back again."""
+"""Picture to network input: resized with its aspect kept, lit as networks know it, padded; and boxes back again.
+
+In a badly lit hall, or a dark corner of a bright one, people, parcels and most of all phones are overlooked by a
+network that learnt from pictures as bright as most are (`models/evaluation/conditions.py`). So dark ones are made
+lighter first, a close look at somebody by what that alone shows.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,8 @@ from detector.values import FloatArray
 STRIDE = 32
 GREY = np.float32(114)
 PER_LEVEL = np.float32(1 / 255)
+DARK = 80.0  # grey level up to which the mean of a darker picture is brought; most cameras' are 90 to 130
+LARGEST_GAIN = 4.0  # beyond there is hardly anything but noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,17 @@ class Letterbox:
             border.fill(GREY * PER_LEVEL)
         # Colours apart first, since numpy is slow where they take turns; then to floats, straight to their place.
         planes = self._planes[: 3 * new_height * new_width].reshape(3, new_height, new_width)
-        cv2.split(picture.resized(new_width, new_height), list(planes))
-        for values, channel in zip(planes, tensor[0, ::-1], strict=True):
-            np.multiply(values, PER_LEVEL, out=channel[top:bottom, left:right])
+        resized = picture.resized(new_width, new_height)
+        gain = gain_of(resized)
+        cv2.split(resized, list(planes))
+        for values, channel in zip(planes, tensor[0, ::-1, top:bottom, left:right], strict=True):
+            np.multiply(values, PER_LEVEL * gain, out=channel)
+            if gain > 1:
+                np.minimum(channel, 1, out=channel)
         return tensor, Placement(new_width / width, new_height / height, left, top)
+
+
+def gain_of(image: NDArray[np.uint8]) -> np.float32:
+    """By how much a picture `(H, W, 3)` is made lighter: 1 where it isn't dark, at most `LARGEST_GAIN`."""
+    mean = sum(cv2.mean(image)[:3]) / 3
+    return np.float32(min(max(DARK / max(mean, 1.0), 1.0), LARGEST_GAIN))

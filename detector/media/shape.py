@@ -1,7 +1,7 @@
 """The shape in which pictures are shown: recorders and small streams often store fewer pixels across than they show.
 
 A camera's 704x576 of a 16:9 picture has everybody a third too narrow, by which photos are told from other acts worse
-(`models/evaluation/squeezed.py`). What the stream says of it (H.264 calls it the sample aspect ratio) is believed; many
+(`models/evaluation/conditions.py`). What the stream says of it (H.264 calls it the sample aspect ratio) is believed; many
 say nothing, so that a camera's configuration can (`aspect`).
 """
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.inference.letterbox import GREY, STRIDE, Letterbox, Placement
+from detector.inference.letterbox import DARK, GREY, LARGEST_GAIN, STRIDE, Letterbox, Placement
 from detector.media.pictures import Bgr
 
 sides = st.integers(3, 24).map(lambda n: n * STRIDE)
@@ -58,6 +58,37 @@ def test_colours_come_as_red_green_blue_from_0_to_1() -> None:
     tensor, _ = fitted(blue, 96)
     assert tensor[0, :, 48, 48].tolist() == [0, 0, 1]
     assert tensor.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        pytest.param(0, 0, id="black stays black"),
+        pytest.param(5, 5 * LARGEST_GAIN, id="what is hardly there isn't made up"),
+        pytest.param(30, DARK, id="dark"),
+        pytest.param(79, DARK, id="nearly bright enough"),
+        pytest.param(100, 100, id="as bright as most"),
+        pytest.param(255, 255, id="white"),
+    ],
+)
+def test_a_dark_picture_is_made_lighter(level: int, shown: float) -> None:
+    tensor, _ = fitted(np.full((96, 96, 3), level, np.uint8), 96)
+    np.testing.assert_allclose(tensor * 255, shown, atol=0.01)
+
+
+def test_lamps_in_a_dark_picture_are_white_and_no_more() -> None:
+    image = np.full((96, 96, 3), 20, np.uint8)
+    image[:8] = 250
+    tensor, _ = fitted(image, 96)
+    assert tensor.max() == 1
+    assert tensor[..., 8:, :].min() * 255 > 40
+
+
+def test_a_picture_after_a_dark_one_is_as_it_was() -> None:
+    letterbox = Letterbox()
+    letterbox(Bgr(np.full((96, 96, 3), 20, np.uint8)), 96)
+    tensor, _ = letterbox(Bgr(np.full((96, 96, 3), 120, np.uint8)), 96)
+    np.testing.assert_allclose(tensor * 255, 120, atol=0.01)
 
 
 def test_no_boxes_come_back_as_no_boxes() -> None:
