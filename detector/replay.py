@@ -241,7 +241,7 @@ def _work(session: Session, config: EdgeConfig, out: Path, *, fast_scan: bool) -
             config.analysis,
             piece.expected_at,
             fast_scan=fast_scan,
-            aspect=session.camera.shape,
+            shape=session.camera.shape,
         )
         for piece in session.pieces
     }

@@ -145,7 +145,7 @@ def _cameras(
             clock=clock,
             stop=stop,
             silent_s=config.rules.tamper.silent_s,
-            learned=LearnedFile(config.data_dir / "learned" / f"{camera.name}.json"),
+            learned=LearnedFile.of(config.data_dir / "learned", camera.name, camera.turned or 0),
             zones=lambda: zoned.camera(camera.name),
             pictures=delivery.pictures[camera.name],
             census=CameraCensus(camera.name, send_census),

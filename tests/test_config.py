@@ -396,11 +396,28 @@ def test_a_camera_s_shape_is_written_as_people_say_it(
     path = tmp_path / "edge.yaml"
     path.write_text(re.sub(r"(?m)^( *)- name: .*$", rf"\g<0>\n\1  aspect: {written}", changed(), count=1))
     if shape is not None:
-        assert load_edge(path).cameras[0].shape == pytest.approx(shape)
+        assert load_edge(path).cameras[0].shape.aspect == pytest.approx(shape)
         return
     (problem,) = checked(path, capsys)
     assert (problem["key"], "aspect" in str(problem)) == ("cameras[0].aspect", True)
     assert "string" in problem["reason"] or "such as 16:9" in problem["reason"]
+
+
+@pytest.mark.parametrize(
+    ("written", "turn"),
+    [("90", 90), ("180", 180), ("270", 270), ("0", 0), ("45", None), ("-90", None), ("360", None), ("left", None)],
+)
+def test_a_camera_s_pictures_are_turned_by_quarters(
+    written: str, turn: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(re.sub(r"(?m)^( *)- name: .*$", rf"\g<0>\n\1  turned: {written}", changed(), count=1))
+    if turn is not None:
+        assert load_edge(path).cameras[0].shape.turn == turn
+        return
+    (problem,) = checked(path, capsys)
+    assert problem["key"] == "cameras[0].turned"
+    assert "90, 180 or 270" in problem["reason"]
 
 
 WITHIN = [

@@ -687,7 +687,7 @@ def test_who_gave_what_cant_be_looked_at_as_it_is_learns_what_to_do_and_the_rest
 ) -> None:
     folder, out = tmp_path / "footage", tmp_path / "out"
     make_video(folder / "gate_20261101_0926.mkv", seconds=2, fps=5)
-    make_turned(folder / "gate_20261101_0927.mp4", 90)
+    make_turned(folder / "gate_20261101_0927.mp4", -45)
     make_two(folder / "gate_20261101_0928.mkv", (320, 240), (320, 240))
     dahua(folder / "gate_20261101_0929.dav", encrypted(encoded()))
     (folder / "gate_20261101.ZIP").write_bytes(b"PK\x03\x04" + bytes(4096))
@@ -695,7 +695,7 @@ def test_who_gave_what_cant_be_looked_at_as_it_is_learns_what_to_do_and_the_rest
     assert main(["replay", str(folder), "--config", str(coarse), "--out", str(out)]) == 1
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     to_do = {
-        "gate_20261101_0927.mp4": "turned by 90°: ffmpeg -i FILE UPRIGHT.mp4",
+        "gate_20261101_0927.mp4": "turned by 45°: ffmpeg -i FILE UPRIGHT.mp4",
         "gate_20261101_0928.mkv": "holds 2 videos, one was looked at: ffmpeg -i FILE -map 0:v:1 -c copy OTHER.mkv",
         "gate_20261101_0929.dav": "is it encrypted? Export it again without a password",
         "gate_20261101.ZIP": "is packed: unpack it, and replay what is in it",

@@ -16,7 +16,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from detector.alerts.cutting import TICKS, WHOLE, WRITE_THROUGH, cut_recording
 from detector.alerts.looks import LookRing, Side, write_side
 from detector.errors import SourceUnavailable, WireError
 from detector.media.packets import HOLE_S, Packet, PacketRing, Stored, StreamFormat
+from detector.media.shape import AS_TOLD, Shape
 from detector.media.sides import SUFFIX, read_side
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 60.0  # between two tries to finish what a full disk has left
 
-_PART_NAME = re.compile(r"(?P<incident>.+)\.(?P<number>\d+)\.(?P<started_ms>\d+)\.part")
+_PART_NAME = re.compile(r"(?P<incident>.+)\.(?P<number>\d+)\.(?P<started_ms>\d+)(?:\.turn(?P<turn>\d+))?\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class ClipRecorder:
         on_segment: Is given every finished segment; answers `False` when it may not be safe with whom it was meant for
             yet: then the next start gives it once more, the same to the byte.
         looks: What was seen in the camera's last seconds, for side files; none are written when left out.
-        aspect: Width through height in which the pictures are shown, where the stream isn't to be believed.
+        shape: How the pictures are shown, where the stream isn't to be believed.
     """
 
     def __init__(
@@ -90,10 +91,10 @@ class ClipRecorder:
         longest_s: float = 600.0,
         on_segment: Callable[[Segment], bool | None],
         looks: LookRing | None = None,
-        aspect: float | None = None,
+        shape: Shape = AS_TOLD,
     ) -> None:
         self._folder = folder
-        self._aspect = aspect
+        self._shape = shape
         self._looks = looks
         self._ring = ring
         self._pre_roll_s = pre_roll_s
@@ -174,9 +175,11 @@ class ClipRecorder:
                 if take.part is None:
                     if not stored.packet.key:
                         continue
-                    name = f"{incident_id}.{take.number}.{round(stored.packet.shown_at * 1000)}.part"
+                    name = f"{incident_id}.{take.number}.{round(stored.packet.shown_at * 1000)}"
+                    if turn := stored.stream_format.turn:  # such a part can't say it itself
+                        name += f".turn{turn}"
                     self._folder.mkdir(parents=True, exist_ok=True)
-                    take.part = _Part(self._folder / name, stored.packet, stored.stream_format)
+                    take.part = _Part(self._folder / f"{name}.part", stored.packet, stored.stream_format)
                 take.part.write(stored.packet)
                 take.read_to = stored.number
         except (OSError, av.error.FFmpegError, SourceUnavailable) as error:
@@ -237,6 +240,11 @@ class ClipRecorder:
                 if one[0].exists():
                     self._publish(*one)
 
+    def _shape_of(self, part: Path) -> Shape:
+        named = _PART_NAME.fullmatch(part.name)
+        turn = int(named["turn"]) if named is not None and named["turn"] else 0
+        return self._shape if self._shape.turn is not None else replace(self._shape, turn=turn)
+
     def _published(
         self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None
     ) -> bool:
@@ -249,7 +257,7 @@ class ClipRecorder:
         side = None
         try:
             clip = self._folder / f"{incident_id}.{number}.mp4"
-            cut = cut_recording(part, 0.0, WHOLE, clip, aspect=self._aspect)
+            cut = cut_recording(part, 0.0, WHOLE, clip, shape=self._shape_of(part))
             if tracks is None:
                 side = _found_side(beside, incident_id, number, started_at)
             if side is None:

@@ -26,8 +26,9 @@ from detector.media.containers import (
     open_recording,
     packets_of,
     pixel_aspect,
+    turn_of,
 )
-from detector.media.shape import shown_size
+from detector.media.shape import AS_TOLD, Shape, level_size
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -46,7 +47,7 @@ class Cut:
     duration_s: float
 
 
-def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, aspect: float | None = None) -> Cut:
+def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, shape: Shape = AS_TOLD) -> Cut:
     """Copy the video of a time range into an MP4 of its own, from the key frame at or before its start; no sound.
 
     Args:
@@ -54,7 +55,7 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, aspect
         start_s: Seconds from its first picture.
         end_s: Likewise; a picture at `end_s` is still copied.
         out: The file to make, whole or not at all; its folder is made when missing.
-        aspect: Width through height in which its pictures are to be shown, where the recording isn't to be believed.
+        shape: How its pictures are to be shown, where the recording isn't to be believed.
 
     Raises:
         SourceUnavailable: The recording can't be read, or has no picture in that range.
@@ -63,7 +64,8 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, aspect
 
     def make(draft: Path) -> tuple[float, float]:
         copy = _copy_in_order if _stands_still(path) else _copy
-        return copy(path, start_s, end_s, draft, aspect)
+        said = Shape(shape.aspect, turn_of(path)) if shape.turn is None else shape
+        return copy(path, start_s, end_s, draft, said)
 
     return made_whole(out, path, make)
 
@@ -117,10 +119,8 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
         yield source, film
 
 
-def add_copy(
-    target: av.container.OutputContainer, stream: av.VideoStream, aspect: float | None = None
-) -> av.VideoStream:
-    """A stream of an MP4, for packets of another one as they are, shown as it is looked at (`shown_size`).
+def add_copy(target: av.container.OutputContainer, stream: av.VideoStream, shape: Shape = AS_TOLD) -> av.VideoStream:
+    """A stream of an MP4, for packets of another one as they are, shown as it is looked at (`shape.shown`).
 
     Raises:
         SourceUnavailable: MP4 holds no video of that codec.
@@ -134,13 +134,15 @@ def add_copy(
         # Apple's players, Safari among them, play H.265 that is called so, but not `hev1`, which FFmpeg calls it.
         copy.codec_context.codec_tag = "hvc1"
     told, stored = pixel_aspect(stream), (stream.codec_context.width, stream.codec_context.height)
-    if min(stored) > 0 and (told is not None or aspect is not None):
-        width, height = shown_size(stored, float(told or 1), aspect)
+    if min(stored) > 0 and (told is not None or shape.aspect is not None):
+        width, height = level_size(stored, float(told or 1), shape.aspect)
         copy.codec_context.sample_aspect_ratio = Fraction(width * stored[1], height * stored[0])
+    if shape.turn is not None:
+        copy.set_display_rotation(-shape.turn)
     return copy
 
 
-def _copy(path: Path, start_s: float, end_s: float, out: Path, aspect: float | None) -> tuple[float, float]:
+def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
     with _opened(path) as (source, stream):
         base = stream.time_base or Fraction(1, TICKS)
@@ -153,7 +155,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path, aspect: float | N
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
         begin = end_of_last = _shown(first)
         with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
-            copy = add_copy(target, stream, aspect)
+            copy = add_copy(target, stream, shape)
             last_dts = None
             for packet in chain([first], packets):
                 shown = _shown(packet)
@@ -175,7 +177,7 @@ def _stands_still(path: Path) -> bool:
     return len(times) > 1 and len(set(times)) == 1
 
 
-def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path, aspect: float | None) -> tuple[float, float]:
+def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> tuple[float, float]:
     """Like `_copy`, for a file without usable times: packets are taken to follow each other evenly.
 
     Pictures may be shown in another order than they are decoded in, which only the decoder knows: numbered packets
@@ -204,7 +206,7 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path, aspect: 
         _opened(path) as (source, stream),
         av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target,
     ):
-        copy = add_copy(target, stream, aspect)
+        copy = add_copy(target, stream, shape)
         ticks = max(1, round(length * TICKS))
         wanted = set(chosen)
         for number, packet in enumerate(p for p in packets_of(source, stream) if p.size):

@@ -78,7 +78,7 @@ class AlertSink:
             longest_s=settings.segment_s,
             on_segment=self._keep,
             looks=self._looks,
-            aspect=camera.shape,
+            shape=camera.shape,
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Share
 from detector.config.zones import WHOLE_FRAME, Zone
 from detector.machine.secrecy import without_login
+from detector.media.shape import Shape
 from detector.names import Name
 from detector.values import IncidentKind
 
@@ -50,8 +51,13 @@ class Camera(Settings):
     password_file: Path | None = None
     aspect: str | None = Field(
         None,
-        description="16:9, 4:3 or so: the shape in which its pictures are to be seen, where people look too thin or "
-        "too wide; many recorders store fewer pixels across than they show, and say nothing of it",
+        description="16:9, 4:3 or so: the shape in which its pictures are to be seen (before they are turned), where "
+        "people look too thin or too wide; many recorders store fewer pixels across than they show, and don't say so",
+    )
+    turned: Literal[0, 90, 180, 270] | None = Field(
+        None,
+        description="90, 180 or 270: degrees clockwise by which its pictures are to be turned, where it hangs on its "
+        "side or upside down and can't turn them itself",
     )
     loop: bool = Field(False, description="play a file again and again as one stream with ever-increasing time")
     zones: list[Zone] = Field([WHOLE_FRAME])
@@ -122,9 +128,9 @@ class Camera(Settings):
         return "://" in self.source
 
     @property
-    def shape(self) -> float | None:
-        """Width through height in which its pictures are shown; `None` where the stream is to be believed."""
-        return None if self.aspect is None else _ratio(self.aspect)
+    def shape(self) -> Shape:
+        """How its pictures are shown."""
+        return Shape(None if self.aspect is None else _ratio(self.aspect), self.turned)
 
     def password(self) -> str | None:
         """The camera's password from environment or file; `None` when none is configured."""

@@ -25,6 +25,11 @@ class LearnedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @classmethod
+    def of(cls, folder: Path, camera: str, turn: int) -> LearnedFile:
+        """The file of a camera whose pictures are turned by so many degrees: turned otherwise they are another view."""
+        return cls(folder / (f"{camera}.turned-{turn}.json" if turn else f"{camera}.json"))
+
     def load(self) -> Learned:
         """What was kept, by stage; nothing where nothing was, or where it can't be read."""
         try:

@@ -101,6 +101,25 @@ def sound_aspect(told: Fraction | None) -> Fraction | None:
     return told if 1 / MOST_STRETCHED <= told <= MOST_STRETCHED else Fraction(1)
 
 
+def turn_of(path: Path) -> int:
+    """By how many degrees clockwise pictures of an MP4 or MOV are to be turned, as phones write; 0 of all others.
+
+    Its beginning is decoded for that; a file that can't be read says nothing.
+    """
+    import av
+
+    try:
+        with open_recording(path) as container:
+            film = film_of(container)
+            if film is None or not _readable_pixels(film) or "mov" not in container.format.name:
+                return 0
+            film.codec_context.options = dict(DECODING)
+            first = next((frame for packet in packets_of(container, film) for frame in packet.decode()), None)
+            return -first.rotation % 360 if first is not None else 0
+    except (av.error.FFmpegError, OSError, ValueError):
+        return 0
+
+
 def frame_s(film: av.VideoStream, packet_s: float | None) -> float:
     """Seconds from frame to frame: what the last packet says of itself, else what its container does; else 1/25.
 

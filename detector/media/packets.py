@@ -24,12 +24,14 @@ class StreamFormat:
         width: Of the picture as it is stored, pixels.
         height: Likewise.
         pixel_aspect: How wide a pixel is shown by its height (`shape`).
+        turn: By how many degrees clockwise the picture is turned to be upright, as a recording says of itself.
     """
 
     codec: str
     width: int
     height: int
     pixel_aspect: float = 1.0
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""The shape in which pictures are shown: recorders and small streams often store fewer pixels across than they show.
+"""The shape in which pictures are shown: many are stored with fewer pixels across than they show, some not upright.
 
-A camera's 704x576 of a 16:9 picture has everybody a third too narrow, by which photos are told from other acts worse
-(`models/evaluation/conditions.py`). What the stream says of it (H.264 calls it the sample aspect ratio) is believed; many
-say nothing, so that a camera's configuration can (`aspect`).
+A camera's 704x576 of a 16:9 picture has everybody a third too narrow, by which photos are told from other acts worse,
+and of people on their sides most are overlooked (`models/evaluation/conditions.py`). What a recording or stream says of
+it (H.264 calls it the sample aspect ratio, MP4 the display matrix) is believed; many say nothing, so that a camera's
+configuration can (`aspect`, `turned`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +21,51 @@ ALIKE = 0.03  # by so much of itself may a shape differ: encoders round to whole
 TELEVISION = {height: frozenset({352, 704, 720, 960}) for height in (240, 288, 480, 576)}
 
 
-def shown_size(stored: tuple[int, int], pixel_aspect: float = 1.0, aspect: float | None = None) -> tuple[int, int]:
-    """Width and height of pictures as they are shown, with square pixels; none of the sides is made smaller.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What somebody says of how pictures are shown; where they say nothing, recording or stream is believed.
+
+    Attributes:
+        aspect: Width through height of the picture before it is turned.
+        turn: Degrees clockwise by which it has to be turned to be upright, one of `TURNS`.
+    """
+
+    aspect: float | None = None
+    turn: int | None = None
+
+
+AS_TOLD = Shape()
+TURNS = (0, 90, 180, 270)
+
+
+def shown(picture: Picture, shape: Shape = AS_TOLD, *, pixel_aspect: float = 1.0, turn: int = 0) -> Picture:
+    """A picture as it is shown, of the size that `shown_size` says of its own."""
+    turn = turn if shape.turn is None else shape.turn
+    level = shaped(picture, level_size(picture.size, pixel_aspect, shape.aspect))
+    return Turned(level, turn) if turn else level
+
+
+def shown_size(
+    stored: tuple[int, int], shape: Shape = AS_TOLD, *, pixel_aspect: float = 1.0, turn: int = 0
+) -> tuple[int, int]:
+    """Width and height of pictures as they are shown.
+
+    Args:
+        stored: Width and height, pixels.
+        shape: What somebody says of it.
+        pixel_aspect: How wide a pixel is by its height, as the stream says.
+        turn: By how much it is turned, degrees clockwise, as the recording says.
+    """
+    return across(level_size(stored, pixel_aspect, shape.aspect), turn if shape.turn is None else shape.turn)
+
+
+def across(size: tuple[int, int], turn: int) -> tuple[int, int]:
+    """Width and height of what was turned by so many degrees, one of `TURNS`."""
+    return size if turn % 180 == 0 else (size[1], size[0])
+
+
+def level_size(stored: tuple[int, int], pixel_aspect: float = 1.0, aspect: float | None = None) -> tuple[int, int]:
+    """Width and height of pictures with square pixels, before they are turned; none of the sides is made smaller.
 
     Args:
         stored: Width and height, pixels.
@@ -107,3 +152,56 @@ class Stretched:
         import cv2
 
         return np.asarray(cv2.resize(self._stored.luma(), self.size), np.uint8)
+
+
+class Turned:
+    """A picture that is shown turned.
+
+    Args:
+        picture: As it is stored.
+        turn: Degrees clockwise, 90, 180 or 270.
+    """
+
+    def __init__(self, picture: Picture, turn: int) -> None:
+        self.size = across(picture.size, turn)
+        self._stored = picture
+        self._turn = turn
+
+    def bgr(self) -> Image:
+        """The whole."""
+        return self._bgr
+
+    def luma(self) -> Image:
+        """Its brightness."""
+        return self._luma
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """What black and white are in `luma`."""
+        return self._stored.levels
+
+    def resized(self, width: int, height: int) -> Image:
+        """A copy of this size."""
+        return self._turned(self._stored.resized(*across((width, height), self._turn)))
+
+    def cropped(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """A part of it."""
+        wide, high = self._stored.size
+        x1, y1, x2, y2 = {
+            90: (top, high - right, bottom, high - left),
+            180: (wide - right, high - bottom, wide - left, high - top),
+            270: (wide - bottom, left, wide - top, right),
+        }[self._turn]
+        return self._turned(self._stored.cropped(x1, y1, x2, y2))
+
+    def _turned(self, image: Image) -> Image:
+        # Copied: OpenCV takes no array that runs backwards.
+        return np.ascontiguousarray(np.rot90(image, -self._turn // 90))
+
+    @cached_property
+    def _bgr(self) -> Image:
+        return self._turned(self._stored.bgr())
+
+    @cached_property
+    def _luma(self) -> Image:
+        return self._turned(self._stored.luma())

@@ -16,6 +16,7 @@ from detector.census import Census
 from detector.clock import iso
 from detector.config import Camera, EdgeConfig
 from detector.machine.progress import Step
+from detector.media.shape import Shape
 from detector.recorded.ledgers import CameraResult, forget_others, write_ledger
 from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of
@@ -104,7 +105,7 @@ class _SessionJudge:
         return look.index > 0 or first_is_due(last_at, look.captured_at, frame_s, self._fps)
 
     def _take(self, look: Look, path: Path) -> None:
-        self._last = _frame(look, path)
+        self._last = _frame(look, path, self._camera.shape)
         self._looked += 1
         for update in self._judge.judge(look):
             self._sink.accept(update, self._last)
@@ -144,11 +145,11 @@ class _SessionJudge:
         return {"in_view_s": round(self._closeness.in_view_s, 1), "too_far_s": round(self._closeness.too_far_s, 1)}
 
 
-def _frame(look: Look, path: Path) -> Frame:
+def _frame(look: Look, path: Path, shape: Shape) -> Frame:
     """The frame that was looked at, read again from its file only if somebody asks for its picture."""
     from detector.sources.recording import RecordedPicture
 
-    picture = RecordedPicture(path, look.offset_s or 0.0, look.size)
+    picture = RecordedPicture(path, look.offset_s or 0.0, look.size, shape)
     return Frame(look.camera, look.index, look.captured_at, picture, look.file, look.offset_s)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from detector.config import Analysis
 from detector.errors import SourceError
 from detector.machine.progress import Step
+from detector.media.shape import AS_TOLD, Shape
 from detector.recorded.checksums import looking_code
 from detector.recorded.look_files import FileLooks, LookPacker, Read, packed
 
@@ -41,7 +42,7 @@ class LookTask:
         analysis: How closely.
         phase_s: How long after a full step of looking the file begins, seconds (`phase_of`).
         fast_scan: Look at key frames first, and at the rest only round those in which something changed.
-        aspect: As of `Recording`.
+        shape: As of `Recording`.
     """
 
     name: str
@@ -51,7 +52,7 @@ class LookTask:
     analysis: Analysis
     phase_s: float = 0.0
     fast_scan: bool = False
-    aspect: float | None = None
+    shape: Shape = AS_TOLD
 
 
 def task_of(
@@ -61,7 +62,7 @@ def task_of(
     begins_at: float | None = None,
     *,
     fast_scan: bool = False,
-    aspect: float | None = None,
+    shape: Shape = AS_TOLD,
 ) -> LookTask:
     """The task of looking at a file.
 
@@ -71,7 +72,7 @@ def task_of(
         analysis: How closely.
         begins_at: About when it begins, Unix seconds, so that it is looked at at the frames that live had looked at.
         fast_scan: As of `LookTask`.
-        aspect: Likewise.
+        shape: Likewise.
 
     Raises:
         ModelError: The model can't be used.
@@ -83,11 +84,11 @@ def task_of(
     except OSError:
         pass  # the look will say so
     phase_s = phase_of(begins_at or 0.0, analysis.fps)
-    how = looking_code(), analysis.model_dump_json(), *model_of(analysis).values(), phase_s, fast_scan, aspect
+    how = looking_code(), analysis.model_dump_json(), *model_of(analysis).values(), phase_s, fast_scan, shape
     shaping = *how, os.path.realpath(path), camera, size, changed
     said = "\n".join(map(str, shaping)).encode(errors="surrogateescape")  # names may be of another time's encoding
     name = hashlib.sha256(said).hexdigest()[:24]
-    return LookTask(name, path, camera, size, analysis, phase_s, fast_scan, aspect)
+    return LookTask(name, path, camera, size, analysis, phase_s, fast_scan, shape)
 
 
 def phase_of(begins_at: float, fps: float) -> float:
@@ -146,7 +147,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         recording = Recording(
             task.path, camera=task.camera, start_at=0.0, fps=task.analysis.fps,
             due=Pacer(task.analysis.fps, task.phase_s).due,
-            changed=scan.changed if task.fast_scan else None, aspect=task.aspect,
+            changed=scan.changed if task.fast_scan else None, shape=task.shape,
         )  # fmt: skip
     except SourceError as error:
         progress(Step(task.camera, 0.0, task.size))

@@ -13,6 +13,7 @@ from detector.clock import iso
 from detector.config import Incidents
 from detector.errors import SourceError, SourceUnavailable
 from detector.machine.whole_files import sync_folder, write_whole
+from detector.media.shape import AS_TOLD, Shape
 from detector.media.sides import SUFFIX
 from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
 from detector.wire.alerts import told_fields
@@ -42,15 +43,15 @@ class ReplaySink:
     Args:
         out: The folder of the replay.
         settings: How much of an incident its clip shows.
-        aspect: As of `Recording`.
+        shape: As of `Recording`.
     """
 
-    def __init__(self, out: Path, settings: Incidents, aspect: float | None = None) -> None:
+    def __init__(self, out: Path, settings: Incidents, shape: Shape = AS_TOLD) -> None:
         from detector.alerts.looks import LONGEST_GROUP_S, LookRing
 
         self._out = out
         self._settings = settings
-        self._aspect = aspect
+        self._shape = shape
         # An incident is told long after it began; its clip begins where it did.
         self._reach_s = settings.pre_roll_s + LONGEST_GROUP_S
         self._looks = LookRing(settings.longest_s + self._reach_s)
@@ -145,7 +146,7 @@ class ReplaySink:
                 try:
                     upto = min(end, until - 0.001)  # where files overlap, the later has the pictures
                     piece = Path(folder, f"{n}.mp4")
-                    cut = cut_recording(path, max(0.0, begin - start), upto - start, piece, aspect=self._aspect)
+                    cut = cut_recording(path, max(0.0, begin - start), upto - start, piece, shape=self._shape)
                 except SourceError:
                     continue  # a damaged stretch; another file may have the rest
                 except OSError as error:

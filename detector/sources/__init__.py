@@ -34,5 +34,5 @@ def open_source(
 
     return PlayedFile(
         Path(camera.source), camera=camera.name, fps=fps, clock=clock, stop=stop, loop=camera.loop, on_packet=on_packet,
-        aspect=camera.shape,
+        shape=camera.shape,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from detector.config import Camera
 from detector.config.cameras import PASSWORD
 from detector.machine.secrecy import redacted
 from detector.media.packets import Packet, StreamFormat
-from detector.media.shape import shaped, shown_size
+from detector.media.shape import shown, shown_size
 from detector.sources.messages import Connect, Decode, Ended, Format, Garbled, Laid, Stepped
 from detector.sources.reader import Reader
 from detector.sources.stats import SourceStats, State, Trouble
@@ -151,12 +151,17 @@ class LiveSource:
         picture = taken.picture() if taken is not None else None
         if taken is None or picture is None:
             return None
-        return Frame(self._camera.name, taken.index, taken.at, shaped(picture, self.shown_size(picture.size)))
+        upright = shown(picture, self._camera.shape, pixel_aspect=self._pixel_aspect)
+        return Frame(self._camera.name, taken.index, taken.at, upright)
 
     def shown_size(self, stored: tuple[int, int]) -> tuple[int, int]:
         """Width and height in which pictures are shown that are stored in this size, pixels."""
+        return shown_size(stored, self._camera.shape, pixel_aspect=self._pixel_aspect)
+
+    @property
+    def _pixel_aspect(self) -> float:
         now = self.stream_format
-        return shown_size(stored, now.pixel_aspect if now is not None else 1.0, self._camera.shape)
+        return now.pixel_aspect if now is not None else 1.0
 
     def close(self) -> None:
         """Stop reading; the reader process is gone within a second."""

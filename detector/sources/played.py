@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detector.clock import Clock
 from detector.errors import SourceUnavailable
+from detector.media.shape import AS_TOLD, Shape
 from detector.sources.pacing import Pacer
 from detector.sources.recording import Recording, recordings_in
 from detector.sources.stats import SourceStats
@@ -38,7 +39,7 @@ class PlayedFile:
         stop: Ends the stream when set.
         loop: Play again and again.
         on_packet: Is given every packet, in time with the frames.
-        aspect: As of `Recording`.
+        shape: As of `Recording`.
 
     Raises:
         SourceUnavailable: While iterating: no file is there, or none of them can be read.
@@ -54,7 +55,7 @@ class PlayedFile:
         stop: threading.Event,
         loop: bool = False,
         on_packet: OnPacket | None = None,
-        aspect: float | None = None,
+        shape: Shape = AS_TOLD,
     ) -> None:
         self.stats = SourceStats()
         self._path = path
@@ -64,7 +65,7 @@ class PlayedFile:
         self._stop = stop
         self._loop = loop
         self._on_packet = on_packet
-        self._aspect = aspect
+        self._shape = shape
         self._open: Recording | None = None
         self._pacer = Pacer(fps)
         self._next_file_at: float | None = None
@@ -117,7 +118,7 @@ class PlayedFile:
                 on_packet=self._on_packet,
                 due=lambda offset_s: self._due(start_at + offset_s),
                 first_index=self.stats.frames_in,
-                aspect=self._aspect,
+                shape=self._shape,
             )
         except SourceUnavailable as error:
             self._skip(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import NotThere, SourceUnavailable
-from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording
+from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording, turn_of
 from detector.media.packets import Packet
 from detector.media.pictures import Picture
-from detector.media.shape import shaped, shown_size
+from detector.media.shape import AS_TOLD, TURNS, Shape, shown
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
@@ -56,7 +57,7 @@ class Recording:
         on_packet: Is given every packet, before the frame it holds; `Packet.at` counts like `captured_at`.
         due: Chooses frames by seconds into the file, instead of an even `fps`.
         first_index: `Frame.index` of the first picture.
-        aspect: Width through height in which its pictures are shown, where the file isn't to be believed.
+        shape: How its pictures are shown, where the file isn't to be believed.
         changed: Has the file read by key frames (`key_frames.scanned`): it is shown each, ahead of time, and only what
             is round those it says yes to is decoded and given. No packets are given then.
 
@@ -71,7 +72,7 @@ class Recording:
 
     Raises:
         SourceUnavailable: The file can't be opened, and why; its cause is an `OSError` where that may pass. Iterating
-            raises it, too, where its pictures are turned.
+            raises it, too, where its pictures are turned and not by whole quarters, or in a format other than MP4.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Recording:
         due: Callable[[float], bool] | None = None,
         first_index: int = 0,
         changed: Changed | None = None,
-        aspect: float | None = None,
+        shape: Shape = AS_TOLD,
     ) -> None:
         self.path = path
         self._camera = camera
@@ -96,7 +97,8 @@ class Recording:
         self.is_untimed = self._video.is_untimed
         self._first_index = first_index
         self._changed = changed
-        self._aspect = aspect
+        self._shape = shape
+        self._turn = turn_of(path) if shape.turn is None else 0
         self.frames_decoded = self.frames_undecoded = 0
         self.undecoded: list[tuple[float, float]] = []
         self.broken_off = self.disk_failed = False
@@ -144,15 +146,13 @@ class Recording:
                 continue
             if self._on_packet and step.data:
                 at = self._start_at + decoded.at(step.decoded_s, frame_s)
-                self._on_packet(Packet(at, step.data, step.key, step.shown_after), self._video.format)
+                stream_format = replace(self._video.format, turn=self._turn)
+                self._on_packet(Packet(at, step.data, step.key, step.shown_after), stream_format)
             if not step.pictures:
                 self._note_undecoded(step, frame_s)
             for stream_s, picture in step.pictures:
-                if not self.frames_decoded and picture.rotation % 360:
-                    # Clips are copied and shown by others: all would have to be turned alike, or they tell lies.
-                    turned = f"its pictures are turned by {abs(picture.rotation)}°"
-                    hint = "ffmpeg -i FILE UPRIGHT.mp4 makes a recording that can be looked at"
-                    raise SourceUnavailable(f"{self.path}: {turned}: {hint}")
+                if not self.frames_decoded:
+                    self._check_turn(-picture.rotation % 360)
                 offset_s = shown.at(stream_s, frame_s)
                 index = self._first_index + self.frames_decoded + self.frames_undecoded
                 self._reach(offset_s, frame_s)
@@ -162,8 +162,13 @@ class Recording:
                     yield Frame(self._camera, index, at, self._shown(picture), self.path.name, offset_s)
 
     def _shown(self, decoded: av.VideoFrame) -> Picture:
-        stored = decoded.width, decoded.height
-        return shaped(picture_of(decoded), shown_size(stored, self._video.pixel_aspect, self._aspect))
+        return shown(picture_of(decoded), self._shape, pixel_aspect=self._video.pixel_aspect, turn=self._turn)
+
+    def _check_turn(self, turn: int) -> None:
+        # Clips are copied and shown by others: all have to be turned alike, or they tell lies.
+        if self._shape.turn is None and not (turn == self._turn and turn in TURNS):
+            hint = "ffmpeg -i FILE UPRIGHT.mp4 makes a recording that can be looked at"
+            raise SourceUnavailable(f"{self.path}: its pictures are turned by {turn}°: {hint}")
 
     def _key_frame_changed(self, stream_s: float, picture: av.VideoFrame) -> bool:
         assert self._changed is not None
@@ -221,11 +226,13 @@ class RecordedPicture:
         path: The file.
         offset_s: When it is shown, seconds into the file, as `Frame.offset_s` was.
         size: Width and height in which it is shown, pixels.
+        shape: As of `Recording`.
     """
 
-    def __init__(self, path: Path, offset_s: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, offset_s: float, size: tuple[int, int], shape: Shape = AS_TOLD) -> None:
         self._path = path
         self._offset_s = offset_s
+        self._shape = shape
         self.size = size
 
     def bgr(self) -> NDArray[np.uint8]:
@@ -262,12 +269,12 @@ class RecordedPicture:
     def _picture(self) -> Picture:
         # Where a file can't be entered in its middle, it is read from its start.
         for begin_s in (None,) if leaps(self._path) else (self._offset_s, None):
-            recording = Recording(self._path, camera="", start_at=0.0, fps=1.0, due=self._is_it)
+            recording = Recording(self._path, camera="", start_at=0.0, fps=1.0, due=self._is_it, shape=self._shape)
             try:
                 if begin_s is not None:
                     recording.skip_to(begin_s)
                 for frame in recording:
-                    return shaped(frame.picture, self.size)
+                    return frame.picture
             except _PassedBy:
                 continue
             finally:

@@ -31,6 +31,7 @@ from detector.errors import (
     StoreError,
 )
 from detector.machine.resources import resource
+from detector.media.shape import AS_TOLD
 from detector.mqtt.broker import find_mosquitto
 from detector.sources.confined import LANDLOCK_PORTS, landlock_version
 from detector.values import DAY_S, LABELS
@@ -469,8 +470,8 @@ def one_picture(source: str | Camera) -> NDArray[np.uint8]:
         if isinstance(picture, str):
             raise SourceUnavailable(f"{path}: {picture}")
         return picture
-    aspect = None if isinstance(source, str) else source.shape
-    recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0, aspect=aspect)
+    shape = AS_TOLD if isinstance(source, str) else source.shape
+    recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0, shape=shape)
     try:
         frame = next(iter(recording), None)
     finally:

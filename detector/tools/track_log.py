@@ -216,7 +216,7 @@ def watch(
         try:
             recording = Recording(
                 piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps,
-                aspect=session.camera.shape,
+                shape=session.camera.shape,
             )  # fmt: skip
         except SourceError as error:
             unread(str(error))

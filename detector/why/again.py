@@ -153,7 +153,7 @@ def _frames(
             return
         try:
             recording = Recording(
-                piece.path, camera=session.camera.name, start_at=start_at, fps=fps, aspect=session.camera.shape
+                piece.path, camera=session.camera.name, start_at=start_at, fps=fps, shape=session.camera.shape
             )
         except SourceError as error:
             unread(str(error))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detector.alerts.cutting import cut_recording
 from detector.hub.footage.copying import Job, Picture, make
 from detector.hub.footage.redact import HOLD_S, LEAST_MARGIN, Redaction, Region, head_of
+from detector.media.shape import Shape
 from detector.values import Box
 
 WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 10, 4
@@ -234,7 +235,7 @@ def test_a_preview_has_the_pixels_of_the_clip(copied: Callable[..., list[Gray]],
 def test_a_copy_is_shown_in_the_shape_of_its_clip(
     copied: Callable[..., list[Gray]], source: Path, tmp_path: Path, faces: str | None
 ) -> None:
-    wide = cut_recording(source, 0.0, 2.0, tmp_path / "wide.mp4", aspect=2 * WIDTH / HEIGHT)
+    wide = cut_recording(source, 0.0, 2.0, tmp_path / "wide.mp4", shape=Shape(2 * WIDTH / HEIGHT))
     copied(make_side(), faces, source=str(wide.path))
     with av.open(str(tmp_path / "copy.mp4")) as container:
         assert container.streams.video[0].sample_aspect_ratio == 2

@@ -106,9 +106,10 @@ def make_two(path: Path, *sizes: tuple[int, int]) -> Path:
     return path
 
 
-def make_turned(path: Path, degrees: int) -> Path:
-    """As a phone writes a film that it took held upright."""
-    with av.open(str(make_video(path.with_name("level.mp4"), seconds=1))) as source, av.open(str(path), "w") as target:
+def make_turned(path: Path, degrees: int, level: Path | None = None) -> Path:
+    """As a phone writes a film that it took held upright; `level` is what it took, to be turned counter-clockwise."""
+    level = level or make_video(path.with_name("level.mp4"), seconds=1)
+    with av.open(str(level)) as source, av.open(str(path), "w") as target:
         copy = target.add_stream_from_template(source.streams.video[0])
         copy.set_display_rotation(degrees)
         for packet in source.demux(video=0):

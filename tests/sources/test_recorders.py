@@ -162,10 +162,9 @@ def test_videos_of_one_size_in_a_file_are_counted(tmp_path: Path) -> None:
     assert read(make_two(tmp_path / "a.mkv", (320, 240), (320, 240))).others == 1
 
 
-@pytest.mark.parametrize("degrees", [90, 180])
-def test_a_film_that_is_shown_turned_is_refused_with_what_turns_it(tmp_path: Path, degrees: int) -> None:
-    with pytest.raises(SourceUnavailable, match=rf"a\.mp4: .*turned by {degrees}°: ffmpeg -i FILE UPRIGHT\.mp4"):
-        list(read(make_turned(tmp_path / "a.mp4", degrees)))
+def test_a_film_that_is_shown_aslant_is_refused_with_what_turns_it(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match=r"a\.mp4: .*turned by 45°: ffmpeg -i FILE UPRIGHT\.mp4"):
+        list(read(make_turned(tmp_path / "a.mp4", -45)))
 
 
 def test_what_a_reader_of_ffmpeg_s_refuses_is_no_fault_of_the_disk_s(tmp_path: Path) -> None:

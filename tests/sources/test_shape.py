@@ -21,7 +21,7 @@ from detector.clock import SystemClock
 from detector.config import Camera
 from detector.media.packets import PacketRing
 from detector.media.pictures import Bgr
-from detector.media.shape import Stretched, is_doubtful, shaped, shown_size
+from detector.media.shape import Shape, Stretched, is_doubtful, level_size, shaped, shown_size
 from detector.sources import open_source
 from detector.sources.recording import RecordedPicture, Recording
 from tests.sources.conftest import RtspServer
@@ -33,7 +33,7 @@ WIDE = Fraction(16, 11)
 
 
 @pytest.mark.parametrize(
-    ("stored", "pixel_aspect", "aspect", "shown"),
+    ("stored", "pixel_aspect", "aspect", "size"),
     [
         ((1920, 1080), 1.0, None, (1920, 1080)),
         (D1, 1.0, None, D1),
@@ -52,9 +52,9 @@ WIDE = Fraction(16, 11)
     ],
 )
 def test_the_size_shown_is_that_of_square_pixels(
-    stored: tuple[int, int], pixel_aspect: float, aspect: float | None, shown: tuple[int, int]
+    stored: tuple[int, int], pixel_aspect: float, aspect: float | None, size: tuple[int, int]
 ) -> None:
-    assert shown_size(stored, pixel_aspect, aspect) == shown
+    assert shown_size(stored, Shape(aspect), pixel_aspect=pixel_aspect) == size
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def smooth(size: tuple[int, int], seed: int = 3) -> np.ndarray:
 def test_a_part_of_a_stretched_picture_is_that_part_of_the_whole(data: st.DataObject) -> None:
     stored = data.draw(st.tuples(st.integers(8, 90), st.integers(8, 90)))
     wide = data.draw(st.floats(0.3, 3.5))
-    size = shown_size(stored, wide)
+    size = level_size(stored, wide)
     picture = shaped(Bgr(smooth(stored)), size)
     left, top = data.draw(st.integers(0, size[0])), data.draw(st.integers(0, size[1]))
     right, bottom = data.draw(st.integers(left, size[0])), data.draw(st.integers(top, size[1]))
@@ -125,15 +125,15 @@ def films(tmp_path: Path) -> dict[str, tuple[Path, float | None]]:
 @pytest.mark.parametrize("said_by", ["stream", "configuration", "configuration against the stream"])
 def test_a_recording_s_pictures_and_clips_have_the_shape_that_was_said(tmp_path: Path, said_by: str) -> None:
     path, aspect = films(tmp_path)[said_by]
-    frame = next(iter(Recording(path, camera="dock", start_at=0.0, fps=5, aspect=aspect)))
+    frame = next(iter(Recording(path, camera="dock", start_at=0.0, fps=5, shape=Shape(aspect))))
     assert frame.size == (1024, 576)
     assert ball(frame.image) == pytest.approx((1.0, 600 / 1024, 300 / 576), abs=0.02)
-    again = RecordedPicture(path, 1.0, (1024, 576))  # of which the size is remembered
+    again = RecordedPicture(path, 1.0, (1024, 576), Shape(aspect))
     assert ball(again.bgr()) == pytest.approx((1.0, 600 / 1024, 300 / 576), abs=0.02)
     part = frame.picture.cropped(400, 150, 800, 450)
     assert ball(part)[0] == pytest.approx(1.0, abs=0.03)
     # Whoever plays the clip sees it so, too, and the pictures in it are the recording's to the byte.
-    cuts = [cut_recording(path, at, at + 1.5, tmp_path / f"{at}.mp4", aspect=aspect) for at in (0.0, 2.0)]
+    cuts = [cut_recording(path, at, at + 1.5, tmp_path / f"{at}.mp4", shape=Shape(aspect)) for at in (0.0, 2.0)]
     whole = join([Part(cuts[0].path, 0.0), Part(cuts[1].path, 2.0)], tmp_path / "whole.mp4")
     for cut in (*cuts, whole):
         shown = next(iter(Recording(cut.path, camera="dock", start_at=0.0, fps=5)))
@@ -173,15 +173,15 @@ def test_where_a_camera_is_set_otherwise_within_a_file_its_pictures_have_the_lat
     sizes = [frame.size for frame in Recording(whole, camera="dock", start_at=0.0, fps=5)]
     assert (sizes[0], sizes[-1]) == ((1024, 576), shown)
     # What a container says of a stream that says otherwise from its beginning is believed to the end.
-    cut = cut_recording(parts[0], 0.0, 1.0, tmp_path / "cut.mp4", aspect=4 / 3)
+    cut = cut_recording(parts[0], 0.0, 1.0, tmp_path / "cut.mp4", shape=Shape(4 / 3))
     assert {frame.size for frame in Recording(cut.path, camera="dock", start_at=0.0, fps=5)} == {(768, 576)}
 
 
 def test_a_clip_is_shown_as_its_recording_was_looked_at_where_what_was_said_cannot_be(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", size=(96, 640), seconds=2, fps=10, key_every=10)
-    cut = cut_recording(path, 0.0, 1.0, tmp_path / "cut.mp4", aspect=16 / 9)  # each pixel twelve times as wide
+    cut = cut_recording(path, 0.0, 1.0, tmp_path / "cut.mp4", shape=Shape(16 / 9))  # each pixel twelve times as wide
     frames = (
-        next(iter(Recording(path, camera="dock", start_at=0.0, fps=5, aspect=16 / 9))),
+        next(iter(Recording(path, camera="dock", start_at=0.0, fps=5, shape=Shape(16 / 9)))),
         next(iter(Recording(cut.path, camera="dock", start_at=0.0, fps=5))),
     )
     assert {frame.size for frame in frames} == {(96, 640)}
@@ -206,7 +206,7 @@ def test_a_live_camera_s_pictures_have_the_shape_that_was_said(
     ring, segments = PacketRing(10), list[Segment]()
     watcher = Watcher(camera, on_packet=ring.append)
     recorder = ClipRecorder(
-        tmp_path / "clips", ring, pre_roll_s=1.0, post_roll_s=0.5, on_segment=segments.append, aspect=camera.shape
+        tmp_path / "clips", ring, pre_roll_s=1.0, post_roll_s=0.5, on_segment=segments.append, shape=camera.shape
     )
     try:
         assert watcher.sees_more()

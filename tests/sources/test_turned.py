@@ -1,0 +1,149 @@
+"""Pictures that are stored turned: by phones held upright, and by cameras that hang on their side or upside down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.alerts.clips import ClipRecorder, Segment
+from detector.alerts.cutting import cut_recording
+from detector.alerts.joined import Part, join
+from detector.clock import SystemClock
+from detector.config import Camera
+from detector.edge.learned import LearnedFile
+from detector.media.packets import PacketRing
+from detector.media.pictures import Bgr
+from detector.media.shape import AS_TOLD, TURNS, Shape, across, shown, shown_size
+from detector.sources import open_source
+from detector.sources.recording import RecordedPicture, Recording
+from tests.sources.conftest import RtspServer
+from tests.sources.footage import make_turned, make_video
+from tests.sources.test_live import Watcher, soon
+
+QUARTERS = [90, 180, 270]
+UPRIGHT = (320, 192)
+
+
+def stored(turn: int) -> Callable[[int], np.ndarray]:
+    """What is stored of a scene that is light at its top left, where it has to be turned to be upright."""
+    upright = np.full((UPRIGHT[1], UPRIGHT[0], 3), 40, np.uint8)
+    upright[: UPRIGHT[1] // 2, : UPRIGHT[0] // 2] = 200
+    lying = np.ascontiguousarray(np.rot90(upright, turn // 90))
+    return lambda number: lying
+
+
+def film(path: Path, turn: int, **how: object) -> Path:
+    return make_video(
+        path, size=across(UPRIGHT, turn), draw=stored(turn), seconds=3, fps=10, key_every=10, **how  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def is_upright(image: np.ndarray) -> bool:
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    light = [
+        int(part.mean()) > 120
+        for part in (image[:height, :width], image[:height, width:], image[height:, :width], image[height:, width:])
+    ]
+    return (image.shape[1], image.shape[0]) == UPRIGHT and light == [True, False, False, False]
+
+
+def first_of(path: Path, shape: Shape = AS_TOLD) -> np.ndarray:
+    return next(iter(Recording(path, camera="dock", start_at=0.0, fps=5, shape=shape))).image
+
+
+@given(data=st.data())
+def test_a_part_of_a_turned_picture_is_that_part_of_the_whole(data: st.DataObject) -> None:
+    size = data.draw(st.tuples(st.integers(2, 40), st.integers(2, 40)))
+    shape = Shape(data.draw(st.none() | st.floats(0.5, 2.0)), data.draw(st.sampled_from(TURNS)))
+    image = np.random.default_rng(3).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
+    picture = shown(Bgr(image), shape)
+    assert picture.size == shown_size(size, shape) == picture.bgr().shape[1::-1] == picture.luma().shape[::-1]
+    assert picture.resized(7, 5).shape == (5, 7, 3)
+    if shape.aspect is None:
+        left, top = data.draw(st.integers(0, picture.size[0])), data.draw(st.integers(0, picture.size[1]))
+        right, bottom = data.draw(st.integers(left, picture.size[0])), data.draw(st.integers(top, picture.size[1]))
+        np.testing.assert_array_equal(picture.cropped(left, top, right, bottom), picture.bgr()[top:bottom, left:right])
+        np.testing.assert_array_equal(picture.bgr(), np.rot90(image, -(shape.turn or 0) // 90))
+
+
+@pytest.mark.parametrize("turn", QUARTERS)
+@pytest.mark.parametrize("said_by", ["the film", "the configuration", "the configuration against the film"])
+def test_a_recording_s_pictures_and_clips_are_upright(tmp_path: Path, turn: int, said_by: str) -> None:
+    path, shape = film(tmp_path / "level.mp4", turn), Shape(turn=turn)
+    if said_by == "the film":
+        path, shape = make_turned(tmp_path / "a.mp4", -turn, path), AS_TOLD
+    if said_by == "the configuration against the film":
+        path = make_turned(tmp_path / "a.mp4", 90 - turn, path)
+    assert is_upright(first_of(path, shape))
+    assert is_upright(RecordedPicture(path, 1.0, UPRIGHT, shape).bgr())
+    # Whoever plays a clip sees it upright, too: it says so itself.
+    cuts = [cut_recording(path, at, at + 0.9, tmp_path / f"{at}.mp4", shape=shape) for at in (0.0, 2.0)]
+    whole = join([Part(cuts[0].path, 0.0), Part(cuts[1].path, 2.0)], tmp_path / "whole.mp4")
+    assert all(is_upright(first_of(cut.path)) for cut in (*cuts, whole))
+
+
+def test_a_film_that_says_nothing_is_looked_at_as_it_is(tmp_path: Path) -> None:
+    assert not is_upright(first_of(film(tmp_path / "a.mp4", 180)))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("said_by", ["the film", "the configuration"])
+def test_a_played_film_and_its_clips_are_upright(tmp_path: Path, said_by: str, *, killed: bool) -> None:
+    path = film(tmp_path / "level.mp4", 90)
+    if said_by == "the film":
+        path = make_turned(tmp_path / "a.mp4", -90, path)
+    camera = Camera(name="dock", source=str(path), turned=None if said_by == "the film" else 90)
+    ring, segments = PacketRing(10), list[Segment]()
+    recorder, after_it = (
+        ClipRecorder(
+            tmp_path / "clips", ring, pre_roll_s=1.0, post_roll_s=9.0, on_segment=segments.append, shape=camera.shape
+        )
+        for _ in range(2)
+    )
+    source = open_source(camera, fps=5, clock=SystemClock(), stop=threading.Event(), on_packet=ring.append)
+    for number, frame in enumerate(source):
+        assert is_upright(frame.image)
+        if number == 2:
+            recorder.start_or_extend("i1", frame.captured_at)
+        recorder.tick(frame.captured_at)
+    source.close()
+    if killed:
+        after_it.salvage()
+    else:
+        recorder.finish()
+    assert len(segments) == 1
+    assert is_upright(first_of(segments[0].path))
+
+
+def test_a_live_camera_that_hangs_upside_down_is_upright_and_its_clips_are(
+    rtsp_server: Callable[..., RtspServer], tmp_path: Path
+) -> None:
+    footage = film(tmp_path / "a.h264", 180, form="h264")
+    camera = Camera(name="dock", source=rtsp_server(footage=footage).url, turned=180)
+    ring, segments = PacketRing(10), list[Segment]()
+    watcher = Watcher(camera, on_packet=ring.append)
+    recorder = ClipRecorder(
+        tmp_path / "clips", ring, pre_roll_s=1.0, post_roll_s=0.5, on_segment=segments.append, shape=camera.shape
+    )
+    try:
+        assert watcher.sees_more(10)
+        assert all(is_upright(frame.image) for frame in watcher.frames)
+        recorder.start_or_extend("i1", watcher.frames[-1].captured_at)
+        assert soon(lambda: recorder.tick(watcher.frames[-1].captured_at) or bool(segments))
+        assert is_upright(first_of(segments[0].path))
+    finally:
+        watcher.stop.set()
+        watcher.source.close()
+
+
+def test_a_camera_turned_otherwise_learns_its_view_anew(tmp_path: Path) -> None:
+    before, after = LearnedFile.of(tmp_path, "dock", 0), LearnedFile.of(tmp_path, "dock", 180)
+    before.save({"view": {"seen_s": 60.0}})
+    assert after.load() == {}
+    assert LearnedFile.of(tmp_path, "dock", 0).load() == {"view": {"seen_s": 60.0}}
