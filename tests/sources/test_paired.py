@@ -17,6 +17,7 @@ from detector.clock import SystemClock
 from detector.config import Camera
 from detector.media.packets import Packet, StreamFormat
 from detector.media.pictures import Bgr, Image
+from detector.media.shape import across
 from detector.sources.paired import PairedPicture, PairedSource, alike
 from detector.sources.same_view import shows_the_same
 from detector.sources.video import MOST_ASIDE, Video
@@ -211,24 +212,27 @@ def middle(image: Image) -> Image:
     return image[:, 80:560]
 
 
+@pytest.mark.parametrize("turned", [None, 90])
 def test_a_small_stream_squeezed_to_another_shape_is_stretched(
     rtsp_server: Servers,
     watch: Callable[..., Pair],
     footage: Callable[..., Path],
     caplog: pytest.LogCaptureFixture,
+    turned: int | None,
 ) -> None:
     caplog.set_level(logging.INFO)
-    pair = watch(*(rtsp_server(footage=footage(size, whole)) for size in (LARGE, SQUARE)))
+    pair = watch(*(rtsp_server(footage=footage(size, whole)) for size in (LARGE, SQUARE)), turned=turned)
     assert soon(lambda: bool(pair.source._fits) and not pair.source._alone)
     assert soon(lambda: _rests(lambda: pair.source._large.stats.frames_in))
     pair.frames.clear()
     assert pair.sees_more(3)
-    assert {frame.size for frame in pair.frames} == {LARGE}
+    assert {frame.size for frame in pair.frames} == {across(LARGE, turned or 0)}
     assert pair.source.stats.lack is None
     said = [record.levelname for record in caplog.records if "without its small stream" in record.getMessage()]
     assert set(said) <= {"INFO"}  # nothing is wrong
-    shown = pair.frames[-1].picture.resized(160, 120).astype(int)
-    assert np.abs(shown - cv2.resize(HALL, (160, 120), interpolation=cv2.INTER_AREA)).mean() < 12
+    shown = pair.frames[-1].picture.resized(*across((160, 120), turned or 0)).astype(int)
+    upright = np.rot90(cv2.resize(HALL, (160, 120), interpolation=cv2.INTER_AREA), -(turned or 0) // 90)
+    assert np.abs(shown - upright).mean() < 12
 
 
 def test_a_small_stream_that_shows_another_part_is_not_looked_at(
