@@ -1,8 +1,9 @@
 """Picture to network input: resized with its aspect kept, lit as networks know it, padded; and boxes back again.
 
 In a badly lit hall, or a dark corner of a bright one, people, parcels and most of all phones are overlooked by a
-network that learnt from pictures as bright as most are (`models/evaluation/conditions.py`). So dark ones are made
-lighter first, a close look at somebody by what that alone shows.
+network that learnt from pictures as bright as most are, and so they are where glare or a dirty dome lies over all like
+a veil (`models/evaluation/conditions.py`). So a veil is taken off first, and what is dark is made lighter; a close look
+at somebody by what that alone shows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from detector.values import FloatArray
 STRIDE = 32
 GREY = np.float32(114)
 PER_LEVEL = np.float32(1 / 255)
-DARK = 80.0  # grey level up to which the mean of a darker picture is brought; most cameras' are 90 to 130
+# What a picture's light is brought to, grey levels of its green, which is most of what brightness is:
+CONTRAST = (
+    150.0  # from its darkest to its lightest places, where they are nearer to each other; of most it is 180 to 250
+)
+BLACK = 20.0  # its darkest places then; beneath is what lies over all of it
+DARK = 80.0  # its mean, where that is darker; of most it is 90 to 130
+FAINTEST = 8.0  # contrast of a picture in which there is nothing to be seen, which is left as it is
+ENDS = (0.01, 0.99)  # shares of the picture that are darker than its darkest and its lightest places
 LARGEST_GAIN = 4.0  # beyond there is hardly anything but noise
 
 
@@ -79,17 +87,27 @@ class Letterbox:
             border.fill(GREY * PER_LEVEL)
         # Colours apart first, since numpy is slow where they take turns; then to floats, straight to their place.
         planes = self._planes[: 3 * new_height * new_width].reshape(3, new_height, new_width)
-        resized = picture.resized(new_width, new_height)
-        gain = gain_of(resized)
-        cv2.split(resized, list(planes))
+        cv2.split(picture.resized(new_width, new_height), list(planes))
+        veil, gain = light_of(planes[1])
         for values, channel in zip(planes, tensor[0, ::-1, top:bottom, left:right], strict=True):
             np.multiply(values, PER_LEVEL * gain, out=channel)
-            if gain > 1:
-                np.minimum(channel, 1, out=channel)
+            if veil > 0 or gain > 1:
+                channel -= PER_LEVEL * gain * veil
+                np.clip(channel, 0, 1, out=channel)
         return tensor, Placement(new_width / width, new_height / height, left, top)
 
 
-def gain_of(image: NDArray[np.uint8]) -> np.float32:
-    """By how much a picture `(H, W, 3)` is made lighter: 1 where it isn't dark, at most `LARGEST_GAIN`."""
-    mean = sum(cv2.mean(image)[:3]) / 3
-    return np.float32(min(max(DARK / max(mean, 1.0), 1.0), LARGEST_GAIN))
+def light_of(green: NDArray[np.uint8]) -> tuple[np.float32, np.float32]:
+    """How many grey levels to take off a picture, and by how much to multiply it then; 0 and 1 of most.
+
+    Args:
+        green: `(H, W)` of the picture.
+    """
+    counts = cv2.calcHist([green], [0], None, [256], [0, 256]).ravel()
+    darkest, lightest = (float(level) for level in np.searchsorted(np.cumsum(counts), np.multiply(ENDS, green.size)))
+    if lightest - darkest < FAINTEST:
+        return np.float32(0), np.float32(1)
+    gain = min(max(CONTRAST / (lightest - darkest), 1.0), LARGEST_GAIN)
+    veil = max(darkest - BLACK / gain, 0.0) if gain > 1 else 0.0
+    mean = float(counts @ np.arange(256, dtype=np.float32)) / green.size - veil
+    return np.float32(veil), np.float32(min(max(gain, DARK / max(mean, 1.0)), LARGEST_GAIN))

@@ -3,10 +3,10 @@
     python models/evaluation/conditions.py --rendered FOLDER...
 
 Each rendered still is looked at as it is, and as worse cameras and lamps would show it: dark, lit from one side,
-glaring, grey, grainy, out of focus, hard compressed; and squeezed, as small streams store it, and stretched again
-(`detector/media/shape.py`). Of people who use a device: whether they are found, whether one look says what they do, and
-in how many who photograph a phone is found, or the look says so by more than a half. Of all others, how many the look
-says so of. Scenes whose seed is divisible by five are looked at.
+behind a veil, glaring, grey, grainy, out of focus, hard compressed; and squeezed, as small streams store it, and
+stretched again (`detector/media/shape.py`). Of people who use a device: whether they are found, whether one look says
+what they do, and in how many who photograph a phone is found, or the look says so by more than a half. Of all others,
+how many the look says so of. Scenes whose seed is divisible by five are looked at.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def worse(image: Image, rng: np.random.Generator) -> dict[str, Image]:
         "0.4 of its light": lit(image, 0.4, 2, rng),
         "0.2 of its light": lit(image, 0.2, 2, rng),
         "lit from one side": lit(image, aside, 2, rng),
+        "behind a veil, 0.5 of its contrast": compressed((image * 0.5 + 90).astype(np.uint8), 85),
+        "0.3 of its contrast": compressed((image * 0.3 + 120).astype(np.uint8), 85),
         "1.7 of its light": lit(image, 1.7, 0, rng),
         "grey": grey_of(image),
         "grey, with grain": lit(grey_of(image), 1.0, 5, rng),

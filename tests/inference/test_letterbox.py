@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.inference.letterbox import DARK, GREY, LARGEST_GAIN, STRIDE, Letterbox, Placement
+from detector.inference.letterbox import BLACK, CONTRAST, DARK, GREY, LARGEST_GAIN, STRIDE, Letterbox, Placement
 from detector.media.pictures import Bgr
 
 sides = st.integers(3, 24).map(lambda n: n * STRIDE)
@@ -60,35 +60,70 @@ def test_colours_come_as_red_green_blue_from_0_to_1() -> None:
     assert tensor.dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    ("level", "shown"),
-    [
-        pytest.param(0, 0, id="black stays black"),
-        pytest.param(5, 5 * LARGEST_GAIN, id="what is hardly there isn't made up"),
-        pytest.param(30, DARK, id="dark"),
-        pytest.param(79, DARK, id="nearly bright enough"),
-        pytest.param(100, 100, id="as bright as most"),
-        pytest.param(255, 255, id="white"),
-    ],
-)
-def test_a_dark_picture_is_made_lighter(level: int, shown: float) -> None:
-    tensor, _ = fitted(np.full((96, 96, 3), level, np.uint8), 96)
-    np.testing.assert_allclose(tensor * 255, shown, atol=0.01)
+def hall(darkest: float, lightest: float) -> np.ndarray:
+    """A picture of every grey from one level to another."""
+    levels = np.linspace(darkest, lightest, 96).round().astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(levels[:, None, None], (96, 96, 3)))
 
 
-def test_lamps_in_a_dark_picture_are_white_and_no_more() -> None:
-    image = np.full((96, 96, 3), 20, np.uint8)
-    image[:8] = 250
+def seen(image: np.ndarray) -> tuple[float, float, float]:
+    """Grey levels of the darkest and the lightest places that reach the network, and the mean."""
     tensor, _ = fitted(image, 96)
-    assert tensor.max() == 1
-    assert tensor[..., 8:, :].min() * 255 > 40
+    return float(tensor.min()) * 255, float(tensor.max()) * 255, float(tensor.mean()) * 255
+
+
+def test_a_picture_as_bright_as_most_is_left_as_it_is() -> None:
+    image = hall(10, 220)
+    tensor, _ = fitted(image, 96)
+    np.testing.assert_allclose(tensor[0, ::-1].transpose(1, 2, 0) * 255, image, atol=0.01)
+
+
+@pytest.mark.parametrize("light", [0.2, 0.3, 0.5])
+def test_a_dark_picture_is_made_lighter(light: float) -> None:
+    _, lightest, mean = seen(hall(10 * light, 200 * light))
+    assert mean >= DARK - 2
+    assert lightest >= CONTRAST - 10
+
+
+def test_what_is_dark_is_made_lighter_though_a_lamp_shines_in_it() -> None:
+    image = hall(5, 60)
+    image[:, :8] = 255
+    _, lightest, mean = seen(image)
+    assert round(lightest) == 255
+    assert mean > image.mean() * 1.2
+
+
+@pytest.mark.parametrize(("contrast", "over"), [(0.5, 90), (0.3, 120), (0.3, 0)])
+def test_a_veil_over_all_of_a_picture_is_taken_off(contrast: float, over: float) -> None:
+    darkest, lightest, _ = seen(hall(over, over + 220 * contrast))
+    assert darkest <= BLACK + 5
+    assert lightest >= darkest + CONTRAST - 5
+
+
+def test_what_is_hardly_there_is_not_made_up() -> None:
+    darkest, lightest, _ = seen(hall(100, 115))
+    assert lightest - darkest <= 15 * LARGEST_GAIN + 0.01
+
+
+@pytest.mark.parametrize("levels", [(0, 0), (1, 1), (3, 8), (128, 128), (250, 255), (255, 255)])
+def test_a_picture_with_nothing_in_it_is_left_as_it_is(levels: tuple[int, int]) -> None:
+    darkest, lightest, _ = seen(hall(*levels))
+    assert (round(darkest), round(lightest)) == levels
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_the_input_stays_within_its_bounds_and_what_is_lighter_stays_lighter(one: int, other: int) -> None:
+    image = hall(min(one, other), max(one, other))
+    tensor, _ = fitted(image, 96)
+    assert 0 <= tensor.min() <= tensor.max() <= 1
+    assert (np.diff(tensor[0, 0, :, 0]) >= 0).all()
 
 
 def test_a_picture_after_a_dark_one_is_as_it_was() -> None:
     letterbox = Letterbox()
-    letterbox(Bgr(np.full((96, 96, 3), 20, np.uint8)), 96)
-    tensor, _ = letterbox(Bgr(np.full((96, 96, 3), 120, np.uint8)), 96)
-    np.testing.assert_allclose(tensor * 255, 120, atol=0.01)
+    letterbox(Bgr(hall(2, 40)), 96)
+    tensor, _ = letterbox(Bgr(hall(10, 220)), 96)
+    np.testing.assert_allclose(tensor[0, 1, :, 0] * 255, hall(10, 220)[:, 0, 1], atol=0.01)
 
 
 def test_no_boxes_come_back_as_no_boxes() -> None:
