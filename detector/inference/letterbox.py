@@ -26,6 +26,7 @@ CONTRAST = (
 )
 BLACK = 20.0  # its darkest places then; beneath is what lies over all of it
 DARK = 80.0  # its mean, where that is darker; of most it is 90 to 130
+WHITE = 255.0  # its lightest places, at most by that
 FAINTEST = 8.0  # contrast of a picture in which there is nothing to be seen, which is left as it is
 ENDS = (0.01, 0.99)  # shares of the picture that are darker than its darkest and its lightest places
 LARGEST_GAIN = 4.0  # beyond there is hardly anything but noise
@@ -110,4 +111,6 @@ def light_of(green: NDArray[np.uint8]) -> tuple[np.float32, np.float32]:
     gain = min(max(CONTRAST / (lightest - darkest), 1.0), LARGEST_GAIN)
     veil = max(darkest - BLACK / gain, 0.0) if gain > 1 else 0.0
     mean = float(counts @ np.arange(256, dtype=np.float32)) / green.size - veil
-    return np.float32(veil), np.float32(min(max(gain, DARK / max(mean, 1.0)), LARGEST_GAIN))
+    # A lamp or a masked part of the picture doesn't make the rest of it dark.
+    lighter = min(DARK / max(mean, 1.0), WHITE / (lightest - veil))
+    return np.float32(veil), np.float32(min(max(gain, lighter), LARGEST_GAIN))

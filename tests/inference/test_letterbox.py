@@ -85,12 +85,21 @@ def test_a_dark_picture_is_made_lighter(light: float) -> None:
     assert lightest >= CONTRAST - 10
 
 
-def test_what_is_dark_is_made_lighter_though_a_lamp_shines_in_it() -> None:
+def test_what_is_dark_is_made_lighter_though_a_small_lamp_shines_in_it() -> None:
     image = hall(5, 60)
-    image[:, :8] = 255
+    image[:8, :8] = 255
     _, lightest, mean = seen(image)
     assert round(lightest) == 255
-    assert mean > image.mean() * 1.2
+    assert mean >= DARK - 5
+
+
+@pytest.mark.parametrize("masked", [0.3, 0.5, 0.8])
+def test_what_a_mask_hides_makes_the_rest_no_lighter_than_white(masked: float) -> None:
+    image = hall(10, 230)
+    image[:, : round(96 * masked)] = 0
+    tensor, _ = fitted(image, 96)
+    assert tensor[..., -1].max() <= 1
+    assert (tensor[..., -1] == 1).mean() < 0.1
 
 
 @pytest.mark.parametrize(("contrast", "over"), [(0.5, 90), (0.3, 120), (0.3, 0)])
