@@ -240,17 +240,19 @@ def test_a_video_shows_its_first_picture(card: Path, tmp_path: Path, capsys: pyt
     assert (told(capsys)["width"], out.read_bytes()[:2]) == (1280, b"\xff\xd8")
 
 
-@pytest.mark.parametrize(("aspect", "width", "said"), [("", 704, True), (", aspect: 16:9", 1024, False)])
+@pytest.mark.parametrize(
+    ("shape", "width", "said"), [("", 704, True), (", aspect: 16:9", 1024, False), (", turned: 90", 576, True)]
+)
 def test_pictures_that_may_be_squeezed_are_told_of(
-    aspect: str, width: int, said: bool, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shape: str, width: int, said: bool, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip, config = make_video(tmp_path / "a.mp4", size=(704, 576), seconds=1, fps=5), tmp_path / "edge.yaml"
-    config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {clip}{aspect}}}]\n")
+    config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {clip}{shape}}}]\n")
     common = ["--camera", "bulk", *GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png")]
     assert main(["doctor", *common, "--config", str(config), "--json"]) == 0
     seen = told(capsys)
     assert (seen["width"], seen["squeezed"]) == (width, said)
-    for language, words in (("zh", "可能被压扁"), ("en", "704x576 are mostly meant")):
+    for language, words in (("zh", "可能被压扁"), ("en", " are mostly meant")):
         assert main(["doctor", *common, "--config", str(config), "--language", language]) == 0
         assert (words in capsys.readouterr().out) == said
 

@@ -412,17 +412,20 @@ def test_how_much_of_the_time_people_were_too_far_off_is_said(
 
 
 @pytest.mark.parametrize(
-    ("size", "aspect", "told"),
-    [([704, 576], None, True), ([704, 576], "4:3", False), ([1280, 720], None, False), (None, None, False)],
-)
+    ("size", "shape", "told"),
+    [
+        ([704, 576], {}, True), ([704, 576], {"aspect": "4:3"}, False), ([1280, 720], {}, False), (None, {}, False),
+        ([576, 704], {"turned": 90}, True), ([576, 704], {"turned": 90, "aspect": "4:3"}, False),
+    ],
+)  # fmt: skip
 def test_pictures_that_may_be_squeezed_are_told_of(
-    size: list[int] | None, aspect: str | None, told: bool, tmp_path: Path
+    size: list[int] | None, shape: dict[str, Any], told: bool, tmp_path: Path
 ) -> None:
     camera = {**summary()["cameras"][0], "size": size}
-    config = CONFIG.model_copy(update={"cameras": [Camera(name=camera["camera"], source="a.mp4", aspect=aspect)]})
+    config = CONFIG.model_copy(update={"cameras": [Camera(name=camera["camera"], source="a.mp4", **shape)]})
     found = summary(cameras=[camera], duplicates=[])
     said = list(remarks(found, config, tmp_path / "site.yaml", tmp_path, most=9))
-    assert any("704x576" in one and "aspect: 16:9" in one for one in said) == told
+    assert any(("704x576" in one or "576x704" in one) and "aspect: 16:9" in one for one in said) == told
     written = page(tmp_path, found, [], config=config)
     assert ("Perhaps squeezed" in written) == ("可能被压扁" in written) == told
 

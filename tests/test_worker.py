@@ -289,15 +289,18 @@ def test_health_tells_of_a_camera_whose_people_are_too_far_off(
 
 
 @pytest.mark.parametrize(
-    ("size", "aspect", "lack"),
-    [((704, 576), None, "squeezed"), ((704, 576), "11:9", None), ((768, 576), None, None), (SIZE, None, None)],
-)
+    ("size", "said", "lack"),
+    [
+        ((704, 576), {}, "squeezed"), ((704, 576), {"aspect": "11:9"}, None), ((768, 576), {}, None), (SIZE, {}, None),
+        ((576, 704), {"turned": 270}, "squeezed"), ((576, 704), {"turned": 90, "aspect": "11:9"}, None),
+    ],
+)  # fmt: skip
 def test_health_tells_of_a_camera_whose_pictures_may_be_squeezed(
-    size: tuple[int, int], aspect: str | None, lack: str | None, watch: Callable[..., CameraWorker]
+    size: tuple[int, int], said: dict[str, Any], lack: str | None, watch: Callable[..., CameraWorker]
 ) -> None:
     picture = Bgr(np.zeros((size[1], size[0], 3), np.uint8))
     shown = [replace(one, picture=picture) for one in frames(3)]
-    camera = watch(shown, camera=Camera(name="dock", source="a.mp4", aspect=aspect))
+    camera = watch(shown, camera=Camera(name="dock", source="a.mp4", **said))
     assert camera.health(time.time())["lack"] == lack
 
 

@@ -176,7 +176,8 @@ class ClipRecorder:
                     if not stored.packet.key:
                         continue
                     name = f"{incident_id}.{take.number}.{round(stored.packet.shown_at * 1000)}"
-                    if turn := stored.stream_format.turn:  # such a part can't say it itself
+                    turn = stored.stream_format.turn if self._shape.turn is None else self._shape.turn
+                    if turn:  # the part can't say it itself, and the next run may be configured otherwise
                         name += f".turn{turn}"
                     self._folder.mkdir(parents=True, exist_ok=True)
                     take.part = _Part(self._folder / f"{name}.part", stored.packet, stored.stream_format)
@@ -242,8 +243,7 @@ class ClipRecorder:
 
     def _shape_of(self, part: Path) -> Shape:
         named = _PART_NAME.fullmatch(part.name)
-        turn = int(named["turn"]) if named is not None and named["turn"] else 0
-        return self._shape if self._shape.turn is not None else replace(self._shape, turn=turn)
+        return replace(self._shape, turn=int(named["turn"] or 0) if named is not None else 0)
 
     def _published(
         self, part: Path, incident_id: str, number: int, started_at: float, tracks: Sequence[int] | None

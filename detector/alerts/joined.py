@@ -12,7 +12,8 @@ import av
 
 from detector.alerts.cutting import TICKS, WRITE_THROUGH, Cut, add_copy, made_whole
 from detector.errors import SourceUnavailable
-from detector.media.containers import open_recording
+from detector.media.containers import open_recording, turn_of
+from detector.media.shape import Shape
 
 HALF_A_FRAME_S = 0.02
 
@@ -51,11 +52,12 @@ def _joined(parts: Sequence[Part], out: Path) -> float:
     options = {"movflags": "+faststart", **WRITE_THROUGH}
     with open_recording(parts[0].path) as first, av.open(os.fspath(out), "w", format="mp4", options=options) as target:
         model = first.streams.video[0]
-        copy = add_copy(target, model)
+        turn = turn_of(parts[0].path)
+        copy = add_copy(target, model, Shape(turn=turn))
         for part, upto_s in zip(parts, ends, strict=True):
             with open_recording(part.path) as source:
                 stream = source.streams.video[0]
-                if _form(stream) != _form(model):
+                if _form(stream) != _form(model) or turn_of(part.path) != turn:
                     raise SourceUnavailable(f"{part.path}: is coded otherwise than {parts[0].path}")
                 base = stream.time_base or Fraction(1, TICKS)
                 shift = round(Fraction(part.after_s) / base)

@@ -19,7 +19,7 @@ from detector.edge.turns import Turns, urgency_of
 from detector.errors import SourceError
 from detector.machine.pulse import Pulse
 from detector.media.packets import Packet, PacketRing, StreamFormat
-from detector.media.shape import is_doubtful
+from detector.media.shape import across, is_doubtful
 from detector.pipeline import Pipeline, Source
 from detector.rules.closeness import MOSTLY, Closeness
 from detector.sources.stats import SourceStats
@@ -194,8 +194,9 @@ class CameraWorker:
         }
 
     def _squeezed(self) -> str | None:
-        doubtful = self.camera.aspect is None and self.size is not None and is_doubtful(self.size)
-        return "squeezed" if doubtful else None
+        if self.camera.aspect is not None or self.size is None:
+            return None
+        return "squeezed" if is_doubtful(across(self.size, self.camera.turned or 0)) else None
 
     def _too_far(self) -> str | None:
         seen = self._closeness

@@ -28,7 +28,7 @@ class LearnedFile:
     @classmethod
     def of(cls, folder: Path, camera: str, turn: int) -> LearnedFile:
         """The file of a camera whose pictures are turned by so many degrees: turned otherwise they are another view."""
-        return cls(folder / (f"{camera}.turned-{turn}.json" if turn else f"{camera}.json"))
+        return cls(folder / (f"{camera}@{turn}.json" if turn else f"{camera}.json"))
 
     def load(self) -> Learned:
         """What was kept, by stage; nothing where nothing was, or where it can't be read."""

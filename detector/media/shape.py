@@ -195,8 +195,12 @@ class Turned:
         return self._turned(self._stored.cropped(x1, y1, x2, y2))
 
     def _turned(self, image: Image) -> Image:
-        # Copied: OpenCV takes no array that runs backwards.
-        return np.ascontiguousarray(np.rot90(image, -self._turn // 90))
+        import cv2
+
+        if not image.size:
+            return np.ascontiguousarray(np.rot90(image, -self._turn // 90))
+        how = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[self._turn]
+        return np.asarray(cv2.rotate(image, how), np.uint8)
 
     @cached_property
     def _bgr(self) -> Image:

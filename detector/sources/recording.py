@@ -19,7 +19,7 @@ from detector.errors import NotThere, SourceUnavailable
 from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording, turn_of
 from detector.media.packets import Packet
 from detector.media.pictures import Picture
-from detector.media.shape import AS_TOLD, TURNS, Shape, shown
+from detector.media.shape import AS_TOLD, Shape, shown
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
@@ -72,7 +72,8 @@ class Recording:
 
     Raises:
         SourceUnavailable: The file can't be opened, and why; its cause is an `OSError` where that may pass. Iterating
-            raises it, too, where its pictures are turned and not by whole quarters, or in a format other than MP4.
+            raises it, too, where its pictures are mirrored, turned but not by quarters, or turned in another format
+            than MP4 and MOV.
     """
 
     def __init__(
@@ -151,8 +152,8 @@ class Recording:
             if not step.pictures:
                 self._note_undecoded(step, frame_s)
             for stream_s, picture in step.pictures:
-                if not self.frames_decoded:
-                    self._check_turn(-picture.rotation % 360)
+                if not picture.key_frame:
+                    self._check_turn(picture)
                 offset_s = shown.at(stream_s, frame_s)
                 index = self._first_index + self.frames_decoded + self.frames_undecoded
                 self._reach(offset_s, frame_s)
@@ -164,9 +165,11 @@ class Recording:
     def _shown(self, decoded: av.VideoFrame) -> Picture:
         return shown(picture_of(decoded), self._shape, pixel_aspect=self._video.pixel_aspect, turn=self._turn)
 
-    def _check_turn(self, turn: int) -> None:
-        # Clips are copied and shown by others: all have to be turned alike, or they tell lies.
-        if self._shape.turn is None and not (turn == self._turn and turn in TURNS):
+    def _check_turn(self, picture: av.VideoFrame) -> None:
+        # Clips are copied and shown by others: all have to be turned alike, or they tell lies. What key frames say is
+        # left out, since cameras write there what browsers don't know.
+        turn = -picture.rotation % 360
+        if self._shape.turn is None and turn != self._turn:
             hint = "ffmpeg -i FILE UPRIGHT.mp4 makes a recording that can be looked at"
             raise SourceUnavailable(f"{self.path}: its pictures are turned by {turn}°: {hint}")
 

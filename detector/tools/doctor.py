@@ -392,7 +392,7 @@ def see_camera(
 
     from detector.config import Camera
     from detector.coverage import View, coverage, draw, least_px_of
-    from detector.media.shape import is_doubtful
+    from detector.media.shape import across, is_doubtful
 
     least = least_px_of(model)
     if out.suffix.lower() not in PICTURES:
@@ -414,9 +414,10 @@ def see_camera(
     if not written:
         raise ConfigError([Problem("--out", "", f"can't be made a picture: {out.name}", "name it .png")])
     out.write_bytes(data.tobytes())
-    told = isinstance(source, Camera) and source.aspect is not None
-    squeezed = not told and is_doubtful((picture.shape[1], picture.shape[0]))
-    seen = {"picture": str(out), "width": picture.shape[1], "height": picture.shape[0], "squeezed": squeezed}
+    size = picture.shape[1], picture.shape[0]
+    aspect, turned = (source.aspect, source.turned) if isinstance(source, Camera) else (None, None)
+    squeezed = aspect is None and is_doubtful(across(size, turned or 0))
+    seen = {"picture": str(out), "width": size[0], "height": size[1], "squeezed": squeezed}
     return seen | covered.record()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +20,9 @@ from detector.alerts.joined import Part, join
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.edge.learned import LearnedFile
+from detector.errors import SourceUnavailable
+from detector.hub.footage.copying import Job, make
+from detector.media.containers import turn_of
 from detector.media.packets import PacketRing
 from detector.media.pictures import Bgr
 from detector.media.shape import AS_TOLD, TURNS, Shape, across, shown, shown_size
@@ -79,7 +85,7 @@ def test_a_recording_s_pictures_and_clips_are_upright(tmp_path: Path, turn: int,
     if said_by == "the film":
         path, shape = make_turned(tmp_path / "a.mp4", -turn, path), AS_TOLD
     if said_by == "the configuration against the film":
-        path = make_turned(tmp_path / "a.mp4", 90 - turn, path)
+        path = make_turned(tmp_path / "a.mp4", 90, path) if turn != 270 else make_turned(tmp_path / "a.mp4", 0, path)
     assert is_upright(first_of(path, shape))
     assert is_upright(RecordedPicture(path, 1.0, UPRIGHT, shape).bgr())
     # Whoever plays a clip sees it upright, too: it says so itself.
@@ -90,6 +96,99 @@ def test_a_recording_s_pictures_and_clips_are_upright(tmp_path: Path, turn: int,
 
 def test_a_film_that_says_nothing_is_looked_at_as_it_is(tmp_path: Path) -> None:
     assert not is_upright(first_of(film(tmp_path / "a.mp4", 180)))
+
+
+def test_a_film_that_is_wrong_about_itself_is_put_right_by_the_configuration(tmp_path: Path) -> None:
+    path = make_turned(tmp_path / "a.mp4", 90, film(tmp_path / "level.mp4", 0))
+    assert is_upright(first_of(path, Shape(turn=0)))
+    assert is_upright(first_of(cut_recording(path, 0.0, 1.0, tmp_path / "cut.mp4", shape=Shape(turn=0)).path))
+
+
+def test_a_mirrored_film_is_refused(tmp_path: Path) -> None:
+    level = film(tmp_path / "level.mp4", 0)
+    with av.open(str(level)) as source, av.open(str(tmp_path / "a.mp4"), "w") as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        copy.set_display_rotation(0, hflip=True)
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                target.mux(packet)
+    with pytest.raises(SourceUnavailable, match="its pictures are turned"):
+        list(Recording(tmp_path / "a.mp4", camera="dock", start_at=0.0, fps=5))
+
+
+@pytest.mark.parametrize("said", [90, 180])
+def test_what_a_camera_says_in_its_key_frames_is_left_out_as_browsers_leave_it_out(tmp_path: Path, said: int) -> None:
+    """Supplemental information on the display's orientation, ITU-T H.264, D.2.25."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(film(tmp_path / "level.mp4", 0))) as source, av.open(str(path), "w") as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        saying = BitStreamFilterContext(f"h264_metadata=display_orientation=insert:rotate={said}", copy)
+        for packet in source.demux(video=0):
+            for one in saying.filter(packet if packet.size else None):
+                one.stream = copy
+                target.mux(one)
+    with av.open(str(path)) as container:
+        assert {abs(frame.rotation) for frame in container.decode(video=0)} == {0, said}
+    for shape in (AS_TOLD, Shape(turn=0)):
+        cut = cut_recording(path, 0.0, 2.0, tmp_path / "cut.mp4", shape=shape)
+        for clip in (path, cut.path):
+            frames = Recording(clip, camera="dock", start_at=0.0, fps=5, shape=shape)
+            assert all(is_upright(frame.image) for frame in frames)
+    copy = tmp_path / "copy.mp4"
+    make(Job(str(cut.path), str(copy), None, None, 0.0, "UTC", 2.0, 60, 1 << 30))
+    assert all(is_upright(frame.image) for frame in Recording(copy, camera="dock", start_at=0.0, fps=5))
+
+
+def test_a_turned_film_is_upright_while_its_camera_rests_and_after(tmp_path: Path) -> None:
+    path = make_turned(tmp_path / "a.mp4", -90, film(tmp_path / "level.mp4", 90))
+    recording = Recording(path, camera="dock", start_at=0.0, fps=10)
+    recording.rest(True)
+    frames = iter(recording)
+    seen = [next(frames), next(frames)]
+    recording.rest(False)
+    seen += frames
+    assert len(seen) > 5
+    assert all(is_upright(frame.image) for frame in seen)
+
+
+def test_a_turned_film_with_a_damaged_beginning_is_upright(tmp_path: Path) -> None:
+    path = make_turned(tmp_path / "a.mp4", -90, film(tmp_path / "level.mp4", 90))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"mdat") + 4
+    content[at + 700 : at + 760] = bytes(60)
+    path.write_bytes(content)
+    recording = Recording(path, camera="dock", start_at=0.0, fps=10)
+    frames = list(recording)
+    assert recording.decode_errors
+    assert frames and is_upright(frames[-1].image)
+
+
+def test_clips_turned_otherwise_are_not_joined(tmp_path: Path) -> None:
+    clips = [
+        make_turned(tmp_path / f"{turn}.mp4", -turn, film(tmp_path / f"level{turn}.mp4", turn)) for turn in (90, 270)
+    ]
+    with pytest.raises(SourceUnavailable, match="coded otherwise"):
+        join([Part(clips[0], 0.0), Part(clips[1], 3.0)], tmp_path / "whole.mp4")
+
+
+@pytest.fixture(scope="session")
+def phone_film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("phone")
+    return make_turned(folder / "a.mp4", -90, film(folder / "level.mp4", 90)).read_bytes()
+
+
+@given(data=st.data())
+def test_what_is_no_film_says_nothing_of_how_it_is_turned(phone_film: bytes, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.mp4")
+        content = bytearray(phone_film)
+        begin = content.index(b"moov") - 4
+        for _ in range(data.draw(st.integers(1, 6))):
+            content[data.draw(st.integers(begin, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        assert turn_of(path) in (0, 90, 180, 270)
+    assert turn_of(path) == 0
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -118,6 +217,28 @@ def test_a_played_film_and_its_clips_are_upright(tmp_path: Path, said_by: str, *
     else:
         recorder.finish()
     assert len(segments) == 1
+    assert is_upright(first_of(segments[0].path))
+
+
+@pytest.mark.parametrize("now", [None, 90])
+def test_what_a_run_left_unfinished_is_upright_however_the_camera_is_set_now(tmp_path: Path, now: int | None) -> None:
+    ring, segments = PacketRing(10), list[Segment]()
+    before, after = (
+        ClipRecorder(
+            tmp_path / "clips",
+            ring,
+            pre_roll_s=1.0,
+            post_roll_s=9.0,
+            on_segment=segments.append,
+            shape=Shape(turn=turn),
+        )
+        for turn in (180, now)
+    )
+    path = film(tmp_path / "a.mp4", 180)
+    for frame in Recording(path, camera="dock", start_at=1000.0, fps=5, on_packet=ring.append, shape=Shape(turn=180)):
+        before.start_or_extend("i1", frame.captured_at)
+        before.tick(frame.captured_at)
+    assert after.salvage() == 1
     assert is_upright(first_of(segments[0].path))
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from detector.errors import WireError
 from detector.hub.footage.opened import INPUT, PLAYED_PIXELS, Refused, decoded, video_of
 from detector.hub.footage.redact import Faces, Redaction
-from detector.media.containers import pixel_aspect
+from detector.media.containers import pixel_aspect, turn_of
 from detector.media.pixelation import LABEL_BLOCKS, Blocks, coarse_blocks, pixelate
 from detector.media.sides import read_side
 from detector.values import DAY_S, Box
@@ -79,14 +79,16 @@ def make(job: Job, on_share: Callable[[float], None] = lambda _share: None) -> l
     """
     side, remarks = _side(job)
     count, end, share = 0, 0.0, 0.0
+    # As browsers turn it; what key frames say of it besides is left out, or they would be turned and no others.
+    quarters = -turn_of(Path(job.source)) // 90 % 4
     with av.open(job.source, **INPUT) as container, _output(job) as out:
         stream = video_of(container)
         target: VideoStream | None = None
         redaction: Redaction | None = None
         for t, frame in _timed(decoded(container, stream), stream):
-            picture = Picture.of(frame, SHARED_SIDE if job.faces else None)
+            picture = Picture.of(frame, SHARED_SIDE if job.faces else None, quarters)
             if target is None:
-                target = _encoder(out, stream, frame, picture)
+                target = _encoder(out, stream, frame, picture, quarters)
                 if job.faces and side:
                     shape = picture.width / picture.height * float(target.codec_context.sample_aspect_ratio or 1)
                     redaction = Redaction(side, aspect=shape, faces=job.faces)
@@ -135,15 +137,15 @@ class Picture:
         )
 
     @classmethod
-    def of(cls, frame: VideoFrame, longest_side: int | None) -> Picture:
-        """A frame's own pixels, upright, made smaller where a side is longer than wanted."""
-        width, height, turns = frame.width, frame.height, round(frame.rotation / 90) % 4  # against the clock
+    def of(cls, frame: VideoFrame, longest_side: int | None, quarters: int) -> Picture:
+        """A frame's own pixels, turned against the clock, made smaller where a side is longer than wanted."""
+        width, height = frame.width, frame.height
         scale = min(1.0, (longest_side or max(width, height)) / max(width, height))
         if scale < 1.0:
             width, height = (max(2, 2 * round(side * scale / 2)) for side in (width, height))
         if scale < 1.0 or frame.format.name not in PLAYED_PIXELS:
             frame = frame.reformat(width=width, height=height, format="yuv420p")
-        planes = [np.rot90(_plane(plane), turns) for plane in frame.planes[:3]]
+        planes = [np.rot90(_plane(plane), quarters) for plane in frame.planes[:3]]
         tall, wide = planes[0].shape
         picture = cls(wide + wide % 2, tall + tall % 2)
         for own, plane in zip(picture.planes, planes, strict=True):
@@ -230,13 +232,13 @@ def _output(job: Job) -> Any:
     return out
 
 
-def _encoder(out: Any, source: VideoStream, frame: VideoFrame, picture: Picture) -> VideoStream:
+def _encoder(out: Any, source: VideoStream, frame: VideoFrame, picture: Picture, quarters: int) -> VideoStream:
     stream: VideoStream = out.add_stream("libx264", rate=_rate(source), options=ENCODER)
     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(1, TICKS)
     if (wide := pixel_aspect(source)) is not None:
-        context.sample_aspect_ratio = 1 / wide if round(frame.rotation / 90) % 2 else wide
+        context.sample_aspect_ratio = 1 / wide if quarters % 2 else wide
     if frame.format.name in PLAYED_PIXELS:  # taken as they are: said as they were
         context.color_range = 2 if frame.format.name == "yuvj420p" else frame.color_range
         context.colorspace, context.color_trc = frame.colorspace, source.codec_context.color_trc
