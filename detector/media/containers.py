@@ -28,7 +28,7 @@ FORMATS = (
     "mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "h264", "hevc", "m4v", "mjpeg", "dhav", "hxvs",
 )  # fmt: skip
 
-MOST_BOXES = 1000  # of a level of an MP4; few have ten
+MOST_BOXES = 100  # of a level of an MP4; few have ten
 _TURNS: dict[tuple[int, ...], int] = {
     (1, 0, 0, 1): 0,
     (0, 1, -1, 0): 90,
@@ -128,16 +128,16 @@ def turn_of(path: Path) -> int:
 
 def _film_in(file: BinaryIO, begin: int, end: int) -> tuple[int, tuple[int, ...]] | None:
     """Pixels and the signs of the matrix of a track that holds video; `None` of others."""
-    kinds = list(_within(file, (b"mdia", b"hdlr"), begin, end))
-    heads = list(_within(file, (b"tkhd",), begin, end))
-    if not kinds or not heads:
+    kind = next(_within(file, (b"mdia", b"hdlr"), begin, end), None)
+    head = next(_within(file, (b"tkhd",), begin, end), None)
+    if kind is None or head is None:
         return None
-    file.seek(kinds[0][0] + 8)
+    file.seek(kind[0] + 8)
     if file.read(4) != b"vide":
         return None
-    file.seek(heads[0][0])
-    version = file.read(1)
-    file.seek(heads[0][0] + (52 if version == b"\1" else 40))
+    file.seek(head[0])
+    is_long = file.read(1) == b"\1"  # its times have eight bytes each
+    file.seek(head[0] + (52 if is_long else 40))
     a, b, _, c, d, _, _, _, _, width, height = struct.unpack("!9i2I", file.read(44))
     return width * height, tuple((value > 0) - (value < 0) for value in (a, b, c, d))
 
