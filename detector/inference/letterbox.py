@@ -21,9 +21,7 @@ STRIDE = 32
 GREY = np.float32(114)
 PER_LEVEL = np.float32(1 / 255)
 # What a picture's light is brought to, grey levels of its green, which is most of what brightness is:
-CONTRAST = (
-    150.0  # from its darkest to its lightest places, where they are nearer to each other; of most it is 180 to 250
-)
+CONTRAST = 150.0  # from its darkest to its lightest places, where that is less; of most it is 180 to 250
 BLACK = 20.0  # its darkest places then; beneath is what lies over all of it
 DARK = 80.0  # its mean, where that is darker; of most it is 90 to 130
 WHITE = 255.0  # its lightest places, at most by that

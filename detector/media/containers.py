@@ -29,12 +29,8 @@ FORMATS = (
 )  # fmt: skip
 
 MOST_BOXES = 100  # of a level of an MP4; few have ten
-_TURNS: dict[tuple[int, ...], int] = {
-    (1, 0, 0, 1): 0,
-    (0, 1, -1, 0): 90,
-    (-1, 0, 0, -1): 180,
-    (0, -1, 1, 0): 270,
-}  # degrees clockwise
+# Signs of a track's matrix (a, b, c, d) to degrees clockwise.
+_TURNS: dict[tuple[int, ...], int] = {(0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0, -1, 1, 0): 270}
 
 MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
 LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order

@@ -1,9 +1,9 @@
 """The shape in which pictures are shown: many are stored with fewer pixels across than they show, some not upright.
 
-A camera's 704x576 of a 16:9 picture has everybody a third too narrow, by which photos are told from other acts worse,
-and of people on their sides most are overlooked (`models/evaluation/conditions.py`). What a recording or stream says of
-it (H.264 calls it the sample aspect ratio, MP4 the display matrix) is believed; many say nothing, so that a camera's
-configuration can (`aspect`, `turned`).
+A camera's 704x576 of a 16:9 picture has everybody a third too narrow, by which photos are told from other acts worse
+(`models/evaluation/conditions.py`); people on their sides are mostly overlooked. What a recording or stream says of it
+(H.264 calls it the sample aspect ratio, MP4 has a matrix in its track header) is believed; many say nothing, so that a
+camera's configuration can (`aspect`, `turned`).
 """
 
 from __future__ import annotations
