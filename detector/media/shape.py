@@ -27,7 +27,7 @@ class Shape:
 
     Attributes:
         aspect: Width through height of the picture before it is turned.
-        turn: Degrees clockwise by which it has to be turned to be upright, one of `TURNS`.
+        turn: Degrees clockwise by which it has to be turned to be upright: 0, 90, 180 or 270.
     """
 
     aspect: float | None = None
@@ -35,32 +35,35 @@ class Shape:
 
 
 AS_TOLD = Shape()
-TURNS = (0, 90, 180, 270)
 
 
 def shown(picture: Picture, shape: Shape = AS_TOLD, *, pixel_aspect: float = 1.0, turn: int = 0) -> Picture:
-    """A picture as it is shown, of the size that `shown_size` says of its own."""
+    """A picture as it is shown.
+
+    Args:
+        picture: As it is stored.
+        shape: What somebody says of it.
+        pixel_aspect: How wide a pixel is by its height, as the stream says.
+        turn: By how much it is to be turned, degrees clockwise, as the recording says.
+    """
     turn = turn if shape.turn is None else shape.turn
     level = shaped(picture, level_size(picture.size, pixel_aspect, shape.aspect))
     return Turned(level, turn) if turn else level
 
 
-def shown_size(
-    stored: tuple[int, int], shape: Shape = AS_TOLD, *, pixel_aspect: float = 1.0, turn: int = 0
-) -> tuple[int, int]:
-    """Width and height of pictures as they are shown.
+def shown_size(stored: tuple[int, int], shape: Shape = AS_TOLD, *, pixel_aspect: float = 1.0) -> tuple[int, int]:
+    """Width and height of a stream's pictures as they are shown.
 
     Args:
         stored: Width and height, pixels.
         shape: What somebody says of it.
         pixel_aspect: How wide a pixel is by its height, as the stream says.
-        turn: By how much it is turned, degrees clockwise, as the recording says.
     """
-    return across(level_size(stored, pixel_aspect, shape.aspect), turn if shape.turn is None else shape.turn)
+    return across(level_size(stored, pixel_aspect, shape.aspect), shape.turn or 0)
 
 
 def across(size: tuple[int, int], turn: int) -> tuple[int, int]:
-    """Width and height of what was turned by so many degrees, one of `TURNS`."""
+    """Width and height of what was turned by so many degrees, a multiple of 90."""
     return size if turn % 180 == 0 else (size[1], size[0])
 
 

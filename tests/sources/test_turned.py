@@ -25,7 +25,7 @@ from detector.hub.footage.copying import Job, make
 from detector.media.containers import turn_of
 from detector.media.packets import PacketRing
 from detector.media.pictures import Bgr
-from detector.media.shape import AS_TOLD, TURNS, Shape, across, shown, shown_size
+from detector.media.shape import AS_TOLD, Shape, across, shown, shown_size
 from detector.sources import open_source
 from detector.sources.recording import RecordedPicture, Recording
 from tests.sources.conftest import RtspServer
@@ -66,7 +66,7 @@ def first_of(path: Path, shape: Shape = AS_TOLD) -> np.ndarray:
 @given(data=st.data())
 def test_a_part_of_a_turned_picture_is_that_part_of_the_whole(data: st.DataObject) -> None:
     size = data.draw(st.tuples(st.integers(2, 40), st.integers(2, 40)))
-    shape = Shape(data.draw(st.none() | st.floats(0.5, 2.0)), data.draw(st.sampled_from(TURNS)))
+    shape = Shape(data.draw(st.none() | st.floats(0.5, 2.0)), data.draw(st.sampled_from([0, *QUARTERS])))
     image = np.random.default_rng(3).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
     picture = shown(Bgr(image), shape)
     assert picture.size == shown_size(size, shape) == picture.bgr().shape[1::-1] == picture.luma().shape[::-1]
