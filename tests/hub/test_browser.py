@@ -1472,6 +1472,22 @@ def test_a_draft_of_a_note_waits_at_the_desk_while_others_are_shown(scene: Scene
     assert asked == ["beforeunload"]
 
 
+def test_a_list_that_changes_under_a_press_of_the_mouse_takes_it_all_the_same(scene: Scene) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n, severity="warning")
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    page.hover("#queue [data-incident=i2]")
+    page.mouse.down()
+    scene.alert("i1", severity="critical", phase="update")
+    page.wait_for_selector("#queue [data-incident=i1].critical")
+    page.mouse.up()
+    page.wait_for_selector(".item[data-incident=i2]")
+    page.wait_for_selector("#queue [data-incident=i2][aria-current]")
+    queue = page.locator("#queue [data-incident]").evaluate_all("them => them.map((one) => one.dataset.incident)")
+    assert queue == ["i1", "i0", "i2"]
+
+
 def test_a_note_that_could_not_go_along_with_a_verdict_waits_for_who_has_gone_on(scene: Scene) -> None:
     for n in range(2):
         scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)

@@ -873,6 +873,24 @@ async function refreshWhileStale() {
   refreshing = false;
 }
 
+// Lines that stay aren't taken out, nor are those that others pass: a press of the mouse that has begun on one would
+// come to nothing, and whoever works by Tab would lose their place.
+function relist(list, lines) {
+  const known = new Map([...list.children].map((line) => [line.firstElementChild.dataset.incident, line]));
+  const fresh = lines.map((line) => {
+    const old = known.get(line.firstElementChild.dataset.incident);
+    if (old && old !== line) morph(old, line);
+    return old ?? line;
+  });
+  const stay = new Set(fresh);
+  for (const line of known.values()) if (!stay.has(line)) line.remove();
+  let place = list.firstElementChild;
+  for (const line of fresh) {
+    if (line === place) place = place.nextElementSibling;
+    else list.insertBefore(line, place);
+  }
+}
+
 async function refreshQueue() {
   await sending; // what is on its way would come back into the list
   const before = new Map(judged);
@@ -896,9 +914,7 @@ async function refreshQueue() {
     const place = entries().findIndex((one) => one.dataset.incident === id);
     lines.splice(place, 0, entry(id).closest("li"));
   }
-  const held = holds(list) ? document.activeElement.dataset.incident : null;
-  list.replaceChildren(...lines);
-  if (held) lead(entry(held));
+  relist(list, lines);
   setNext(next);
   document.getElementById("left").textContent = left;
   if (!entry(unopened)) sayUnopened(null);
