@@ -1488,6 +1488,17 @@ def test_a_list_that_changes_under_a_press_of_the_mouse_takes_it_all_the_same(sc
     assert queue == ["i1", "i0", "i2"]
 
 
+def test_the_keys_go_along_with_a_line_of_the_list_that_moves(scene: Scene) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n, severity="warning")
+    page = scene.page("review")
+    page.wait_for_load_state("networkidle")
+    page.focus("#queue [data-incident=i1]")
+    scene.alert("i1", severity="critical", phase="update")
+    page.wait_for_selector("#queue li:first-child [data-incident=i1].critical")
+    assert page.evaluate("document.activeElement.dataset.incident") == "i1"
+
+
 def test_a_note_that_could_not_go_along_with_a_verdict_waits_for_who_has_gone_on(scene: Scene) -> None:
     for n in range(2):
         scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)

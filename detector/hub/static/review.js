@@ -874,7 +874,7 @@ async function refreshWhileStale() {
 }
 
 // Lines that stay aren't taken out, nor are those that others pass: a press of the mouse that has begun on one would
-// come to nothing, and whoever works by Tab would lose their place.
+// come to nothing.
 function relist(list, lines) {
   const known = new Map([...list.children].map((line) => [line.firstElementChild.dataset.incident, line]));
   const fresh = lines.map((line) => {
@@ -914,7 +914,9 @@ async function refreshQueue() {
     const place = entries().findIndex((one) => one.dataset.incident === id);
     lines.splice(place, 0, entry(id).closest("li"));
   }
+  const held = holds(list) ? document.activeElement.dataset.incident : null;
   relist(list, lines);
+  if (held && !holds(list)) lead(entry(held)); // its line has moved
   setNext(next);
   document.getElementById("left").textContent = left;
   if (!entry(unopened)) sayUnopened(null);
