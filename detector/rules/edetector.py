@@ -74,10 +74,11 @@ class EDetector:
         """Spread so much wealth over the windows by weight: at the start, or 0 after an alarm."""
         self._wealth = total * self._weights
 
-    def elapse(self, seconds: float) -> None:
-        """Let watched time pass: wealth is paid in and fades."""
+    def elapse(self, seconds: float, share: float = 1.0) -> None:
+        """Let watched time pass: this share of the allowance is paid in, and wealth fades."""
         kept = float(np.exp(-max(seconds, 0.0) / self._memory_s))
-        self._wealth = self._rest + kept * (self._wealth - self._rest)
+        rest = share * self._rest
+        self._wealth = rest + kept * (self._wealth - rest)
 
     def observe(self, rows: Rows, up: bool, null: Floats | float, at: float) -> None:
         """Bet on one observation.

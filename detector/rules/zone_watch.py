@@ -36,7 +36,7 @@ from detector.values import DAY_S
 
 MONTH_S = 30 * DAY_S
 MEMORY_S = 7 * DAY_S
-START_S = DAY_S  # allowance that a zone starts with, so that what lies there already can be told
+ADVANCE_S = 3 * DAY_S  # of the first month's allowance, paid in at the start: what lies there already can be told
 MOST_AT_REST = 0.5  # wealth; for levels so high that what gathers in quiet times would be an alarm
 THROW_S = 60.0
 SIDES = (1.0, 0.5, 0.25)  # of windows, in shares of the zone's width and height; neighbours overlap by half
@@ -107,7 +107,7 @@ class ZoneWatch:
         allowance_s = settings.false_alarms_per_month / MONTH_S
         self._arrivals, self._turns = (EDetector(weights / 2, allowance_s, MEMORY_S, THROW_S) for _ in range(2))
         self._rest = min(allowance_s * MEMORY_S, MOST_AT_REST)
-        self._set_wealth(min(allowance_s * START_S, MOST_AT_REST))
+        self._set_wealth(min(allowance_s * ADVANCE_S, MOST_AT_REST))
         self._rates: dict[str, UsualRate] = {}
         self._shift = ""
         self._throw: _Throw | None = None
@@ -150,10 +150,12 @@ class ZoneWatch:
         return max(round(low, 4), 0.0), min(round(high, 4), 1.0)
 
     def elapse(self, watched_s: float) -> None:
-        """Let time pass in which the zone was watched."""
+        """Let time pass in which the zone was watched; the first month pays in what the start left of its allowance."""
+        first_s = min(max(MONTH_S - self.watched_s, 0.0), watched_s)
+        for detector in (self._arrivals, self._turns):
+            detector.elapse(first_s, 1 - ADVANCE_S / MONTH_S)
+            detector.elapse(watched_s - first_s)
         self.watched_s += watched_s
-        self._arrivals.elapse(watched_s)
-        self._turns.elapse(watched_s)
         for rate in self._rates.values():
             rate.elapse(watched_s)
 

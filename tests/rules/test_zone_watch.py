@@ -65,6 +65,18 @@ def test_no_zone_starts_with_an_alarm(level: float) -> None:
     assert one.judge(0.0) is None
 
 
+@pytest.mark.parametrize(("months", "paid"), [(0, 0.1), (0.5, 0.55), (1, 1.0), (2.5, 2.5)])
+@pytest.mark.parametrize("steps", [1, 7])
+def test_no_month_is_paid_more_than_its_allowance_though_the_first_is_paid_in_part_at_the_start(
+    months: float, paid: float, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.rules.zone_watch.MEMORY_S", 1e11)  # so that nothing fades
+    one = watch()
+    for _ in range(steps):
+        one.elapse(months * MONTH_S / steps)
+    assert one.wealth == pytest.approx(paid, rel=1e-3)
+
+
 @pytest.mark.parametrize("rate", [0.97, 1.0])
 @pytest.mark.parametrize("level", [1, 1000])
 def test_a_zone_where_nearly_every_label_lies_up_is_watched_without_harm(rate: float, level: float) -> None:
