@@ -60,6 +60,7 @@ class ZoneCensus(_Told):
         not_up: That lie otherwise.
         unknown: At rest, and could not be judged so far.
         usual_rate: The share that usually lies up here; `None` before the first parcel.
+        supposed: Whether that is a guess, since too little of this zone was learned yet.
         band: Between which shares as many parcels as now lie 19 times in 20 when nothing is wrong; `None` without any.
         evidence: Of a pattern, so far; 1 is enough for an alarm, which uses it up.
         lay_up: Of those up, how many lay so when watching began.
@@ -78,6 +79,7 @@ class ZoneCensus(_Told):
     usual_rate: Share | None
     band: tuple[Share, Share] | None
     evidence: Annotated[float, Field(ge=0, le=1e300, allow_inf_nan=False)]
+    supposed: bool = False
     lay_up: Count = 0
     turned_up: Count = 0
     near: Tracks = ()

@@ -64,6 +64,7 @@ FACTS: Mapping[str, Fact] = {
     "zone_up": PLAIN,
     "zone_judged": PLAIN,
     "usual_rate": PLAIN,  # share of the zone's parcels that lie label up in the mean
+    "usual_supposed": Fact(rare=True),  # whether that is a guess, as too little was learned yet
     "evidence": PLAIN,  # decimal logarithm of the wealth, of which 1 is enough (`rules/zone_watch.py`)
     "false_alarms_per_month": PLAIN,  # the level that was set
     "lay_up": Fact(rare=True),  # label up when watching began

@@ -57,6 +57,7 @@ ZH = {
     "aligned": "摆得整齐",
     "regular": "排成行列",
     "usual": "平时 {of} 件中约 {n} 件",
+    "supposed": "此处平时情况尚未学到，先按 {of} 件中约 {n} 件算",
     "cut_off": "边缘设备中途重启，之后的情况不明",
     "tamper_covered": "摄像机被遮挡",
     "tamper_turned": "摄像机被转动",
@@ -108,6 +109,7 @@ EN = {
     "aligned": "all lying square to each other",
     "regular": "laid out in rows",
     "usual": "usual here: {n} of {of}",
+    "supposed": "supposed until what is usual here is learned: {n} of {of}",
     "cut_off": "the edge was restarted meanwhile, what followed isn't known",
     "tamper_covered": "camera covered",
     "tamper_turned": "camera turned away",
@@ -383,7 +385,7 @@ def _patch(facts: Mapping[str, Any], say: _Words) -> list[str]:
     told = [COMMA[say.language].join(items)]
     rate = number(facts, "usual_rate")
     if rate is not None and 0 <= rate <= 1:
-        told.append(say("usual", n=round(rate * of), of=of))
+        told.append(say("supposed" if holds(facts, "usual_supposed") else "usual", n=round(rate * of), of=of))
     return told
 
 

@@ -125,6 +125,12 @@ TABLE = [
         id="as stored by older edges",
     ),
     pytest.param(
+        record("orientation_pattern", facts={"up": 9, "judged": 9, "usual_rate": 0.35, "usual_supposed": True}),
+        "这一片 9 件包裹中 9 件面单朝上；此处平时情况尚未学到，先按 9 件中约 3 件算",
+        "9 of 9 parcels in this patch were label up; supposed until what is usual here is learned: 3 of 9",
+        id="where what is usual is a guess",
+    ),
+    pytest.param(
         record("orientation_pattern", facts={"up": 9, "judged": 9, "usual_rate": 0.35, "out_of_hours": True}),
         "这一片 9 件包裹中 9 件面单朝上；平时 9 件中约 3 件；非工作时间",
         "9 of 9 parcels in this patch were label up; usual here: 3 of 9; out of hours",

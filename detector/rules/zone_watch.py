@@ -31,7 +31,7 @@ from detector.config import OrientationRule as Settings
 from detector.config import Zone
 from detector.geometry import points_in_polygon
 from detector.rules.edetector import ALTERNATIVE, CORRELATION, EDetector, Rows, log_ratio
-from detector.rules.usual import UsualRate
+from detector.rules.usual import PRIOR, UsualRate
 from detector.values import DAY_S
 
 MONTH_S = 30 * DAY_S
@@ -101,6 +101,7 @@ class ZoneWatch:
         self._name = zone.name
         self._settings = settings
         self._prior = zone.label_up_rate if zone.label_up_rate is not None else settings.usual_rate
+        self._is_told = zone.label_up_rate is not None
         self._corner, self._size = bounds(zone)
         self._windows = windows(zone)
         weights = window_weights(self._windows)
@@ -125,6 +126,12 @@ class ZoneWatch:
         if not self._settings.learn:
             return UsualRate(self._prior)
         return self._rates.setdefault(self._shift, UsualRate(self._prior))
+
+    @property
+    def supposes(self) -> bool:
+        """Whether the usual rate is a guess: nobody told this zone's, and less was learned than the guess counts for."""
+        usual = self.usual
+        return not self._is_told and usual.up + usual.not_up < PRIOR
 
     @property
     def wealth(self) -> float:

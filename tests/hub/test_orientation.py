@@ -284,6 +284,12 @@ def test_a_short_day_fills_the_chart() -> None:
             zone(18, 2), "arrived", "20 件中 18 件面单朝上，平时约 5 件；18 件到的时候就朝上。", id="arrived so"
         ),
         pytest.param(
+            zone(5, supposed=True),
+            "usual",
+            "20 件中 5 件面单朝上，平时情况尚未学到，先按约 5 件算；5 件到的时候就朝上。",
+            id="what is usual is a guess",
+        ),
+        pytest.param(
             zone(18, 2, lay_up=18), "lay", "20 件中 18 件面单朝上，平时约 5 件；18 件在开始看之前就朝上。", id="lay so"
         ),
         pytest.param(

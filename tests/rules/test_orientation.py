@@ -78,6 +78,7 @@ def test_a_patch_that_lies_there_at_first_sight_is_told_once() -> None:
     assert told.facts["turned_here"] == 0
     assert told.facts["evidence"] > 0
     assert told.facts["usual_rate"] == 0.35
+    assert told.facts["usual_supposed"] is True
     assert "p_value" not in told.facts
     json.dumps(dict(told.facts))
     assert ("label", (1, 2, 3, 4)) in told.boxes
@@ -341,6 +342,17 @@ def test_a_rate_that_was_given_stays_where_learning_is_off() -> None:
     for k in range(20):
         lay(watch, ORDINARY, 7200.0 * k)
     assert all(rate["up"] == rate["not_up"] == 0 for rate in watch.learned()["bulk"]["rates"].values())
+
+
+@pytest.mark.parametrize(("told", "throws", "supposed"), [(None, 0, True), (None, 40, False), (0.35, 0, False)])
+def test_a_usual_rate_is_supposed_until_it_was_told_or_enough_was_learned(
+    told: float | None, throws: int, supposed: bool
+) -> None:
+    watch = rule([STORAGE.model_copy(update={"label_up_rate": told})])
+    for k in range(throws):
+        lay(watch, [N] * 20, 7200.0 * k)
+    (found,) = lay(watch, TURNED, 7200.0 * throws)
+    assert found.facts["usual_supposed"] is supposed
 
 
 def test_what_was_learned_before_learning_was_switched_off_is_not_told_as_usual() -> None:

@@ -128,7 +128,8 @@ def sentence(say: Phrases, zone: ZoneCensus) -> str:
     """How a zone's parcels lie, and how that came about."""
     judged, parts = zone.up + zone.not_up, []
     if judged:
-        usual = say("parcels_usual", n=round(zone.usual_rate * judged)) if zone.usual_rate is not None else ""
+        said = "parcels_supposed" if zone.supposed else "parcels_usual"
+        usual = say(said, n=round(zone.usual_rate * judged)) if zone.usual_rate is not None else ""
         parts.append(say("parcels_up", judged=judged, up=zone.up) + usual)
     if zone.turned_up:
         near = say("parcels_near", n=len(zone.near)) if zone.near else say("parcels_nobody")
