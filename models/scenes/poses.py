@@ -16,6 +16,7 @@ from itertools import product
 import numpy as np
 
 from scenes.body import SIDES, Body, Hand, Pose, Swing
+from scenes.chance import beside
 from scenes.holds import FLAT_OBJECTS, GRIPS, ROUND_OBJECTS, Hold, grip_above, grip_flat, grip_pistol, grip_wrap
 from scenes.motion import stride
 from scenes.truth import exposed
@@ -124,6 +125,11 @@ def within_reach(body: Body, point, yaw: float, nearest: float = 0.27, furthest:
     return start + way / length * np.clip(length, nearest, furthest)
 
 
+def read_from(body: Body, ahead, yaw: float, drop: float, reach: float) -> np.ndarray:
+    """Where a phone is held to be read, metres below and ahead of the shoulders: from chest to belly."""
+    return within_reach(body, shoulders(body) + ahead * reach - UP * drop, yaw, nearest=0.22)
+
+
 def free_hand(body: Body, pose: Pose, side: str, posture: str, rng: random.Random) -> None:
     """Something for a hand that has nothing to do: hang, rest on the knee, lean on the thigh."""
     ahead, right = heading(pose.yaw)
@@ -179,8 +185,9 @@ def photo(
 ) -> Act:
     """Photograph a label: the back of the phone looks at it.
 
-    One- or two-handed, upright or across, from 0.2 m or as near as the arms get; mostly watching the screen. Where a
-    limb of their own or something else (`is_hidden`) is before the label, the phone is held elsewhere, if that helps.
+    One- or two-handed, upright or across, from 0.2 m or as near as the arms get, or by half of those who stand from
+    where readers hold it; mostly watching the screen. Where a limb of their own or something else (`is_hidden`) is
+    before the label, the phone is held elsewhere, if that helps.
     """
     target = label.centre
     yaw = yaw_to(position, target) + rng.uniform(-12, 12)
@@ -189,12 +196,14 @@ def photo(
     start = shoulders(body)
     away = unit(0.62 * unit(start + UP * 0.12 - target) + rng.uniform(0.1, 0.6) * label.normal)
     centre = within_reach(body, target + away * rng.uniform(0.2, 0.6), yaw)
-    _, right = heading(yaw)
+    ahead, right = heading(yaw)
+    own = beside(rng)
+    if posture == "stand" and own.random() < 0.5:
+        centre = read_from(body, ahead, yaw, own.uniform(0.04, 0.44), own.uniform(0.2, 0.42))
     two, landscape, main = rng.random() < 0.45, rng.random() < 0.33, rng.choice("rrrl")
     if not two:
         centre = centre + right * (0.06 if main == "r" else -0.06)
     back = turn([*rng.choices([-1, 1], k=2), 0.5], rng.gauss(0, 4)) @ unit(target - centre)
-    ahead, _ = heading(yaw)
     up = turn(back, rng.gauss(0, 8)) @ across(UP + ahead * 0.9, back)
     hold = Hold("phone", centre, up, back)
     act, grips = hold_phone(body, pose, hold, main, two, landscape, posture, rng, "photo")
@@ -264,7 +273,7 @@ def browse(body: Body, position, yaw: float, rng: random.Random, posture: str) -
     drop, reach = rng.uniform(0.08, 0.44), rng.uniform(0.17, 0.32)
     if posture in LOW:  # above the knees
         drop *= 0.6
-    centre = within_reach(body, shoulders(body) + ahead * reach - UP * drop, yaw, nearest=0.22)
+    centre = read_from(body, ahead, yaw, drop, reach)
     two, landscape, main = rng.random() < 0.4, rng.random() < 0.18, rng.choice("rrl")
     if not two:
         centre = centre + right * (0.05 if main == "r" else -0.05)

@@ -23,6 +23,7 @@ from scenes.vectors import UP, yaw_to
 
 GLIMPSE, FINGERS_OFF = (24, 30), 0.05  # pixels of what a phone's camera sees; metres before it that fingers are in
 LOW, HIGH = ("crouch", "crouch", "kneel", "bend", "bend", "stand"), ("stand", "stand", "stoop")
+LOW_PHOTO = (*LOW, *["stand"] * 4)  # a phone sees from the chest what lies on the floor, a scanner is brought near
 HAIR_TINTS = ((0.22, 0.2, 0.2), (0.3, 0.25, 0.22), (0.12, 0.12, 0.13))
 HAIR_OWN = (1.0, 0.95, 0.9)  # some textures are dark already
 
@@ -112,7 +113,8 @@ class Stage:
                 return none
             parcel, spot = found
             height = parcel.label.centre[2]
-            posture = rng.choice(LOW if height < 0.5 else HIGH)
+            low = LOW_PHOTO if wanted == "photo" else LOW
+            posture = rng.choice(low if height < 0.5 else HIGH)
             if wanted == "scan":
                 return poses.scan(body, spot, parcel.label, rng, posture), "label", parcel
             return poses.photo(body, spot, parcel.label, rng, posture, self.is_hidden), "label", parcel

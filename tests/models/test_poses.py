@@ -88,6 +88,17 @@ def test_no_limb_of_a_photographer_is_between_phone_and_label(body: Body, postur
         assert not poses.own_limb_between(body, lens, label.centre + 0.02 * label.normal, act.holding)
 
 
+def test_who_stands_photographs_the_floor_from_where_others_read_or_from_as_near_as_the_arms_get(body: Body) -> None:
+    heights = []
+    for seed in range(32):
+        act, label = photographed(body, seed, "stand")
+        (hold,) = act.holds
+        assert exposed(hold.centre, hold.frame, [label.thing])
+        heights.append(poses.shoulders(body)[2] - hold.centre[2])
+    from_chest = [drop for drop in heights if drop < 0.3]
+    assert 6 <= len(from_chest) <= 20
+
+
 def test_a_photographer_moves_a_phone_that_something_else_keeps_from_the_label(body: Body) -> None:
     plain, label = photographed(body, 3, "bend")
     hold = plain.holds[0]
