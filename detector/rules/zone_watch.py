@@ -129,7 +129,7 @@ class ZoneWatch:
 
     @property
     def supposes(self) -> bool:
-        """Whether the usual rate is a guess: nobody told this zone's, and less was learned than the guess counts for."""
+        """Whether the usual rate is a guess: nobody told this zone's, and too little was learned to outweigh it."""
         usual = self.usual
         return not self._is_told and usual.up + usual.not_up < PRIOR
 
