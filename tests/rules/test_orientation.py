@@ -85,6 +85,17 @@ def test_a_patch_that_lies_there_at_first_sight_is_told_once() -> None:
     assert sum(what == "up" for what, _ in told.boxes) == told.facts["up"]
 
 
+def test_a_patch_at_first_sight_is_told_though_shelves_around_show_no_label_up() -> None:
+    around = [
+        replace(p, box=box_at((880 + 70 * (k % 5), 60 + 60 * (k // 5)), 60, 50))
+        for k, p in enumerate(lying([N] * 14, first=100))
+    ]
+    parcels = lying([U] * 14 + [N] * 2, left=400) + around
+    hall = Zone(name="hall", kind="storage", polygon=[(0, 0), (1, 0), (1, 1), (0, 1)])
+    (told,) = signals((scene(t, parcels=parcels) for t in times(0, 30, 1)), rule([hall]))
+    assert told.facts["up"] == 14
+
+
 @pytest.mark.parametrize(
     "parcels",
     [
