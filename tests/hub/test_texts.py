@@ -226,6 +226,9 @@ def test_nobody_is_sent_after_somebody_who_left_long_ago(
     [
         ("orientation_pattern", {"arrived_up": 18, "turned_here": 0}, "new", "Parcels were put down label up"),
         ("orientation_pattern", {"arrived_up": 3, "turned_here": 9}, "new", "Somebody turned parcels"),
+        ("orientation_pattern", {"lay_up": 18, "usual_supposed": True}, "new", "This zone is new"),
+        ("orientation_pattern", {"turned_here": 9, "usual_supposed": True}, "new", "Somebody turned parcels"),
+        ("orientation_pattern", {"lay_up": 18, "usual_supposed": False}, "new", "Parcels were put down label up"),
         ("label_photography", {"photos": 0, "scans": 4}, "new", "Find out who scanned here"),
         ("label_photography", {"photos": 2, "scans": 4}, "new", "Make sure first"),
         ("tamper", {"what": "silent"}, "new", "Check the camera's power, its network and its password. Until then"),

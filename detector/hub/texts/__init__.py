@@ -107,6 +107,8 @@ def advice(incident: StoredIncident, say: Phrases, now: float) -> str:
         return told + say("advice_tamper_unseen") if blind else told
     if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "turned_here"):
         return say("advice_orientation_pattern_turned")
+    if incident.kind == IncidentKind.ORIENTATION_PATTERN and holds(facts, "usual_supposed"):
+        return say("advice_orientation_pattern_new")
     if (
         incident.kind == IncidentKind.LABEL_PHOTOGRAPHY
         and holds(facts, "scans")
