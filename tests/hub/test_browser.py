@@ -880,13 +880,15 @@ def test_who_goes_to_see_says_so_by_one_key_and_open_pages_show_it(scene: Scene)
 
 
 def test_hours_and_counts_of_how_labels_lie_are_legible_on_a_phone(scene: Scene) -> None:
-    place, now = ("shanghai", "box1", "cam3"), time.time()
-    scene.hub.store.edges.set_health(*place[:2], {"cameras": {"cam3": {"age_s": 1.0}}}, now)
+    place = ("shanghai", "box1", "cam3")
+    scene.hub.store.edges.set_health(*place[:2], {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    # Of today there is nothing but minutes when it has just begun.
+    noon = (datetime.now(ZoneInfo("Asia/Shanghai")) - timedelta(days=1)).replace(hour=12)
     for minutes in range(200, 0, -10):
-        counted_at = now - 60 * minutes
+        counted_at = noon.timestamp() - 60 * minutes
         Censuses(scene.hub.store.database).keep(*place[:2], counted(at=counted_at), counted_at)
-    lying(scene.hub.store, place, now)
-    page = scene.page("cameras/shanghai/box1/cam3/orientation", viewport=PHONE)
+    lying(scene.hub.store, place, noon.timestamp())
+    page = scene.page(f"cameras/shanghai/box1/cam3/orientation?day={noon:%Y-%m-%d}", viewport=PHONE)
     over = """() => {
       const all = (what) => [...document.querySelectorAll(what)].map((one) => one.getBoundingClientRect());
       const boxes = (what) => all(what).filter((box) => box.width);
