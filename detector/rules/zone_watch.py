@@ -101,7 +101,7 @@ class ZoneWatch:
         self._name = zone.name
         self._settings = settings
         self._prior = zone.label_up_rate if zone.label_up_rate is not None else settings.usual_rate
-        self._is_told = zone.label_up_rate is not None
+        self._is_guess = zone.label_up_rate is None and settings.learn
         self._corner, self._size = bounds(zone)
         self._windows = windows(zone)
         weights = window_weights(self._windows)
@@ -129,9 +129,9 @@ class ZoneWatch:
 
     @property
     def supposes(self) -> bool:
-        """Whether the usual rate is a guess: nobody told this zone's, and too little was learned to outweigh it."""
+        """Whether the usual rate is a guess: nobody told this zone's, and too little was learned yet to outweigh it."""
         usual = self.usual
-        return not self._is_told and usual.up + usual.not_up < PRIOR
+        return self._is_guess and usual.up + usual.not_up < PRIOR
 
     @property
     def wealth(self) -> float:

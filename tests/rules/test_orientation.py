@@ -372,7 +372,7 @@ def test_what_was_learned_before_learning_was_switched_off_is_not_told_as_usual(
         lay(before, [N] * 20, 7200.0 * k)
     after.recall(before.learned())
     (found,) = lay(after, TURNED, 0.0)
-    assert found.facts["usual_rate"] == 0.35
+    assert (found.facts["usual_rate"], found.facts["usual_supposed"]) == (0.35, False)
     assert after.learned()["bulk"]["rates"][""]["not_up"] > 0, "it is kept for when learning is switched on again"
 
 
