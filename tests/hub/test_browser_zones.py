@@ -201,6 +201,35 @@ def test_the_focus_stays_in_the_tools_when_what_was_pressed_goes(
         assert page.evaluate("document.activeElement.closest('.drawing') !== null"), deed
 
 
+def test_what_is_usual_in_a_zone_is_typed_as_a_percentage_and_in_force_at_the_edge(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    page.locator("#zone-list button").first.click()
+    assert page.input_value("#zone-rate") == "30"
+    page.fill("#zone-rate", "130")
+    assert page.inner_text("#wrong") == "bulk：平时面单朝上的百分比要在 0 到 100 之间。"
+    assert page.is_disabled("#look button.main")
+    page.fill("#zone-rate", "")
+    assert drafted(page)[0]["label_up_rate"] == "" and page.is_hidden("#wrong")
+    page.fill("#zone-rate", "87.5")
+    page.locator("#zone-rate").blur()
+    assert drafted(page)[0]["label_up_rate"] == 0.875
+    page.select_option("#zone-kind", "walkway")
+    assert page.is_hidden("#zone-rate")
+    page.click("[data-do=undo]")
+    page.click("#look button.main")
+    page.wait_for_selector("#looked .diff .plus")
+    assert "bulk 平时 87.5% 的面单朝上" in page.inner_text("#looked ul")
+    page.click("#looked button.main")
+    page.wait_for_selector("#answer .taken")
+    assert soon(lambda: live.in_force[0].get("label_up_rate") == 0.875)
+    page.locator("#zone-list button").first.click()
+    page.click("[data-do=delete]")
+    page.click("[data-do=undo]")
+    assert page.input_value("#zone-rate") == "87.5"
+
+
 def test_what_the_edge_would_refuse_is_refused_before_it_is_sent(
     live: Live, browser: Any, complaints: list[str]
 ) -> None:

@@ -350,6 +350,23 @@ def test_a_spot_is_drawn_taken_off_and_otherwise_kept() -> None:
             checked_zones([zone("bulk", spot=spot)], known)
 
 
+def test_the_usual_rate_is_said_taken_off_and_otherwise_kept() -> None:
+    known = [zone("bulk", label_up_rate=0.3)]
+    drawn = checked_zones(
+        [
+            zone("bulk", was="bulk"), zone("a", was="bulk", label_up_rate=0.9), zone("b", was="bulk", label_up_rate=""),
+            zone("c", was="bulk", label_up_rate=None), zone("new", label_up_rate=0),
+            zone("aisle", "walkway", was="bulk", label_up_rate=0.9),
+        ],
+        known,
+    )  # fmt: skip
+    assert [one.zone.get("label_up_rate") for one in drawn] == [0.3, 0.9, None, None, 0.0, None]
+    assert [one.lost for one in drawn] == [(), (), (), (), (), ("label_up_rate",)]
+    for rate in (1.01, -0.1, math.nan, math.inf, True, "0.5", [0.5]):
+        with pytest.raises(BadZones, match="zones_one_bad"):
+            checked_zones([zone("bulk", label_up_rate=rate)], known)
+
+
 def test_mouths_of_one_place_share_a_name_and_keep_what_is_theirs() -> None:
     known = [
         zone("corner", "blind_edge", side, policy={"phones": phones})
@@ -445,6 +462,23 @@ def test_which_spot_a_zone_shows_is_set_on_its_picture(stage: Stage) -> None:
     assert "+ spot" not in gone
 
 
+def test_what_is_usual_in_a_zone_is_said_on_its_picture(stage: Stage) -> None:
+    aisle = zone("aisle", "walkway", LEFT)
+    looked = text_of(stage.draft(zone("bulk", label_up_rate=0.125), aisle, do="look"))
+    assert "bulk 平时 12.5% 的面单朝上" in looked and "+ label_up_rate: 0.125" in looked
+    assert "改为自己学" in text_of(stage.draft(zone("bulk", label_up_rate=""), aisle, do="look"))
+    assert "没有要改的" in text_of(stage.draft(zone("bulk", label_up_rate=0.3), aisle, do="look"))
+    assert "bulk：平时面单朝上的百分比要在 0 到 100 之间" in text_of(
+        stage.draft(zone("bulk", label_up_rate=90), aisle, do="look")
+    )
+    new = stage.draft(zone("bench", polygon=RIGHT, label_up_rate=0.9), zone("bulk"), do="look")
+    assert "bench 平时 90% 的面单朝上" in text_of(new)
+    assert stage.draft(zone("bulk", label_up_rate=0), aisle).status_code == 303
+    (change,) = stage.zones.changes(PLACE)
+    assert change.zones == [{**IN_FORCE[0], "label_up_rate": 0.0}, IN_FORCE[1]]
+    assert [one["label_up_rate"] for one in json.loads(_draft_of(stage.site.client.get(PAGE)))] == [0.0, ""]
+
+
 def test_looking_by_script_brings_only_the_change(stage: Stage) -> None:
     fields = {"draft": json.dumps([zone("bulk", was="bulk")]), "do": "look"}
     answer = stage.site.client.post(PAGE, data=fields, headers={"HX-Request": "true"})
@@ -462,7 +496,7 @@ def test_the_edge_s_answer_is_shown(stage: Stage) -> None:
     told = stage.site.client.get(answer).text
     assert "拒绝" in told and "aisle lies wholly in &lt;b&gt;" in told and "hx-trigger" not in told
     assert json.loads(_draft_of(stage.site.client.get(PAGE))) == [
-        zone("bulk", polygon=LEFT, was="bulk", spot="")
+        zone("bulk", polygon=LEFT, was="bulk", spot="", label_up_rate=0.3)
     ]  # what was refused can be put right
     cause = {"code": "name_twice", "camera": "cam3", "zone": "<b>"}
     stage.report(zoned={"version": 0, "refused": "given twice", "refused_version": 1, "refused_causes": [cause]})

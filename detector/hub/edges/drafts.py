@@ -70,8 +70,8 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
     A zone that was there keeps its policy, usual rate and spot, by its name of then, where its kind can have them.
 
     Args:
-        draft: A list of mappings with `name`, `kind`, `polygon`, `was`: the name before, where it had one, and `spot`,
-            empty for none; left out, it stays.
+        draft: A list of mappings with `name`, `kind`, `polygon`, `was`: the name before, where it had one, `spot` and
+            `label_up_rate`, empty for none; left out, they stay.
         known: The zones before; of mouths with one name, that with the same corners, else the last.
 
     Raises:
@@ -111,6 +111,12 @@ def _checked_zone(one: Mapping[str, Any], others: Iterable[Drawn], known: Sequen
         whole["spot"] = spot
     elif "spot" in one:
         whole.pop("spot", None)
+    if (rate := one.get("label_up_rate")) not in (None, ""):
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:  # nor NaN
+            raise BadZones("zones_one_bad", name=name, why=BadZones("zones_bad_rate"))
+        whole["label_up_rate"] = float(rate)
+    elif "label_up_rate" in one:
+        whole.pop("label_up_rate", None)
     lost = tuple(part for part, kinds in NOT_FOR.items() if part in whole and kind in kinds)
     for part in lost:
         del whole[part]

@@ -305,7 +305,8 @@ def _draft(zones: Draft) -> Draft:
     return [
         {
             "name": zone["name"], "kind": zone["kind"], "polygon": zone["polygon"],
-            "was": zone.get("was", zone["name"]), "spot": zone.get("spot") or "", **_proposal(zone),
+            "was": zone.get("was", zone["name"]), "spot": zone.get("spot") or "",
+            "label_up_rate": "" if zone.get("label_up_rate") is None else zone["label_up_rate"], **_proposal(zone),
         }
         for zone in zones
     ]  # fmt: skip
@@ -318,6 +319,13 @@ def _proposal(zone: dict[str, Any]) -> dict[str, int]:
 def _spot_now(say: Phrases, zone: Mapping[str, Any]) -> str:
     spot = zone.get("spot")
     return say("zones_spot_now" if spot else "zones_spot_gone", name=zone["name"], spot=spot)
+
+
+def _rate_now(say: Phrases, zone: Mapping[str, Any]) -> str:
+    rate = zone.get("label_up_rate")
+    if rate is None:
+        return say("zones_rate_gone", name=zone["name"])
+    return say("zones_rate_now", name=zone["name"], percent=f"{100 * rate:.4g}")
 
 
 def _spots(view: View, place: Place) -> list[str]:
@@ -381,6 +389,7 @@ def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
         if old is None:
             told.append(say("zones_added", name=name, kind=kind))
             told += [_spot_now(say, zone)] if zone.get("spot") else []
+            told += [_rate_now(say, zone)] if zone.get("label_up_rate") is not None else []
             continue
         if name != one.was:
             told.append(say("zones_renamed", name=name, was=one.was))
@@ -390,6 +399,8 @@ def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
             told.append(say("zones_reshaped", name=name))
         if zone.get("spot") != old.get("spot") and "spot" not in one.lost:
             told.append(_spot_now(say, zone))
+        if zone.get("label_up_rate") != old.get("label_up_rate") and "label_up_rate" not in one.lost:
+            told.append(_rate_now(say, zone))
         if one.lost:
             told.append(say("zones_lost", name=name))
     in_order = [name for name in former if name in kept]

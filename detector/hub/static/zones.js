@@ -12,7 +12,8 @@ const list = document.getElementById("zone-list");
 const selectedBox = document.getElementById("selected");
 const nameInput = document.getElementById("zone-name");
 const kindInput = document.getElementById("zone-kind");
-const spotInput = document.getElementById("zone-spot"); // not for who only proposes
+const spotInput = document.getElementById("zone-spot"); // not for who only proposes, nor the next
+const rateInput = document.getElementById("zone-rate");
 const told = document.getElementById("told"); // what is drawn, for who doesn't see it
 const wrong = document.getElementById("wrong");
 const hint = document.getElementById("hint");
@@ -44,6 +45,7 @@ box.querySelector(".bar").hidden = false;
 const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const rounded = (share) => Math.round(Math.min(1, Math.max(0, share)) * 1e4) / 1e4;
 const percent = (share) => Math.round(100 * share);
+const inPercent = (share) => (typeof share === "number" ? String(Math.round(1e4 * share) / 100) : "");
 const LETTER_PX = .875 * parseFloat(getComputedStyle(document.documentElement).fontSize); // as large as the reader's
 const px = () => WIDTH / Math.max(1, svg.getBoundingClientRect().width); // units of the drawing in a CSS pixel
 
@@ -90,6 +92,8 @@ function area(polygon) {
 
 function trouble(zone) {
   if (!NAME.test(zone.name) || (zone.spot && !NAME.test(zone.spot))) return said.name;
+  const usual = Number(zone.label_up_rate ?? ""); // 0 for none
+  if (zone.kind === "storage" && !(usual >= 0 && usual <= 1)) return said.rate;
   // Zones of kind blind_edge that share a name are mouths of one place.
   const isMouth = (one) => one.kind === "blind_edge";
   const namesakes = zones.filter((other) => other !== zone && other.name === zone.name);
@@ -207,6 +211,8 @@ function renderTools() {
   if (spotInput) {
     if (spotInput !== document.activeElement) spotInput.value = zone.spot || "";
     document.getElementById("zone-spot-label").hidden = document.getElementById("spot-why").hidden = zone.kind === "ignore";
+    if (rateInput !== document.activeElement) rateInput.value = inPercent(zone.label_up_rate);
+    selectedBox.querySelectorAll("[data-for]").forEach((one) => { one.hidden = one.dataset.for !== zone.kind; });
   }
   document.querySelectorAll("[data-why]").forEach((why) => { why.hidden = why.dataset.why !== zone.kind; });
   button("point-away").disabled = point < 0 || zone.polygon.length <= 3;
@@ -308,11 +314,13 @@ box.addEventListener("click", (event) => {
     if (button.disabled || !button.checkVisibility()) box.querySelector("[data-do=new]").focus({ preventScroll: true });
   }
 });
-for (const [input, field] of [[nameInput, "name"], [spotInput, "spot"]]) {
+const typed = (input) => input.value.trim();
+const asShare = (input) => (input.value ? Math.round(100 * input.value) / 1e4 : input.validity.badInput ? NaN : "");
+for (const [input, field, read] of [[nameInput, "name", typed], [spotInput, "spot", typed], [rateInput, "label_up_rate", asShare]]) {
   input?.addEventListener("input", () => {
     if (!naming) before(); // a name is one step to undo, not one for each letter
     naming = true;
-    zones[selected][field] = input.value.trim();
+    zones[selected][field] = read(input);
     render();
   });
   input?.addEventListener("blur", () => { naming = false; });

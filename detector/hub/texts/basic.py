@@ -123,7 +123,7 @@ ZH = {
     "advice_orientation_pattern": "包裹放下时面单就朝上，常常是拍照前的准备。去现场看一眼，再看是谁摆的、前后谁来过。",
     "advice_orientation_pattern_turned": "有人把包裹翻成面单朝上，常常是拍照前的准备。去现场看一眼，再看前后谁来过。",
     "advice_orientation_pattern_new": "这个区域刚开始看，平时多少面单朝上还没学到。去现场看一眼："
-    "若是有人摆的，常常是拍照前的准备；若这里一向如此，在配置里给这个区域写上 label_up_rate。",
+    "若是有人摆的，常常是拍照前的准备；若这里一向如此，在这台摄像机的“区域”页上给它填上平时朝上的百分比。",
     "advice_lingering": "单独看只是提示。若同一个人反复出现，请看片段。",
     "advice_lingering_now": "现在去现场看一眼：是谁，手里拿着什么。",
     "advice_lingering_past": "看片段：是谁，手里拿着什么。",
@@ -438,7 +438,7 @@ EN = {
     "them. Have a look on the floor, then at who was here before and after.",
     "advice_orientation_pattern_new": "This zone is new: how many labels lie up here as a rule isn't learned yet. "
     "Have a look on the floor: if somebody laid them so, that often comes before photographing them; if they always "
-    "lie so here, give the zone its label_up_rate in the configuration.",
+    "lie so here, say so where the camera's zones are drawn (usual share of labels facing up).",
     "advice_lingering": "Alone this is only a note. If the same person keeps turning up, watch the clip.",
     "advice_lingering_now": "Go and look now: who is it, and what is in their hands?",
     "advice_lingering_past": "Watch the clip: who was it, and what was in their hands?",
