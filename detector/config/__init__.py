@@ -26,11 +26,22 @@ from detector.config.reading import load_edge, load_either, load_hub
 from detector.config.rules import BlindEdgeRule, LingeringRule, OrientationRule, PhotoRule, Rules, SweepRule, TamperRule
 from detector.config.settings import Settings, Share
 from detector.config.working_time import DAYS, Calendar, Day, Shift, TimeOfDay
-from detector.config.zones import WHOLE_FRAME, Allowed, Exemption, Point, Policy, Zone, ZoneKind, zones_as_yaml
+from detector.config.zones import (
+    MOST_USUAL,
+    WHOLE_FRAME,
+    Allowed,
+    Exemption,
+    Point,
+    Policy,
+    Zone,
+    ZoneKind,
+    zones_as_yaml,
+)
 from detector.names import Name
 
 __all__ = [
     "DAYS",
+    "MOST_USUAL",
     "WHOLE_FRAME",
     "AlarmsConfig",
     "Allowed",

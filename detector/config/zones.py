@@ -16,6 +16,7 @@ from detector.names import Name
 Point = tuple[Share, Share]
 ZoneKind = Literal["storage", "walkway", "packing", "blind_edge", "ignore"]
 Allowed = Literal["allowed", "forbidden"]
+MOST_USUAL = 0.75  # where more labels than this lie up as a rule no patch would stand out: none is told
 
 
 class Exemption(Settings):

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from detector.config import MOST_USUAL, Zone
 from detector.config import OrientationRule as Settings
-from detector.config import Zone
 from detector.geometry import points_in_polygon
 from detector.rules.edetector import ALTERNATIVE, CORRELATION, EDetector, Rows, log_ratio
 from detector.rules.usual import PRIOR, UsualRate
@@ -41,7 +41,7 @@ MOST_AT_REST = 0.5  # wealth; for levels so high that what gathers in quiet time
 THROW_S = 60.0
 SIDES = (1.0, 0.5, 0.25)  # of windows, in shares of the zone's width and height; neighbours overlap by half
 LEAST_RATE = 0.05  # labels are misread even in the tidiest zone, and as many where all lie up
-UNJUDGEABLE = (0.75, 0.70)  # above this usual rate nothing would stand out; judged again below the second
+UNJUDGEABLE = (MOST_USUAL, 0.70)  # not judged above the first usual rate, judged again below the second
 DOUBTFUL = log(100)  # a throw so much likelier to be a pattern is not learned from
 NEARLY = 0.75  # of the log ratio of the window that looks most like a pattern
 QUARANTINE_S = 3600.0  # nor is what comes so soon after an alarm

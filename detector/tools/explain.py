@@ -12,11 +12,10 @@ from typing import Any
 
 from detector.alerts.severity import SERIAL_PHOTOS, severity
 from detector.clock import on_the_wall
-from detector.config import DAYS, Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone
+from detector.config import DAYS, MOST_USUAL, Calendar, Camera, EdgeConfig, Exemption, Policy, Shift, Zone
 from detector.rules.noted import MOVES_ON_S, QUICK_S
 from detector.rules.orientation import BY_HAND
 from detector.rules.policy import SUBJECTS, Permission, holds, permission
-from detector.rules.zone_watch import UNJUDGEABLE
 from detector.sentences import KIND_NAMES, LANGUAGES, SEMICOLON, SEVERITY_NAMES
 from detector.shifts import Shifts
 from detector.values import CountRange, IncidentKind
@@ -547,8 +546,8 @@ def _raised(config: EdgeConfig, zone: Zone, say: _Say) -> list[str]:
         given = zone.label_up_rate
         if given is not None:
             raises.append(say("zone_rate", rate=_rate(config, given, say)))
-        if (config.rules.orientation.usual_rate if given is None else given) > UNJUDGEABLE[0]:
-            raises.append(say("no_patch", most=_percent(UNJUDGEABLE[0])))
+        if (config.rules.orientation.usual_rate if given is None else given) > MOST_USUAL:
+            raises.append(say("no_patch", most=_percent(MOST_USUAL)))
         else:
             usual = say.severity(IncidentKind.ORIENTATION_PATTERN)
             raises.append(say("raises", what=say("patch", n=BY_HAND, severity=usual, more=critical)))

@@ -472,7 +472,8 @@ def test_what_is_usual_in_a_zone_is_said_on_its_picture(stage: Stage) -> None:
         stage.draft(zone("bulk", label_up_rate=90), aisle, do="look")
     )
     new = stage.draft(zone("bench", polygon=RIGHT, label_up_rate=0.9), zone("bulk"), do="look")
-    assert "bench 平时 90% 的面单朝上" in text_of(new)
+    assert "bench 平时 90% 的面单朝上" in text_of(new) and "超过 75% 的地方看不出" in text_of(new)
+    assert "看不出" not in text_of(stage.draft(zone("bulk", label_up_rate=0.75), aisle, do="look"))
     assert stage.draft(zone("bulk", label_up_rate=0), aisle).status_code == 303
     (change,) = stage.zones.changes(PLACE)
     assert change.zones == [{**IN_FORCE[0], "label_up_rate": 0.0}, IN_FORCE[1]]

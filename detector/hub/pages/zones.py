@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector import wire
-from detector.config import zones_as_yaml
+from detector.config import MOST_USUAL, zones_as_yaml
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.commanded import Answer
 from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, told, uncounted, understood
@@ -325,7 +325,8 @@ def _rate_now(say: Phrases, zone: Mapping[str, Any]) -> str:
     rate = zone.get("label_up_rate")
     if rate is None:
         return say("zones_rate_gone", name=zone["name"])
-    return say("zones_rate_now", name=zone["name"], percent=f"{100 * rate:.4g}")
+    unseen = say("zones_rate_unseen", most=f"{100 * MOST_USUAL:.4g}") if rate > MOST_USUAL else ""
+    return say("zones_rate_now", name=zone["name"], percent=f"{100 * rate:.4g}") + unseen
 
 
 def _spots(view: View, place: Place) -> list[str]:

@@ -78,6 +78,7 @@ ZH: dict[str, str] = {
     "zones_rate": "平时面单朝上的百分比（可不填）",
     "zones_rate_why": "不填就自己学，要几天。这里的面单一向大多朝上，就填上：不然刚开始看时可能误报。",
     "zones_rate_now": "{name} 平时 {percent}% 的面单朝上（已经学到的照样算）",
+    "zones_rate_unseen": "。超过 {most}% 的地方看不出谁摆过，不再为面单成片朝上告警",
     "zones_rate_gone": "{name} 平时多少面单朝上，改为自己学",
     "zones_point_away": "删掉这个点",
     "zones_earlier": "往前排",
@@ -226,6 +227,7 @@ EN: dict[str, str] = {
     "zones_rate_why": "Left empty it is learned, which takes days. Where most labels face up as a rule, say so: "
     "else there may be a false alert at first.",
     "zones_rate_now": "Of the labels in {name} {percent}% face up as a rule (what was learned counts, too)",
+    "zones_rate_unseen": ". Above {most}% nothing would stand out, so no patch of labels facing up is told there",
     "zones_rate_gone": "How many labels face up in {name} as a rule is learned from now on",
     "zones_point_away": "Delete point",
     "zones_earlier": "Move up",
