@@ -13,6 +13,7 @@ import pytest
 
 from detector import worker
 from detector.config import Analysis, Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
+from detector.hub.edges.pictures import Pictures
 from detector.hub.edges.zones import Zones
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import make_hub
@@ -64,7 +65,8 @@ class Live:
         headers = {"Sec-Fetch-Site": "same-origin"}
         page.request.post(f"{self.hub.url}login", form=self.hub.first_login, headers=headers, max_redirects=0)
         assert soon(lambda: self.in_force, 60)
-        assert soon(lambda: page.request.get(f"{self.hub.url}cameras/shanghai/box1/cam3/picture?large=1").ok, 60)
+        # Not by asking for the picture: until the large one comes, the small one is shown in its place.
+        assert soon(lambda: Pictures(self.hub.store.database).glimpses(large=True), 60)
         page.goto(self.hub.url + PAGE)
         page.wait_for_selector(".over.live")
         until(page, "document.querySelector('.canvas img').complete")
