@@ -83,6 +83,6 @@ def test_every_file_named_is_there(page: Path) -> None:
 def test_every_program_named_is_there() -> None:
     files = set(re.findall(r"python ((?:models|tests)/[\w/]+\.py)", TEXT))
     modules = set(re.findall(r"python -m ((?:models|tests)\.[\w.]+\w)", TEXT))
-    assert "models/simulation/people.py" in files and "tests.bench.live" in modules
+    assert "models/simulation/figures.py" in files and "tests.bench.live" in modules
     for program in files | {f"{module.replace('.', '/')}.py" for module in modules}:
         assert (ROOT / program).exists(), program

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from math import inf, nan
 from pathlib import Path
@@ -10,11 +12,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifest import SetError
+from simulation import figures as recipe
 from simulation.crowd import ORDINARY, SIZE, STYLES, hall, ordinary, sweep
 from simulation.intervals import count_interval, share_interval
 from simulation.noise import HELD_SHARE, LASTING_WITH_DEVICE_S, SAME_PERSON, Looks, MeasuredLook, read_looks, redrawn
 from simulation.people_page import found_out, patched
-from simulation.tries import STAY_S, TALL, in_view_s, month_part, one_courier, one_sweep, staying, working_day
+from simulation.tries import (
+    STAY_S,
+    TALL,
+    in_view_s,
+    month_part,
+    one_courier,
+    one_sweep,
+    stay_part,
+    staying,
+    working_day,
+)
 from simulation.world import TURNED, Visitor, World, strips
 
 from detector.rules.sweep import SweepRule
@@ -93,6 +107,47 @@ def test_couriers_are_told_by_the_first_of_their_visits_that_is() -> None:
     assert figures["told_at_last_by_person_px_there"]["90 to 130"]["found"] == 1
     assert figures["told_at_last_where_near_enough"]["of"] == figures["told_at_last_where_near_enough"]["found"] == 2
     assert found_out([]) is None
+
+
+def ran(folder: Path, *found: bool) -> None:
+    """What a run leaves behind that found some sweeps and others not."""
+    sweeps = [
+        {"found": one, "found_or_noted": one, "tall": TALL[0], "tall_there": 200.0, "photos": 8, "style": "hasty",
+         "told": 4, "exposed": [4, 6, 9], "incidents": int(one)}
+        for one in found
+    ]  # fmt: skip
+    lists: dict[str, list[dict[str, Any]]] = {key: [] for key in recipe.LISTS}
+    folder.mkdir(parents=True)
+    (folder / "people.json").write_text(json.dumps(lists | {"sweeps": sweeps}), encoding="utf-8")
+
+
+def test_a_figure_counts_the_tries_of_all_its_runs_and_runs_none_that_is_there(tmp_path: Path) -> None:
+    first, second = recipe.SWEEPS
+    ran(tmp_path / first, True, True, False)
+    ran(tmp_path / second, True, False)
+    table = recipe.simulate(tmp_path, ["sweeps", "style"], jobs=1)
+    assert "| sweeps of 4 to 20 photos found | 3 of 5: 0.60 (0.15-0.95); with notes 3 of 5: 0.60 (0.15-0.95) |" in table
+    assert "| by style | hasty: 3 of 5 |" in table
+
+
+def test_runs_by_other_looks_are_not_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / "of.json").write_text(json.dumps({"looks.csv": "of before"}), encoding="utf-8")
+    with pytest.raises(SetError, match="other looks"):
+        recipe.simulate(tmp_path, ["sweeps"], jobs=1)
+
+
+def test_every_figure_is_told_of_what_runs_leave_behind(tmp_path: Path) -> None:
+    tries = {
+        "work": [month_part((1, TALL[2], 0.02, SETTINGS))],
+        "sweeps": [one_sweep((18, TALL[2], "standing", SETTINGS))],
+        "each_courier": [{"told": [True], "photos": 30, "style": "hasty", "tall_there": 200.0}],
+        "each_stay": [stay_part((1, TALL[2], 0.02, SETTINGS))],
+        "each_patch": [{"photos": 70, "found": True, "told_after": 9, "style": "hasty", "tall": TALL[0]}],
+    }
+    (tmp_path / "people.json").write_text(json.dumps(tries), encoding="utf-8")
+    figures = recipe.pooled([tmp_path])
+    for name, figure in recipe.FIGURES.items():
+        assert re.search("[0-9]", figure.told(figures)), name
 
 
 @pytest.mark.parametrize("seed", range(20))
