@@ -12,7 +12,7 @@ demo: setup
 test: export PYTHONDONTWRITEBYTECODE =
 test: setup-test
 	$(MAKE) -j2 check compiled
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --durations=12
 
 # Each process of the suite would compile every test by itself; what fails here is told by the suite.
 compiled: $(VENV)/.dev
