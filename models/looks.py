@@ -3,7 +3,7 @@
 The worker looks at the whole frame, 640 pixels on its long side, and at a square cut round each person's upper body and
 enlarged to 320 (`detector/inference/zoom.py`). Training draws, afresh for every batch:
 
-- *frame looks*: 416-pixel parts of a frame at about that scale, mirrored and coloured at random;
+- *frame looks*: 416-pixel parts of a frame at about that scale, mirrored, stretched and coloured at random;
 - *close looks*: 320-pixel squares round a person, or round a phone where a picture shows no whole person. They are
   sometimes blurred to the resolution that a person far from the camera has. Who else stands in such a square teaches
   an act only if its device shows there: the worker asks of whom the look is at. Real pictures of people with a phone
@@ -40,8 +40,9 @@ HELD_OUT = (1.0, 0.0, 0.0, np.nan)  # acts with a phone in a hand held out: a ph
 # Rendered people whose act can be seen. Scanning and reading are half as many as photographing; who bends over parcels
 # or squats without a device is what passes for it.
 ACT_WORTH = {"photo": 4.0, "scan": 6.0, "call": 4.0, "browse": 6.0, "none": 2.5}
-REAL_SHARE = 0.3  # of close looks: crowds of rendered people would outweigh the few real phones, and they be forgotten
+REAL_SHARE = 0.4  # of close looks: crowds of rendered people would outweigh the few real phones, and they be forgotten
 FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
+STRETCH = 1.15  # squares are that much wider or narrower at most, as bodies and lenses differ
 DEVICES = (LABELS.index("phone"), LABELS.index("scanner"))
 GREY = (114, 114, 114)
 
@@ -247,23 +248,26 @@ class Looks:
     def _square(self, n: int, x: float, y: float, side: float, out: int, *, at=None, hands=()):
         """A square of a picture with its truth; `at` is the box of whom a close look is at, `None` from afar."""
         scale, rng, truth = out / side, self._rng, self._truth[n]
-        mirrored = rng.random() < 0.5
-        step = -scale if mirrored else scale
-        matrix = np.float32([[step, 0, out + x * scale if mirrored else -x * scale], [0, scale, -y * scale]])
+        mirrored, wider = rng.random() < 0.5, np.sqrt(STRETCH ** rng.uniform(-1, 1))
+        scales = np.float32([scale * wider, scale / wider])  # of x and y, about the middle of the square
+        x, y = (np.float32([x, y]) + side / 2 - out / 2 / scales).tolist()
+        across, down = scales.tolist()
+        step = -across if mirrored else across
+        matrix = np.float32([[step, 0, out + x * across if mirrored else -x * across], [0, down, -y * down]])
         source = self._images[n]
         if scale < 0.6:  # warping takes no averages: shrink first, as a sensor would
             shrink = max(scale * 1.3, 0.02)
             source = cv2.resize(source, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             matrix[:, :2] /= shrink
         image = cv2.warpAffine(source, matrix, (out, out), flags=cv2.INTER_LINEAR, borderValue=GREY)
-        boxes = (truth.boxes - np.float32([x, y, x, y])) * scale
+        boxes = (truth.boxes - np.float32([x, y, x, y])) * np.tile(scales, 2)
         if mirrored:
             boxes = np.stack([out - boxes[:, 2], boxes[:, 1], out - boxes[:, 0], boxes[:, 3]], 1)
         area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
         boxes = np.clip(boxes, 0, out)
         left = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
         inside = (left > 0) & (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
-        traits = truth.traits.copy()
+        traits = stretched(truth.traits, across / down)
         if mirrored:
             traits[:, ANGLE_SIN] = 1 - traits[:, ANGLE_SIN]  # the axial angle becomes its negative
         if at is None:
@@ -283,8 +287,8 @@ class Looks:
         )  # fmt: skip
         if hands and rng.random() < 0.6:
             hand = hands[rng.integers(len(hands))]
-            long_side = hand.height * scale * rng.uniform(0.06, 0.13)
-            place = (hand.x - x) * scale, (hand.y - y) * scale
+            long_side = hand.height * down * rng.uniform(0.06, 0.13)
+            place = (hand.x - x) * across, (hand.y - y) * down
             place = (out - place[0] if mirrored else place[0]) + rng.normal(0, 0.3) * long_side, place[1]
             if long_side >= 8 and (phone := self._put_in_hand(image, place, long_side)):
                 owner = np.flatnonzero(inside) == hand.owner
@@ -293,6 +297,15 @@ class Looks:
                     *(np.concatenate([getattr(seen, f.name), getattr(phone, f.name)]) for f in fields(_Truth))
                 )
         return _coloured(image, rng), seen, known, image, picture.source != "rendered"
+
+
+def stretched(traits: np.ndarray, wider: float) -> np.ndarray:
+    """Traits `(N, 10)` of what is shown `wider` times as wide for its height: the text lines of labels lie flatter."""
+    found = traits.copy()
+    angle = np.arctan2(2 * traits[:, ANGLE_SIN] - 1, 2 * traits[:, ANGLE_COS] - 1) / 2
+    twice = 2 * np.arctan2(np.sin(angle), wider * np.cos(angle))
+    found[:, ANGLE_COS], found[:, ANGLE_SIN] = (1 + np.cos(twice)) / 2, (1 + np.sin(twice)) / 2
+    return found
 
 
 def _showing(truth: _Truth, here: np.ndarray) -> np.ndarray:

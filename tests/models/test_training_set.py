@@ -502,7 +502,29 @@ def test_who_stands_beside_teaches_no_act_whose_device_does_not_show(
     assert set(known[people & ~large].tolist()) == taught
 
 
-def test_a_mirrored_label_leans_the_other_way(tmp_path: Path) -> None:
+def test_boxes_and_text_lines_are_stretched_with_their_picture(tmp_path: Path) -> None:
+    image = np.zeros((400, 400, 3), np.uint8)
+    image[150:250, 120:280] = 255
+    cv2.imwrite(str(tmp_path / "label.png"), image)
+    label = Thing("label", (120.0, 150.0, 280.0, 250.0), angle=45.0)
+    batch = Looks(
+        [Picture(tmp_path / "label.png", "rendered", "label", "ours", "train", ("label",), (label,))], seed=1
+    ).batch(40, close=False)
+    shapes, angles = [], []
+    for picture, boxes, traits in zip(batch.clean, batch.boxes, batch.traits, strict=True):
+        rows, columns = np.flatnonzero((picture > 200).all(2).any(1)), np.flatnonzero((picture > 200).all(2).any(0))
+        assert boxes[0] == pytest.approx([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], abs=2.5)
+        if boxes[0].min() > 1 and boxes[0].max() < 415:  # all of it is there
+            width, height = boxes[0, 2:] - boxes[0, :2]
+            shapes.append(width / height / 1.6)
+            cosine, sine = 2 * traits[0, TRAITS.index("angle_cos")] - 1, 2 * traits[0, TRAITS.index("angle_sin")] - 1
+            angles.append(abs(np.tan(np.arctan2(sine, cosine) / 2)))
+    assert min(shapes) < 0.92 and max(shapes) > 1.08
+    assert angles == pytest.approx(1 / np.array(shapes), rel=0.03)
+
+
+def test_a_mirrored_label_leans_the_other_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("looks.STRETCH", 1.0)
     looks = Looks([a_picture(tmp_path, Thing("label", (300, 150, 340, 190), angle=30.0))], seed=3)
     traits = looks.batch(40, close=False).traits[..., OWNER["label"]]
     sines = {round(float(v), 3) for v in traits[..., 1].ravel() if not np.isnan(v)}
