@@ -2,9 +2,9 @@
 
     python models/simulation/figures.py --out DIR --jobs 2
 
-Runs `people.py` for each line of `RUNS`, a few hours of one core in all, each into a folder of DIR, and writes
-DIR/figures.md. What is there already isn't run again, so a killed one goes on by the same command; `--only sweeps work`
-makes some figures alone.
+Each of `FIGURES` names the runs of `people.py` that it is of, a few hours of one core in all. Each has a folder in DIR;
+the table goes to DIR/figures.md. What is there already isn't run again, so a killed one goes on by the same command;
+`--only sweeps work` makes some figures alone.
 """
 
 from __future__ import annotations
