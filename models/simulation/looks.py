@@ -5,8 +5,9 @@
 The people simulator (`people.py`) draws its detector noise from this table: which act was taken for which, how often a
 device was missed, and how far off the line to the label it was seen, at every size of device. Only scenes whose seed is
 divisible by five are looked at: neither the network nor the act weights have learned from them. What is to be chosen by
-simulation is chosen on a table of the others (`--choose`, kept as `looks_choose.csv`). Scenes take long to render, so a
-table can be added to (`--also`): by the same model only, another one must see all of them.
+simulation is chosen on a table of the others (`--choose`, kept as `looks_choose.csv`). `looks_chest.csv` is of later
+scenes, where half of who photographs the floor stands. Scenes take long to render, so a table can be added to
+(`--also`): by the same model only, another one must see all of them.
 
 A row is one look at one person. A *run* is one person in one scene; its looks follow each other in clips. `device_px`
 is the diagonal of the device in the hand as it would be seen if nothing hid it. Lengths are in heights of the person's
