@@ -1212,11 +1212,16 @@ def test_when_the_machine_s_clock_is_set_the_worker_begins_anew_the_later_the_mo
     config = edge(
         tmp_path, Camera(name="dock", source=str(make_video(tmp_path / "a.mp4")), loop=True), broker=Broker(port=1)
     )
-    real, began = time.time, time.time()
+    began, steady = time.time(), time.monotonic()
     told = config.data_dir / "restarts.json"
     told.parent.mkdir()
     told.write_text(json.dumps([[began - 60, "earlier"]] * restarts))
-    monkeypatch.setattr(time, "time", lambda: real() + put_s * (real() > began + 2.0))
+
+    def machine_s() -> float:  # not the true clock plus a step: where that is set meanwhile, the sum is out
+        passed_s = time.monotonic() - steady
+        return began + passed_s + put_s * (passed_s > 2.0)
+
+    monkeypatch.setattr(time, "time", machine_s)
     stop = threading.Event()
     threading.Timer(6.0, stop.set).start()
     assert run(config, stop=stop) == (0 if restarts else BEGIN_ANEW)
