@@ -515,6 +515,18 @@ def test_a_killed_run_goes_on_from_its_last_save(start: Path, manifest: Path, tm
     assert (second.returncode, said) == (130, "stopped: the same command goes on from the run's last save\n")
 
 
+def test_frozen_layers_keep_their_weights_and_the_others_learn(start: Path, manifest: Path, tmp_path: Path) -> None:
+    command = [*train_command(start, manifest, tmp_path / "run", 2), "--rate", "0.01", "--frozen", "5"]
+    subprocess.run(command, check=True)
+    taught = torch.load(tmp_path / "run" / "state.pt", weights_only=False)["model"]
+    before = dict(load_start(start, "cpu").named_parameters())
+    same = {int(name.split(".")[1]): True for name in before}
+    for name, parameter in before.items():
+        same[int(name.split(".")[1])] &= torch.equal(parameter, taught[name])
+    learnt = {layer for layer, kept in same.items() if not kept}
+    assert learnt and learnt == {layer for layer in same if layer >= 5}
+
+
 def test_a_run_with_other_options_is_not_mixed_in(start: Path, manifest: Path, tmp_path: Path) -> None:
     subprocess.run(train_command(start, manifest, tmp_path / "run", 1), check=True)
     other = subprocess.run(train_command(start, manifest, tmp_path / "run", 2), capture_output=True, text=True)

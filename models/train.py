@@ -39,7 +39,7 @@ from looks import Batch, Looks
 from manifest import Picture, SetError, extra_train, pictures_of, run
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from detector.cli.arguments import positive, share
+from detector.cli.arguments import count, positive, share
 from detector.inference.runtimes import first_line
 from detector.machine.whole_files import sha256_of, write_whole
 
@@ -124,7 +124,10 @@ def lesson(args: argparse.Namespace, pictures: Sequence[Picture]) -> str:
     sets = Counter((picture.source, picture.licence) for picture in pictures)
     said = "; ".join(f"{count:,} of {source} ({licence})" for (source, licence), count in sorted(sets.items()))
     teacher = f", with {args.teacher.name} as the teacher" if args.teacher else ""
-    return f"{args.steps:,} steps of {args.batch} squares at a rate of {args.rate:g}{teacher}, on pictures: {said}"
+    frozen = f", the first {args.frozen} layers frozen" if args.frozen else ""
+    return (
+        f"{args.steps:,} steps of {args.batch} squares at a rate of {args.rate:g}{teacher}{frozen}, on pictures: {said}"
+    )
 
 
 def train(args: argparse.Namespace) -> None:
@@ -161,11 +164,14 @@ def train(args: argparse.Namespace) -> None:
     # The last layer of the class branch is new in part: it is free.
     free = tuple(f"model.{len(model.model) - 1}.cv3.{k}.2." for k in range(3))
     start = {name: p.detach().clone() for name, p in model.named_parameters() if not name.startswith(free)}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(int(name.split(".")[1]) >= args.frozen)
     average, loss_of = Average(model), SceneLoss(model)
     teacher = Teacher(args.teacher, device, squares) if args.teacher else None
     groups: list[dict] = [{"params": [], "rate": 1.0}, {"params": [], "rate": BACKBONE_RATE}]
     for name, parameter in model.named_parameters():
-        groups[int(name.split(".")[1]) < BACKBONE_LAYERS]["params"].append(parameter)
+        if parameter.requires_grad:
+            groups[int(name.split(".")[1]) < BACKBONE_LAYERS]["params"].append(parameter)
     optimizer = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
     if state is not None:
         model.load_state_dict(state["model"])
@@ -242,6 +248,10 @@ def main() -> None:
         default=0.0,
         help="pull of all but the last class layer towards the starting weights, per unit of rate",
     )
+    parser.add_argument(
+        "--frozen", type=count, default=0,
+        help="so many of the first layers keep their weights: with 5 a step takes four fifths of the time",
+    )  # fmt: skip
     parser.add_argument(
         "--teacher",
         type=Path,
