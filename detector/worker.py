@@ -230,16 +230,17 @@ class _Watch:
             logger.exception("health can't be told")
 
     def _tell(self, now: float) -> None:
+        # Before the health that says that zones are in force: who saw that reads them here.
+        layout = self._delivery.zoned.version, tuple(camera.size for camera in self._cameras)
+        if layout != self._layout:
+            self._layout = layout
+            self._delivery.link.publish_layout(edge_layout(self._cameras, self._delivery, now))
         news = self._delivery.tuned.news, self._delivery.zoned.news
         if now >= self._report_at or any(one.is_set() for one in news):
             self._report_at = now + HEALTH_EVERY_S
             for one in news:
                 one.clear()
             self._publish_health()
-        layout = self._delivery.zoned.version, tuple(camera.size for camera in self._cameras)
-        if layout != self._layout:
-            self._layout = layout
-            self._delivery.link.publish_layout(edge_layout(self._cameras, self._delivery, now))
         if self._origin is not None and not self._origin.reached_running and now >= self._running_at:
             self._origin.running(self._config, now)
 

@@ -1161,6 +1161,18 @@ def test_when_zones_change_a_camera_s_pipeline_is_ended_and_built_anew_with_what
     assert [e["phase"] for e in sent(outbox)] == ["new", "update", "end", "new", "update", "end"]
 
 
+def test_zones_are_told_before_the_health_that_says_which_are_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "load_detector", lambda settings: None)
+    monkeypatch.setattr(assembly, "build_pipeline", lambda config, camera, detector, least_score: ScriptedPipeline())
+    told: list[str] = []
+    monkeypatch.setattr("detector.alerts.mqtt.MqttLink.publish_layout", lambda link, payload: told.append("layout"))
+    monkeypatch.setattr("detector.alerts.mqtt.MqttLink.publish_health", lambda link, fields: told.append("health"))
+    run(edge(tmp_path, Camera(name="dock", source=str(make_video(tmp_path / "a.mp4"))), broker=Broker(port=1)))
+    assert told[0] == "layout" and "health" in told
+
+
 class StuckPipeline(ScriptedPipeline):
     """Hangs in its twelfth frame until it is let go."""
 
