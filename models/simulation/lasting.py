@@ -40,9 +40,14 @@ Stretch = list[tuple[float, float]]
 Means = NDArray[np.float64]
 
 
+def log_odds_of_acts(look: MeasuredLook) -> list[float]:
+    """Log odds of photo, scan, call and reading, each by the person's own score."""
+    return [log((score + FLOOR) / (1 - score + FLOOR)) for score in look.acts]
+
+
 def said(look: MeasuredLook) -> float:
     """Log odds of a photo, less those of the likeliest other act."""
-    photo, *others = (log((score + FLOOR) / (1 - score + FLOOR)) for score in look.acts)
+    photo, *others = log_odds_of_acts(look)
     return photo - max(others)
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from simulation.crowd import PHONE_M, STYLES, TALL_M, Hall, Plan, hall, ordinary, sweep
 from simulation.intervals import share_interval
-from simulation.lasting import FLOOR
+from simulation.lasting import log_odds_of_acts
 from simulation.noise import LOOKS_TO_CHOOSE, Looks, MeasuredLook
 from simulation.seriality import RATE, TAIL, UNSEEN, reached
 from simulation.tries import TALL
@@ -49,7 +49,7 @@ def act_in(look: MeasuredLook, error: float) -> tuple[ActKind, float] | None:
     if not look.found or look.acts[0] != look.acts[0]:
         return None
     # How much somebody looks like doing nothing no score says: even odds.
-    odds = [*(log((score + FLOOR) / (1 - score + FLOOR)) for score in look.acts), 0.0]
+    odds = [*log_odds_of_acts(look), 0.0]
     kind = max(TOLD_KINDS, key=lambda kind: margin(odds, kind))
     sure = margin(odds, kind)
     return (kind, chance(sure)) if sure >= log((1 - MISSED) / error) else None
