@@ -112,6 +112,8 @@ def main() -> None:
     parser.add_argument("--sweeps", type=positive, default=2000)
     parser.add_argument("--seed", type=count, default=1)
     args = parser.parse_args()
+    if not args.error:
+        parser.error("argument --error: must be above 0")
     if not args.looks.exists():
         sys.exit(f"power: {args.looks} is missing (looks.py --choose makes it)")
     try:

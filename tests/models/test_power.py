@@ -68,3 +68,12 @@ def test_a_table_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(sys, "argv", ["power.py", "--looks", str(tmp_path / "looks.csv")])
     with pytest.raises(SystemExit, match=r"power: .*looks\.csv is missing"):
         recipe.main()
+
+
+def test_a_chance_of_error_of_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["power.py", "--error", "0"])
+    with pytest.raises(SystemExit):
+        recipe.main()
+    assert "argument --error: must be above 0" in capsys.readouterr().err
