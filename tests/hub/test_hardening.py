@@ -249,6 +249,25 @@ def test_an_address_has_the_hub_read_no_file_and_fetch_none(address: str, tmp_pa
     assert not answer.ok and not opened
 
 
+def test_a_hub_that_sent_a_notice_ends_without_a_word() -> None:
+    program = """
+import socket
+from detector.hub.notices import services
+
+class Late:
+    def __del__(self, connect=socket.create_connection, away=OSError):
+        try:
+            connect(("127.0.0.1", 9))
+        except away:
+            pass
+
+services.send("json://127.0.0.1:9/", services.Message("title", "body", "warning"))
+services.late = Late()  # goes when the module's own names are gone, as threads of libraries do
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not ended.stderr
+
+
 @pytest.mark.parametrize("url", ["json://rebound.test:{port}/", "mailto://a:b@example.com:{port}/?smtp=rebound.test"])
 def test_no_notice_goes_where_a_name_leads_only_after_it_was_looked_at(
     url: str, monkeypatch: pytest.MonkeyPatch

@@ -264,9 +264,13 @@ def _post(found: str, message: Message) -> Answer:
     return Answer(200 <= status < 300, f"HTTP {status}", again_s=again_s)
 
 
-def _look_at_connection(event: str, arguments: tuple[Any, ...]) -> None:
+def _look_at_connection(
+    event: str,
+    arguments: tuple[Any, ...],
+    refused_here: Callable[[], list[str] | None] = _refused.get,  # kept: at the interpreter's end names here are gone
+) -> None:
     """Audit hook: whatever sends a notice, and whatever a name stands for by now, no connection is made there."""
-    refused = _refused.get()
+    refused = refused_here()
     if refused is not None and event in ("socket.connect", "socket.sendto"):
         place = arguments[1]
         if isinstance(place, tuple) and _is_no_service(str(place[0])):
