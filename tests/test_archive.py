@@ -150,13 +150,15 @@ def test_results_that_lie_among_the_footage_are_no_footage(tmp_path: Path) -> No
 
 def test_what_earlier_looks_at_the_footage_left_among_it_is_no_footage(tmp_path: Path) -> None:
     names_left = "march/incidents.jsonl", "march/summary.json", "march/clips/i1.mp4", "asked/why.html", "asked/why.mp4"
-    for name in (*names_left, "1.mp4", "clips/2.mp4", "other/why.mp4"):
+    at_work = "april/clips/i1.mp4", "april/sessions/1.json", "april/snapshots/i1.jpg"
+    for name in (*names_left, *at_work, "1.mp4", "clips/2.mp4", "other/why.mp4"):
         put_one(tmp_path / name, name)
     found = gather([tmp_path])
     assert names(found, tmp_path) == ["1.mp4", "clips/2.mp4", "other/why.mp4"]
     left = {name: why for name, why in passed(found, tmp_path).items() if "not that of" not in why}
     assert left == {
         "march/clips": "results of a replay, no recordings",
+        "april/clips": "results of a replay, no recordings",
         "asked/why.mp4": "made by labelwatch why, no recording",
     }
     assert names(gather([tmp_path / "march" / "clips"]), tmp_path) == ["march/clips/i1.mp4"], "named, it is looked at"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.clock import unix
+from detector.clock import iso, unix
 from detector.config import Camera, EdgeConfig
 from detector.recorded.recorder_names import Named, read_name
 from detector.recorded.recordings import Session, camera_of, sessions
@@ -288,6 +288,14 @@ def test_a_file_that_says_nothing_is_as_long_as_its_name_says(tmp_path: Path) ->
 def test_without_a_name_that_tells_the_file_date_does(tmp_path: Path) -> None:
     found = told(sessions(files(tmp_path, "clip.mp4"), config(), None))
     assert found == {"clip": [("clip.mp4", 1_700_000_000.0, "file date")]}
+
+
+def test_a_date_beyond_the_calendar_stops_nothing(tmp_path: Path) -> None:
+    (path,) = files(tmp_path, "clip.mp4")
+    os.utime(path, (300_000_000_000, 300_000_000_000))  # in the year 11476, where the file system holds it
+    (session,) = sessions([path], config(), None)
+    (piece,) = session.pieces
+    assert iso(piece.start_at or 0.0) and piece.known_by == "file date"
 
 
 def test_a_file_s_date_is_that_of_its_end(tmp_path: Path) -> None:

@@ -102,15 +102,6 @@ def nobody_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nobody_is_seen")
-def test_files_named_to_the_minute_are_all_seen_where_one_lasts_into_the_next_minute(tmp_path: Path) -> None:
-    for at, seconds in (("0926", 65), ("0927", 6)):
-        make_video(tmp_path / f"cam1_20261101_{at}.mp4", seconds=seconds, fps=2)
-    (tmp_path / "edge.yaml").write_text(CONFIG, encoding="utf-8")
-    found, _ = watch([tmp_path], load_edge(tmp_path / "edge.yaml"))
-    assert found.seconds == pytest.approx(71, abs=1)
-
-
-@pytest.mark.usefixtures("nobody_is_seen")
 def test_footage_in_which_nothing_moves_goes_on(tmp_path: Path) -> None:
     still = np.full((36, 64, 3), 99, np.uint8)
     make_video(

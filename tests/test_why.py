@@ -19,16 +19,13 @@ from hypothesis import strategies as st
 
 from detector import wire
 from detector.cli import main
-from detector.clock import unix
 from detector.config import Calendar, Camera, EdgeConfig, Exemption, Policy, Zone
-from detector.recorded.recordings import of_camera, sessions
 from detector.rules.evidence import KINDS
 from detector.rules.noted import Noted
 from detector.rules.policy import Policies
 from detector.shifts import Shifts
 from detector.values import Act, ActKind, Incident, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Sight
 from detector.why.account import Account, Moment, Witness, Witnessed
-from detector.why.again import When, _frames
 from detector.why.film import WIDTH, Film, drawn
 from detector.why.page import headline, strip, write_page
 from detector.why.steps import Steps, first_not_taken, until_decided
@@ -576,19 +573,6 @@ def test_what_breaks_off_is_shown_as_far_as_it_goes_and_said(
     # Its own film isn't footage.
     assert run(allowed[0], "--out", tmp_path / "footage" / "out", "--camera", "b", recordings=tmp_path / "footage") == 1
     assert "not a video file" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(("since", "seen_s"), [(None, 71.0), (62.0, 9.0)], ids=["all", "the end"])
-def test_files_named_to_the_minute_are_all_seen_where_one_lasts_into_the_next_minute(
-    since: float | None, seen_s: float, tmp_path: Path
-) -> None:
-    for at, seconds in (("0926", 65), ("0927", 6)):
-        make_video(tmp_path / f"cam1_20261101_{at}.mp4", seconds=seconds, fps=2)
-    session = of_camera(sessions(sorted(tmp_path.iterdir()), config(timezone="Etc/UTC"), None), None)
-    when = When(None if since is None else unix("2026-11-01T09:26:00Z") + since + 10, 10, 0)
-    wanted = (when.since, lambda at: at <= when.until(session.pieces[0].start_at or 0.0))
-    times = [frame.captured_at for frame in _frames(session, *wanted, 2, lambda *_: None, lambda _: None)]
-    assert times[-1] - times[0] == pytest.approx(seen_s, abs=1)
 
 
 @pytest.mark.parametrize(

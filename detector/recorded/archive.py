@@ -20,7 +20,8 @@ from detector.sources.recording import SUFFIXES, natural
 SAMPLE = 1 << 16  # bytes compared at the beginning, in the middle and at the end before two files are read whole
 PACKED = frozenset({".zip", ".rar", ".7z"})  # not read, but footage may be in it: it is told that nobody saw it
 NOT_VIDEO = "not that of a video file"  # why a file was passed over whose name ends otherwise
-CLIPS, RESULTS = "clips", {"incidents.jsonl", "summary.json"}  # of an earlier replay, and what lies beside them
+CLIPS = "clips"  # of a replay, and what lies beside them: at work, and once it is done
+BESIDE, RESULTS = {"sessions", "snapshots"}, {"incidents.jsonl", "summary.json"}
 FILM, FILM_PAGE = "why.mp4", "why.html"
 # What file servers and cameras keep beside recordings, and nobody would call footage.
 OTHERS_OWN = {
@@ -102,7 +103,8 @@ def _walk(folder: Path, into: Archive, ours: Collection[Path], say: Callable[[st
 
     for top, folders, names in os.walk(folder, onerror=unreadable):  # follows no link to a folder, so it ends
         written = [name for name in folders if Path(top, name).resolve() in ours]
-        written += [name for name in folders if name == CLIPS and {*names} >= RESULTS and name not in written]
+        if CLIPS in folders and CLIPS not in written and ({*folders} >= BESIDE or {*names} >= RESULTS):
+            written.append(CLIPS)
         into.passed += (Passed(Path(top, name), "results of a replay, no recordings") for name in written)
         if {FILM, FILM_PAGE} <= {*names}:
             names.remove(FILM)

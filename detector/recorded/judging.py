@@ -20,7 +20,7 @@ from detector.media.shape import Shape
 from detector.recorded.ledgers import CameraResult, forget_others, write_ledger
 from detector.recorded.look_files import FileLooks, Read
 from detector.recorded.looking import size_of
-from detector.recorded.recordings import FILE_DATE, VAGUE, Piece, Session, begins_at
+from detector.recorded.recordings import VAGUE, Piece, Session, begins_at
 from detector.recorded.sink import ReplaySink, record
 from detector.sources.pacing import first_is_due
 from detector.values import Frame, Look
@@ -198,9 +198,7 @@ class _FileTimes:
 
     def add(self, piece: Piece, read: Read) -> float | None:
         """When the next file begins, Unix seconds; `None` where it shows nothing that comes after those before it."""
-        start_at = begins_at(piece, self._before, self._next_at)
-        if piece.known_by == FILE_DATE and self._shows_again(start_at, read.seconds):
-            start_at = self._next_at
+        start_at = begins_at(piece, self._before, self._next_at, read.seconds)
         self._before = piece
         self.files.append(_file(self._camera, piece, start_at, read, vague=self._vague))
         length_s = read.seconds if read.decoded else _said_s(piece, read)
@@ -221,10 +219,6 @@ class _FileTimes:
         self.covered_s += ends_at - new_at - sum(max(0.0, until - hole_at) for hole_at, until in holes)
         self._seen_until = ends_at
         return start_at
-
-    def _shows_again(self, start_at: float, length_s: float) -> bool:
-        """Whether most of a file would be of a time that was seen, as by the dates of files copied one by one."""
-        return self._seen_until is not None and self._seen_until - start_at > length_s / 2 > 0
 
 
 def _file(camera: str, piece: Piece, start_at: float, read: Read, *, vague: bool) -> dict[str, Any]:

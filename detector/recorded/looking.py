@@ -170,8 +170,7 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         recording.close()
     told.end(recording.end_s)
     if unreadable is None and not recording.frames_decoded:
-        hint = "is it encrypted? Export it again without a password"
-        unreadable = f"{task.path}: no picture in it can be decoded: {hint}"
+        unreadable = undecoded(task.path)
     for look in sorted(looks + scan.looks_within(recording.undecoded), key=lambda look: look.captured_at):
         packer.add(look)
     read = Read(
@@ -191,6 +190,11 @@ def look_at(task: LookTask, progress: Callable[[Step], None] = lambda step: None
         size=task.size,
     )
     return packer.finish(replace(read, cpu_s=time.process_time() - began))
+
+
+def undecoded(path: Path) -> str:
+    """What is said of a file that holds no picture."""
+    return f"{path}: no picture in it can be decoded: is it encrypted? Export it again without a password"
 
 
 @cache

@@ -18,6 +18,7 @@ from detector.recorded.recorder_names import Named, Pattern, read_name
 FILE_DATE = "file date"
 VAGUE = "file before, of unknown length"
 UNDATED = "nothing"  # it isn't there
+LATEST = 253_000_000_000.0  # in the year 9987; a file system may hold later dates, which can't be written as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +190,23 @@ def _begin(path: Path, name: Named, zone: str) -> tuple[float, str]:
     if (at := made_at(path, zone)) is not None:
         return at, "container"
     try:  # its date is that of its last byte
-        return float(round(path.stat().st_mtime - (promised_s(path) or 0.0))), FILE_DATE
+        at = float(round(path.stat().st_mtime - (promised_s(path) or 0.0)))
     except OSError:
         return 0.0, UNDATED  # a link to nothing, or gone by now: reading it will say so, and the rest is done
+    return at if at < LATEST else 0.0, FILE_DATE
 
 
-def begins_at(piece: Piece, before: Piece | None, ended_at: float) -> float:
+def begins_at(piece: Piece, before: Piece | None, ended_at: float, length_s: float) -> float:
     """When a file begins, Unix seconds, of which the one before it and when all before it end are known.
 
     That is where they end if nothing says when, or if it is within the minute that the file is named after: else its
     beginning would be taken for what they show. Where the one before is named after the same minute in another folder,
-    two recorders did so.
+    two recorders did so. A file's date may be that of its copy: where most of the file's `length_s` (0: not known)
+    would be of a time that those before it show, it goes on where they end, too.
     """
     if piece.start_at is None:
+        return ended_at
+    if piece.known_by == FILE_DATE and ended_at - piece.start_at > length_s / 2 > 0:
         return ended_at
     of_two = before is not None and before.start_at == piece.start_at and before.path.parent != piece.path.parent
     goes_on = piece.start_at < ended_at < piece.start_at + piece.within_s and not of_two

@@ -412,7 +412,7 @@ def made_at(path: Path, zone: str) -> float | None:
                 at = datetime.fromtimestamp(shown_s, UTC).replace(tzinfo=ZoneInfo(zone))
     except (av.error.FFmpegError, OSError, ValueError, OverflowError, IndexError):
         return None
-    if at is None or at.year < 2000:
+    if at is None or not 2000 <= at.year < 9999:
         return None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config import EdgeConfig
-from detector.errors import NotThere, SourceError, SourceUnavailable
+from detector.errors import NotThere, SourceUnavailable
 from detector.geometry import distance, foot
 from detector.names import is_name
-from detector.recorded.recordings import begins_at, of_camera, sessions
+from detector.recorded.recordings import of_camera, sessions
 from detector.values import Scene
 
 Point = tuple[float, float]
@@ -200,7 +200,7 @@ def watch(
     """
     from detector.assembly import build_tracking
     from detector.recorded.archive import gather
-    from detector.sources.recording import Recording
+    from detector.recorded.frames import frames
 
     archive = gather(paths)
     for passed in archive.passed:
@@ -210,34 +210,14 @@ def watch(
     session = of_camera(sessions(archive.files, config, None), camera)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
-    last_at, ended_at, before = float("-inf"), 0.0, None
-    for piece in session.pieces:
-        start_at, before = begins_at(piece, before, ended_at), piece
-        try:
-            recording = Recording(
-                piece.path, camera=session.camera.name, start_at=start_at, fps=config.analysis.fps,
-                shape=session.camera.shape,
-            )  # fmt: skip
-        except SourceError as error:
-            unread(str(error))
-            continue
-        reported = 0.0
-        try:
-            for frame in recording:
-                if frame.captured_at <= last_at:
-                    continue  # files that overlap: what was seen once isn't seen again
-                last_at, size = frame.captured_at, frame.size
-                log.go_on(last_at)
-                look = looker.look(frame)
-                if look is not None:
-                    log.observe(tracker.update(look))
-                    backdrop.add(frame.image, last_at)
-                if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
-                    progress(session.camera.name, frame.offset_s - reported)
-                    reported = frame.offset_s
-        finally:
-            recording.close()
-        ended_at = max(start_at + recording.end_s, ended_at)
+    last_at = float("-inf")
+    for frame in frames(session, config.analysis.fps, progress=progress, unread=unread):
+        last_at, size = frame.captured_at, frame.size
+        log.go_on(last_at)
+        look = looker.look(frame)
+        if look is not None:
+            log.observe(tracker.update(look))
+            backdrop.add(frame.image, last_at)
     if not isfinite(last_at):
         raise SourceUnavailable(f"{', '.join(str(piece.path) for piece in session.pieces)}: no picture can be decoded")
     return log.finish(session.camera.name, size), backdrop.picture()

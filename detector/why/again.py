@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,13 +14,11 @@ from zoneinfo import ZoneInfo
 from detector.assembly import build_pipeline
 from detector.clock import on_the_wall
 from detector.config import EdgeConfig
-from detector.errors import ConfigError, Problem, SourceError, SourceUnavailable
+from detector.errors import ConfigError, Problem, SourceUnavailable
 from detector.recorded.archive import gather
-from detector.recorded.judging import SHORT_S
+from detector.recorded.frames import frames
 from detector.recorded.recorder_names import Pattern
-from detector.recorded.recordings import FILE_DATE, Piece, Session, begins_at, of_camera, sessions
-from detector.sources.recording import Recording
-from detector.values import Frame
+from detector.recorded.recordings import FILE_DATE, Session, of_camera, sessions
 from detector.why.account import Account, Witness
 from detector.why.film import Film
 
@@ -114,7 +112,10 @@ def look_again(
     try:
         with closing(Film(draft)) as drawn:
             begin = when.since - when.lead_s
-            for frame in _frames(session, begin, witness.wants, config.analysis.fps, progress, left):
+            taken = frames(
+                session, config.analysis.fps, since=begin, wants=witness.wants, progress=progress, unread=left
+            )
+            for frame in taken:
                 if witness.until == inf:
                     witness.until = when.until(frame.captured_at)
                 updates = pipeline.process(frame)
@@ -132,53 +133,6 @@ def look_again(
         draft.unlink(missing_ok=True)
     dated = all(piece.known_by != FILE_DATE for piece in session.pieces)
     return replace(witness.account(), dated=dated)
-
-
-def _frames(
-    session: Session,
-    begin: float,
-    wants: Callable[[float], bool],
-    fps: float,
-    progress: Callable[[str, float], None],
-    unread: Callable[[str], None],
-) -> Iterator[Frame]:
-    """Frames from a time on in their order, up to the first of a time that is no longer wanted."""
-    last, ended = -inf, 0.0
-    pieces = session.pieces
-    for before, piece, following in zip([None, *pieces[:-1]], pieces, [*pieces[1:], None], strict=True):
-        if _is_over(following, begin) and piece.start_at is not None:
-            continue
-        start_at = begins_at(piece, before, ended)
-        if not wants(start_at):
-            return
-        try:
-            recording = Recording(
-                piece.path, camera=session.camera.name, start_at=start_at, fps=fps, shape=session.camera.shape
-            )
-        except SourceError as error:
-            unread(str(error))
-            continue
-        promised_s, reported = recording.duration_s or 0.0, 0.0
-        with closing(recording):
-            for frame in recording:
-                if frame.offset_s is not None and frame.offset_s - reported >= 1.0:
-                    progress(session.camera.name, frame.offset_s - reported)
-                    reported = frame.offset_s
-                if frame.captured_at <= last or frame.captured_at < begin:
-                    continue  # files that overlap: what was seen once isn't seen again
-                if not wants(frame.captured_at):
-                    return
-                last = frame.captured_at
-                yield frame
-        ended = max(start_at + recording.end_s, ended)
-        if recording.broken_off or promised_s - recording.end_s > SHORT_S:
-            unread(f"{piece.path}: breaks off after {recording.end_s:.1f} s")
-
-
-def _is_over(following: Piece | None, begin: float) -> bool:
-    """Whether a file is over by a time, as far as the one that follows it tells."""
-    start_at = following.start_at if following is not None else None
-    return following is not None and start_at is not None and start_at + following.within_s <= begin
 
 
 def _nothing(session: Session, when: When, clock: ZoneInfo) -> Exception:
