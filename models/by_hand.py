@@ -15,14 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dataset import read_image
-from manifest import ACTS, FACINGS, SPLITS, USES, SetError, read_manifest, run
+from manifest import ACTS, FACINGS, SPLITS, USES, SetError, manifest_lines, read_manifest, run
 
-from detector.machine.whole_files import write_whole
+from detector.machine.whole_files import alone_in, write_whole
 from detector.values import LABELS
 
 DOUBTFUL = "doubtful"
@@ -119,8 +120,13 @@ def lay_out(manifest: Path, splits: Sequence[str]) -> list[Path]:
         The folders of these pictures.
 
     Raises:
-        SetError: As `read_manifest`; there is no such picture, or one can't be read.
+        SetError: As `read_manifest`; there is no such picture, or one can't be read; somebody writes there.
     """
+    with _alone(manifest):
+        return _laid_out(manifest, splits)
+
+
+def _laid_out(manifest: Path, splits: Sequence[str]) -> list[Path]:
     records = [record for record in _records(manifest) if record["split"] in splits]
     if not records:
         raise SetError(f"{manifest}: no picture in split {' or '.join(splits)}")
@@ -140,8 +146,13 @@ def take(manifest: Path) -> tuple[int, int]:
         How many files there were, and how many lines were changed.
 
     Raises:
-        SetError: As `read_manifest`; a file says what can't be.
+        SetError: As `read_manifest`; a file says what can't be; somebody writes there.
     """
+    with _alone(manifest):
+        return _taken_in(manifest)
+
+
+def _taken_in(manifest: Path) -> tuple[int, int]:
     records, files, changed = _records(manifest), [], 0
     for k, record in enumerate(records):
         path = (manifest.parent / record["picture"]).with_suffix(".json")
@@ -166,9 +177,24 @@ def take(manifest: Path) -> tuple[int, int]:
     return len(files), changed
 
 
+@contextmanager
+def _alone(manifest: Path) -> Iterator[None]:
+    """Nobody else changes the manifest meanwhile: what one of two says would be lost."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone_in(manifest.parent))
+        except BlockingIOError:
+            raise SetError(
+                f"{manifest.parent}: an export or another by_hand.py is at work there (wait for it)"
+            ) from None
+        except OSError as error:
+            raise SetError(f"no manifest {manifest}: {error.strerror}") from error
+        yield
+
+
 def _records(manifest: Path) -> list[Record]:
     list(read_manifest(manifest))  # says what is wrong with it
-    return [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in manifest_lines(manifest)]
 
 
 def main() -> None:

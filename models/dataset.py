@@ -42,6 +42,7 @@ from rich.progress import track
 from detector.cards import read_card
 from detector.errors import ModelError
 from detector.inference.zoom import cut_square, zoom_square
+from detector.recorded.recordings import as_text
 from detector.tools.adding import hush_ultralytics
 from detector.values import LABELS
 
@@ -127,6 +128,9 @@ def read_yolo(
     paths = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     if not paths:
         raise SetError(f"{folder}: no picture in images/")
+    for path in paths:  # before an hour of the teacher's
+        if as_text(path.name) != path.name:
+            raise SetError(f"{as_text(path)}: its name is of another encoding than UTF-8 (rename it, or fetch it anew)")
     groups, unlisted = read_groups(folder / "groups.csv"), []
     with DOING.open(encoding="utf-8") as file:
         doing = {row["picture"]: row["act"] for row in csv.DictReader(file)}

@@ -128,12 +128,12 @@ def read_manifest(path: Path) -> Iterator[Picture]:
             a box without extent.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = manifest_lines(path)
     except OSError as error:
         raise SetError(f"no manifest {path}: {error.strerror} (make one with models/dataset.py)") from error
     except UnicodeDecodeError as error:
         raise SetError(f"{path} is no manifest, but no text at all (make one with models/dataset.py)") from error
-    if not lines:
+    if lines == [""]:
         raise SetError(f"{path} is empty (make it again with models/dataset.py)")
     for number, line in enumerate(lines, 1):
         try:
@@ -141,6 +141,16 @@ def read_manifest(path: Path) -> Iterator[Picture]:
         except (ValueError, KeyError, TypeError) as error:
             said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise SetError(f"{path}, line {number}: {said}") from error
+
+
+def manifest_lines(path: Path) -> list[str]:
+    """The lines of a manifest; a name in one may hold a sign at which `str.splitlines` would break it.
+
+    Raises:
+        OSError: It can't be read.
+        UnicodeDecodeError: It is no text.
+    """
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def pictures_of(path: Path, split: str) -> list[Picture]:

@@ -25,6 +25,7 @@ from detector.hub.desk.walk_tests import WalkTests
 from detector.hub.footage.sides import Sides
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
+from detector.machine.whole_files import alone_in
 from detector.tools.label_export import actor_among, is_changed, joined
 from detector.values import Box
 from tests.builders import detections
@@ -274,6 +275,42 @@ def test_a_line_that_a_person_changed_is_kept_even_without_its_incident(hub: Hub
     assert picture.read_bytes() == b"blurred by hand"
     assert hub.pictures == [line["picture"] for line in hub.manifest]
     assert "changed by hand, kept as they are: 2\n" in capsys.readouterr().out
+
+
+def test_what_somebody_goes_over_is_kept_until_it_was_taken_even_without_its_incident(
+    hub: Hub, clip: bytes, capsys: Any
+) -> None:
+    hub.incident("inc-1", clip)
+    hub.incident("inc-2", clip, at=NOON + 600)
+    hub.run()
+    lines = hub.manifest
+    told = next(line for line in lines if line["group"] == "inc-2" and any("act" in t for t in line["objects"]))
+    over, renewed = (hub.out / line["picture"] for line in (lines[0], told))
+    for path in (over, renewed):
+        path.with_suffix(".json").write_text("{}")  # of Labelme
+    kept = over.read_bytes()
+    hub.judge("inc-1", "unclear")
+    hub.judge("inc-2", "false", "scanning")
+    capsys.readouterr()
+    assert hub.run() == 0
+    assert hub.manifest[0] == lines[0] and told in hub.manifest
+    assert len(hub.manifest) == 1 + len(lines) // 2 and over.read_bytes() == kept
+    assert "pictures with a Labelme file beside them, kept as they are: 2" in capsys.readouterr().out
+    for path in (over, renewed):
+        path.with_suffix(".json").unlink()
+    assert hub.run() == 0
+    assert not over.exists() and told not in hub.manifest
+
+
+def test_two_exports_into_one_folder_do_not_meet(hub: Hub, clip: bytes, capsys: Any) -> None:
+    hub.incident("inc-1", clip)
+    hub.run()
+    before = hub.contents()
+    hub.incident("inc-2", clip, at=NOON + 600)
+    with alone_in(hub.out):
+        assert hub.run() == 1
+    assert "is at work there" in capsys.readouterr().err and hub.contents() == before
+    assert hub.run() == 0 and hub.contents() != before
 
 
 def test_a_line_is_changed_when_anything_in_it_was(hub: Hub, clip: bytes) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TOGETHER = ".together"  # a folder of files that replace those beside it, all of them
@@ -132,6 +133,22 @@ def give(file: Path | int, owner: os.stat_result) -> None:
                 os.fchown(file, owner.st_uid, owner.st_gid)
             else:
                 os.lchown(file, owner.st_uid, owner.st_gid)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Be the only one of those that ask for it to write in a folder, which must be there.
+
+    Raises:
+        BlockingIOError: Somebody is.
+        OSError: It can't be asked.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

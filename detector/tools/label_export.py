@@ -3,14 +3,14 @@
     OUT/manifest.jsonl   one line per picture: picture, source, group, licence, split, known, objects, proposal
     OUT/images/          the pictures: frames of clips, labels legible, hence readable by their owner alone
 
-What a person said, the verdict, stands as `act` of the person who acted and `use` of the phone in that hand; of a false
-alarm whose act isn't known as `not_act` and `not_use`. Every box is a proposal (`"by": "model"`): the edge's own where
-it sent any, the model's elsewhere. So `known` is empty: no class is marked completely until a person has gone over the
-picture (`models/by_hand.py`). That changes the line: corrects `objects`, sets `by` to `person`, names in `known` what
-is complete.
-A line that was changed (`proposal` no longer fits it) is kept as it is by every later export; one without objects and
-known classes teaches nothing. Lines of split test that name something in `known` judge a model
-(`models/evaluate.py --own OUT/manifest.jsonl`).
+What a person said, the verdict, stands as `act` of the person who acted and `use` of the phone in that hand; of a
+false alarm whose act isn't known as `not_act` and `not_use`. Every box is a proposal (`"by": "model"`): the edge's own
+where it sent any, the model's elsewhere. So `known` is empty: no class is marked completely until a person has gone
+over the picture (`models/by_hand.py`). That changes the line: corrects `objects`, sets `by` to `person`, names in
+`known` what is complete. A line that was changed (`proposal` no longer fits it) is kept as it is by every later
+export, and so is one whose picture is being gone over (a Labelme file lies beside it); one without objects and known
+classes teaches nothing. Lines of split test that name something in `known` judge a model (`models/evaluate.py --own
+OUT/manifest.jsonl`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ from detector.hub.storage.stored import Clip
 from detector.hub.upkeep.console import at_console
 from detector.inference import load_detector
 from detector.inference.looker import Detector
-from detector.machine.whole_files import write_whole
+from detector.machine.whole_files import alone_in, write_whole
 from detector.sources.recording import Recording
 from detector.tracking.tracker import holder_of
 from detector.values import LABELS, ActKind, Box, Detections, Frame, Person
@@ -80,6 +81,7 @@ class Exported:
         pictures: In the manifest, by split.
         told: Pictures that say of somebody which act it is, or is not.
         kept: Lines changed by hand that stayed as they are.
+        in_hand: Lines whose pictures are being gone over, which stayed so, too.
         left_out: Incidents that were not used, by the reason.
         trouble: What is wrong with clips, a line each.
     """
@@ -88,6 +90,7 @@ class Exported:
     pictures: dict[str, int]
     told: int
     kept: int
+    in_hand: int
     left_out: dict[str, int]
     trouble: list[str]
 
@@ -99,6 +102,11 @@ class Exported:
         lines = [f"incidents used: {sum(self.incidents.values())} ({used})", f"pictures: {pictures} ({splits})"]
         if self.kept:
             lines.append(f"lines changed by hand, kept as they are: {self.kept}")
+        if self.in_hand:
+            lines.append(
+                f"pictures with a Labelme file beside them, kept as they are: {self.in_hand} (models/by_hand.py --take "
+                "brings in what it says)"
+            )
         if self.told < pictures:
             lines.append(f"pictures in which it can't be told who acted: {pictures - self.told}")
         lines += [f"left out: {count} {reason}" for reason, count in sorted(self.left_out.items())]
@@ -159,9 +167,12 @@ def export(
         )
     finally:
         store.close()
-    records = {name: record for name, record in earlier.items() if is_changed(record)}
-    kept, used, trouble = len(records), Counter[str](), list[str]()
-    with _Folder(out, earlier) as writing:
+    used, trouble = Counter[str](), list[str]()
+    with _Folder(out) as writing:
+        earlier = _earlier(out, force)  # of now: nobody else changes it any more
+        kept = {name: record for name, record in earlier.items() if is_changed(record)}
+        in_hand = {name: record for name, record in earlier.items() if name not in kept and writing.is_in_hand(name)}
+        records = kept | in_hand
         for n, lesson in enumerate(found):
             taught = False
             for moment, frame in _frames(lesson, folder, trouble):
@@ -181,7 +192,7 @@ def export(
         writing.finish(records)
     splits = Counter(record["split"] for record in records.values())
     told = sum(any("act" in thing or "not_act" in thing for thing in r["objects"]) for r in records.values())
-    return Exported(dict(used), dict(splits), told, kept, dict(left_out), trouble)
+    return Exported(dict(used), dict(splits), told, len(kept), len(in_hand), dict(left_out), trouble)
 
 
 def is_changed(record: Record) -> bool:
@@ -336,25 +347,34 @@ def _jpeg(frame: Frame) -> bytes:
 
 
 class _Folder:
-    """The folder while it is written: what goes wrong takes the pictures it has brought with it."""
+    """The folder while it is written, by nobody else: what goes wrong takes the pictures it has brought with it."""
 
-    def __init__(self, out: Path, earlier: dict[str, Record]) -> None:
+    def __init__(self, out: Path) -> None:
         self._out = out
-        self._earlier = earlier
         self._new: list[Path] = []
+        self._held = ExitStack()
 
     def __enter__(self) -> _Folder:
         try:
             self._out.mkdir(parents=True, exist_ok=True, mode=0o700)
             (self._out / IMAGES).mkdir(exist_ok=True, mode=0o700)
+            self._held.enter_context(alone_in(self._out))
+        except BlockingIOError:
+            raise LabelwatchError(
+                f"{self._out}: another export or models/by_hand.py is at work there (run this again when it is done)"
+            ) from None
         except OSError as error:
             raise self._unwritable(error) from error
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        if failed:
-            for path in self._new:
+        with self._held:
+            for path in self._new if failed else ():
                 path.unlink(missing_ok=True)
+
+    def is_in_hand(self, name: str) -> bool:
+        """Whether somebody goes over a picture: what they say of it lies beside it and isn't in the manifest yet."""
+        return (self._out / name).with_suffix(".json").exists()
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole, or not at all, for its owner alone."""
@@ -372,12 +392,13 @@ class _Folder:
         self.write(MANIFEST, "".join(lines).encode())
         self._new.clear()
         for path in (self._out / IMAGES).iterdir():
-            if _OURS.fullmatch(path.name) and f"{IMAGES}/{path.name}" not in records:
+            name = f"{IMAGES}/{path.name}"
+            if _OURS.fullmatch(path.name) and name not in records and not self.is_in_hand(name):
                 path.unlink()
 
     def _unwritable(self, error: OSError) -> LabelwatchError:
         hint = " (make room and run the command again)" if error.errno == errno.ENOSPC else ""
-        stays = "the earlier export is as it was" if self._earlier else "no manifest was written"
+        stays = "the earlier export is as it was" if (self._out / MANIFEST).exists() else "no manifest was written"
         return LabelwatchError(f"{self._out}: can't be written: {error.strerror}; {stays}{hint}")
 
 

@@ -12,6 +12,7 @@ import pytest
 from by_hand import lay_out, take
 from manifest import SetError, Thing, read_manifest
 
+from detector.machine.whole_files import alone_in
 from tests.conftest import REPOSITORY
 from tests.models.conftest import Script
 from tests.models.scenes_on_disk import own_manifest
@@ -88,6 +89,17 @@ def test_what_can_not_be_is_named_and_leaves_all_as_it_was(manifest: Path, chang
     with pytest.raises(SetError, match=rf"b\.json: .*{said}.*mend it in Labelme"):
         take(manifest)
     assert manifest.read_bytes() == before and path.exists()
+
+
+def test_while_somebody_else_writes_there_nothing_is_laid_out_or_taken(manifest: Path) -> None:
+    lay_out(manifest, ["test"])
+    before = {path: path.read_bytes() for path in manifest.parent.iterdir()}
+    with alone_in(manifest.parent):
+        for work in (lambda: lay_out(manifest, ["val"]), lambda: take(manifest)):
+            with pytest.raises(SetError, match="at work there"):
+                work()
+    assert {path: path.read_bytes() for path in manifest.parent.iterdir()} == before
+    assert take(manifest) == (2, 0)
 
 
 def test_a_file_that_is_none_of_labelmes_is_named_or_left_alone(manifest: Path) -> None:

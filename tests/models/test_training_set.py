@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,15 @@ def test_a_picture_that_is_cut_off_is_named(tmp_path: Path) -> None:
     assert read_image(picture).shape == (360, 640, 3)
 
 
+def test_a_name_that_no_manifest_can_hold_is_refused_before_the_teacher_begins(tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path, "")
+    for path in [*folder.rglob("*.jpg"), *folder.rglob("*.txt")]:
+        path.rename(os.fsdecode(os.fsencode(path.with_suffix("")) + "门".encode("gbk") + path.suffix.encode()))
+    with pytest.raises(SetError, match="its name is of another encoding than UTF-8") as refused:
+        list(read_yolo(folder, SOURCES, to_train, lambda image: pytest.fail("asked")))
+    assert str(refused.value).encode()
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="no picture"):
         list(read_yolo(tmp_path, SOURCES, to_train))
@@ -354,6 +364,12 @@ def test_a_manifest_says_back_what_was_written(tmp_path_factory: pytest.TempPath
     picture = Picture(folder / "a.png", "site:x", "g", "own footage", "val", ("person",), tuple(some))
     write_manifest(folder / "manifest.jsonl", [picture])
     assert list(read_manifest(folder / "manifest.jsonl")) == [picture]
+
+
+def test_no_sign_in_a_name_breaks_its_line(tmp_path: Path) -> None:
+    pictures = [a_picture(tmp_path, name=f"a{sign}b") for sign in "\u2028\u2029\x85\x0b"]
+    write_manifest(tmp_path / "manifest.jsonl", pictures)
+    assert [one.path for one in read_manifest(tmp_path / "manifest.jsonl")] == [one.path for one in pictures]
 
 
 def test_what_a_model_proposes_is_a_proposal_until_its_class_is_known(tmp_path: Path) -> None:
