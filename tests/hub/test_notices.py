@@ -781,6 +781,18 @@ def test_it_is_told_again_only_when_it_grows_more_severe(desk: Desk) -> None:
     assert [message.severity for message in desk.sent] == ["info", "warning", "critical"]
 
 
+def test_what_was_cleared_before_it_grew_more_severe_is_told_again(desk: Desk) -> None:
+    desk.target()
+    desk.alert(severity="warning")
+    desk.step()
+    desk.store.verdicts.add("inc-1", "guard", "false", "", NOON)
+    desk.alert(severity="warning", phase="update")
+    desk.step(1)
+    desk.alert(severity="critical", phase="update")
+    desk.step(1)
+    assert [message.severity for message in desk.sent] == ["warning", "critical"]
+
+
 def test_what_grew_more_severe_before_it_was_told_is_told_once(desk: Desk) -> None:
     desk.target()
     desk.alert(severity="warning")

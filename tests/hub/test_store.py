@@ -38,7 +38,7 @@ from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.console import database_of
 from detector.hub.upkeep.retention import Retention
 from detector.values import DAY_S
-from tests.hub.conftest import hold_folder, make_act, make_older, sweep_postgres
+from tests.hub.conftest import hold_folder, make_act, make_envelope, make_older, sweep_postgres
 
 Build = Callable[..., dict[str, Any]]
 NOON = 1_793_505_600.0
@@ -357,6 +357,33 @@ def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Bui
         ("guard", "true", "seen on site", "owner"),
         ("owner", "unclear", "", "owner"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "since", "verdict", "left"),
+    [
+        (["warning"], ["critical"], "false", None),
+        (["info"], ["warning", "info"], "authorised", None),
+        (["warning"], ["critical"], "unclear", None),
+        (["warning"], ["critical"], "true", "true"),
+        (["warning"], ["warning", "info", "warning"], "false", "false"),
+        (["critical", "warning"], ["critical"], "false", "false"),
+    ],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_a_verdict_on_less_is_none_on_what_the_incident_has_become(
+    store: Store, before: list[str], since: list[str], verdict: str, left: str | None, together: bool
+) -> None:
+    for seq, severity in enumerate(before, 1):
+        store.add_alerts([make_envelope(seq, severity=severity)], NOON)
+    store.verdicts.add("inc-1", "guard", verdict, "a scanner", NOON + 1)
+    grown = [make_envelope(seq, severity=severity) for seq, severity in enumerate(since, len(before) + 1)]
+    for part in [grown] if together else [[one] for one in grown]:
+        store.add_alerts(part, NOON + 2)
+    found = store.incident("inc-1")
+    assert found is not None and found.verdict == left
+    (given,) = store.verdicts.on("inc-1")
+    assert (given.withdrawn_by, given.withdrawn_at) == (("labelwatch", NOON + 2) if left is None else (None, None))
 
 
 def test_changes_are_numbered_and_asked_for_by_number(store: Store, envelope: Build) -> None:

@@ -26,6 +26,7 @@ from detector.hub.pages.feed import cards_of
 from detector.hub.pages.orientation import ticks
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
+from detector.hub.storage.audit_chain import SYSTEM
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import CLEARED, VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
 from detector.hub.storage.wanted import Wanted
@@ -38,7 +39,7 @@ UNDO = "undo"
 BEFORE_S, AFTER_S = 3600.0, 600.0  # what is shown of how the parcels of a pattern came to lie so
 AGAIN_S = 120.0  # sent once more, since a phone's network lost the answer
 # What the tables of verdicts, notes and responses tell better than the audit log.
-TOLD_ELSEWHERE = {"verdict", "undo", "reason", "note", "response"}
+TOLD_ELSEWHERE = {"verdict", "undo", "outgrown", "reason", "note", "response"}
 
 Judge = Annotated[View, needs(Right.JUDGE)]
 
@@ -400,7 +401,8 @@ def _trail(view: View, incident: StoredIncident) -> list[Deed]:
             Deed(verdict.at, verdict.user, "verdict", verdict.verdict, verdict.reason, verdict.note, withdrawn=gone)
         )
         if verdict.withdrawn_at is not None:
-            deeds.append(Deed(verdict.withdrawn_at, str(verdict.withdrawn_by), "undo", verdict.verdict))
+            what = "outgrown" if verdict.withdrawn_by == SYSTEM else "undo"
+            deeds.append(Deed(verdict.withdrawn_at, str(verdict.withdrawn_by), what, verdict.verdict))
     if view.may(Right.AUDIT):
         entries = view.parts.audit.entries(subject=incident.id)
         deeds += [Deed(e.at, e.user, e.action) for e in entries if e.action not in TOLD_ELSEWHERE]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, delete, func, select, update
 
 from detector.errors import WireError
 from detector.hub.storage.arrivals import AlertRow, a_name, a_whole, alert_row, clean, other_zones, title_of
-from detector.hub.storage.budget import Budget
+from detector.hub.storage.budget import Budget, rank
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.doubles import hand_over
@@ -25,6 +25,7 @@ from detector.hub.storage.schema import (
     snapshots,
     streams,
 )
+from detector.hub.storage.verdicts import outgrow
 from detector.values import NOTHING
 
 MOST_PLACES = 5000  # of one site that the feed's filters offer: a box may make names up
@@ -155,11 +156,26 @@ class Intake:
         connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
         self._note_other_zones(connection, newest.values())
         self._note_places(connection, newest.values())
+        self._take_back_outgrown(connection, lanes.graver, new, received_at)
         changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None), received_at)
         for double, shown in given_way.items():
             moved += hand_over(connection, double, shown, received_at)
         of_spot = (one["same_as"] for one in newest.values() if one["same_as"] and one["spot"])
         return [*changed, *given_way, *moved, *of_spot]
+
+    def _take_back_outgrown(
+        self, connection: Connection, graver: Collection[str], new: list[AlertRow], received_at: float
+    ) -> None:
+        """Take back verdicts on incidents that are graver than whoever judged them can have known."""
+        c = incidents.c
+        cleared = select(c.id).where(c.id.in_(graver), c.verdict != "true").order_by(c.id)
+        for incident in connection.execute(cleared).scalars().all() if graver else ():
+            came = [row for row in new if row.incident["id"] == incident]
+            numbers = [row.alert["id"] for row in came]
+            envelopes = select(alerts.c.envelope).where(alerts.c.incident == incident, alerts.c.id.not_in(numbers))
+            told = [rank(str(sent["after"]["severity"])) for sent in connection.execute(envelopes).scalars()]
+            if max(rank(row.incident["severity"]) for row in came) > max(told, default=-1):
+                outgrow(connection, incident, received_at)
 
     def _upsert_incident(self) -> Any:
         kept = {"id", "site", "edge", "snapshot", "verdict"}

@@ -32,6 +32,7 @@ class Lanes:
     Attributes:
         newest: By id, the newest state of each incident that was brought up to date, with `told` and `shift`.
         given_way: Incidents that are no longer shown, each with that which is instead (`spots`).
+        graver: Incidents that grew graver than they last were, whatever they were before.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Lanes:
     ) -> None:
         self.newest: dict[str, dict[str, Any]] = {}
         self.given_way: dict[str, str] = {}
+        self.graver: set[str] = set()
         self._together = together
         self._connection, self._budget, self._received_at = connection, budget, received_at
         self._boxes = boxes_in_service(connection)
@@ -57,6 +59,8 @@ class Lanes:
         for state in states:
             before = standing.get(state["id"])
             if before is None or _takes_over(state, before):
+                if before is not None and rank(state["severity"]) > rank(before["severity"]):
+                    self.graver.add(state["id"])
                 standing[state["id"]] = self.newest[state["id"]] = self._placed(state, before)
 
     def _placed(self, state: State, before: State | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
+from detector.hub.storage.audit_chain import SYSTEM, add_entry
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
 from detector.hub.storage.database import Database, one_at_a_time
@@ -136,6 +137,14 @@ def settle(connection: Connection, incident: str) -> None:
     """Have an incident be what the verdict that counts says, or judged by nobody."""
     latest = select(verdicts.c.verdict).where(*_standing(incident)).order_by(verdicts.c.number.desc()).limit(1)
     connection.execute(update(incidents).where(incidents.c.id == incident).values(verdict=latest.scalar_subquery()))
+
+
+def outgrow(connection: Connection, incident: str, at: float) -> None:
+    """Take back what people made of an incident that grew graver since: a verdict on less is none on more."""
+    was = connection.execute(select(incidents.c.verdict).where(incidents.c.id == incident)).scalar_one()
+    connection.execute(update(verdicts).where(*_standing(incident)).values(withdrawn_by=SYSTEM, withdrawn_at=at))
+    settle(connection, incident)
+    add_entry(connection, at, SYSTEM, "outgrown", incident, verdict=was)
 
 
 def _standing(incident: str) -> tuple[ColumnElement[bool], ...]:
