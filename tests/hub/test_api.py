@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from detector.hub.pages.api import router
 from detector.hub.storage.rights import EVERYWHERE, Principal, Role, Scope
 from tests.hub.conftest import NOON, Site, make_envelope, make_jpeg
+from tests.hub.test_spots import FIRST, SECOND, told
 
 
 class Program:
@@ -256,6 +257,14 @@ def test_cases_are_told_with_their_totals(owner: Program, town: Site) -> None:
     case = owner.get(f"cases/{number}")
     assert case["incidents"] == ["inc-0", "inc-1"] and case["labels_exposed"] == {"low": 6, "best": 8, "high": 12}
     assert Program(town, Role.VIEWER, ["suzhou"]).get("cases")["cases"] == []
+
+
+def test_a_case_of_whoever_sees_a_double_alone_has_its_totals_for_others_too(owner: Program, town: Site) -> None:
+    town.store.add_alerts([told(), told(SECOND)], NOON)
+    (double,) = town.store.incidents([SECOND])
+    assert double.same_as == FIRST
+    number = town.parts.cases.make("theft", [double], user="wang", at=NOON)
+    assert owner.get(f"cases/{number}")["labels_exposed"] == {"low": 3, "best": 4, "high": 6}
 
 
 def test_a_scope_narrows_every_answer(town: Site) -> None:

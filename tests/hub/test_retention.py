@@ -122,6 +122,23 @@ def test_what_was_announced_by_a_clock_that_was_ahead_goes_as_if_it_had_been_now
     assert keeper.retention().run(now + 7 * DAY_S) == 1
 
 
+@pytest.mark.parametrize("kind", ["an incident", "a replay", "nothing told"])
+def test_footage_that_came_while_the_hubs_clock_was_ahead_stays_no_longer(keeper: Keeper, kind: str) -> None:
+    ahead = NOON + 365 * DAY_S
+    if kind != "nothing told":
+        replay = {"replay": {"run": "r", "picture_at_unix": NOON}} if kind == "a replay" else {}
+        told = make_envelope(1, incident="one", phase="end")
+        told["after"] |= replay
+        keeper.store.add_alerts([told], ahead)
+        keeper.judge("one", "false")
+    (keeper.folder / "ab").mkdir(parents=True)
+    (keeper.folder / "ab/one.mp4").write_bytes(bytes(1000))
+    keeper.store.add_clip(Clip("one", 0, "shanghai", "box1", "cam3", NOON, 4.0, 1000, "00" * 32, "ab/one.mp4", ahead))
+    bring_back(keeper.store.database, NOON + 60)
+    keeper.pass_days(100)
+    assert not (keeper.folder / "ab/one.mp4").exists()
+
+
 def test_a_clock_of_its_box_that_was_years_behind_costs_no_footage_its_time(keeper: Keeper) -> None:
     keeper.add("one", "true", started_at_unix=NOON - 3 * 365 * DAY_S)
     assert keeper.pass_days(230) == 0 and keeper.has_footage("one")

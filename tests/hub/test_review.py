@@ -359,6 +359,19 @@ def test_every_page_of_the_queue_is_reached_by_its_links(site: Any, envelope: An
     assert sorted(found) == sorted(f"i{n}" for n in range(1, 76))
 
 
+def test_who_judges_a_page_of_one_box_finds_all_the_rest_by_its_link(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 51)], NOON)
+    left, address = {f"i{n}" for n in range(1, 51)}, "/review/queue?lane=alert"
+    while address:
+        page = site.client.get(address).text
+        found = re.findall(r'<a class="critical"[^>]*data-incident="(\w+)"', page)
+        for incident in found:
+            site.store.verdicts.add(incident, "guard", "false", "", NOON)
+        left -= set(found)
+        address = re.search(r'data-next="(.*?)"', page)[1].replace("&amp;", "&")  # type: ignore[index]
+    assert not left
+
+
 def test_only_those_who_judge_come_to_the_desk_and_only_to_what_they_see(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
     for role in (Role.VIEWER, Role.ADMIN):

@@ -339,6 +339,16 @@ def test_pages_show_it_from_either_side_under_one_verdict(site: Site) -> None:
     assert told_by_api["seen_by"][0]["clips"][0]["url"] == f"/api/incidents/{SECOND}/clip?segment=0"
 
 
+def test_who_sees_a_double_alone_goes_from_it_to_its_neighbours_in_the_feed(site: Site) -> None:
+    early = told(SECOND, 41, begun=-7200, spot=None, incident="early")
+    late = told(SECOND, 42, begun=7200, spot=None, incident="late")
+    site.store.add_alerts([early, told(), told(SECOND), late], NOON + 7300)
+    assert one(site.store, SECOND).same_as == FIRST
+    guard = site.somebody(Role.REVIEWER, ["shanghai/cam4"], name="cam4-only")
+    page = guard.get(f"/incidents/{SECOND}").text
+    assert 'rel="prev" href="/incidents/late"' in page and 'rel="next" href="/incidents/early"' in page
+
+
 def test_what_another_camera_told_is_not_for_who_may_not_see_it(site: Site) -> None:
     site.store.add_alerts([told(snapshot=make_jpeg()), told(SECOND, snapshot=make_jpeg(96, 54))], NOON)
     guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"], name="cam3-only")

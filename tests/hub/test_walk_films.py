@@ -17,6 +17,7 @@ from detector.hub.edges.census import Censuses
 from detector.hub.edges.pictures import Pictures
 from detector.hub.edges.views import Views
 from detector.hub.edges.zones import Zones
+from detector.hub.storage.rights import Role
 from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_side
 from tests.hub.test_walk_tests import PAGE, PLACE, Hall
@@ -101,6 +102,19 @@ def test_what_a_box_says_of_the_least_height_tells_who_was_too_far_off(hall: Hal
     hall.wait(SETTLE_S)
     page = film_page(hall)
     assert "a phone can be judged from 247 on" in page and "Too far off" in page
+
+
+def test_a_film_is_for_those_alone_who_may_begin_a_test(hall: Hall, mp4: bytes) -> None:
+    hall.walk()
+    film = hall.last().film
+    assert film is not None
+    before = hall.site.store.last_change()
+    upload(hall, film, mp4, make_side(film))
+    assert hall.site.store.last_change() == before, "open pages of guards hear nothing of it"
+    guard, owner = hall.site.somebody(Role.REVIEWER), hall.site.client
+    for way in ("", "/play", "/side", "/shared", "/preview"):
+        assert guard.get(f"/clips/{film}/0{way}", follow_redirects=False).status_code == 404, way
+        assert owner.get(f"/clips/{film}/0{way}", follow_redirects=False).status_code < 400, way
 
 
 def test_without_a_side_file_the_film_is_shown_all_the_same(hall: Hall, mp4: bytes) -> None:

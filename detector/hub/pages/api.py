@@ -331,7 +331,7 @@ def one_case(view: Look, number: Annotated[int, Field(ge=1, le=2**62)]) -> Respo
     case = view.parts.cases.case(number, view.scope, view.user)
     if case is None:
         raise HTTPException(404)
-    sums = totals(view.store.incidents(case.incidents, wanted=Wanted(scope=view.scope)), view.zone)
+    sums = totals(view.store.incidents(case.incidents, wanted=Wanted(scope=view.scope, doubles=True)), view.zone)
     told = {"labels_exposed": _labels(sums), "photos": sums.photos, "seconds": round(sums.seconds, 3)}
     return _answer(view, CaseInFull(**_case(case), **told))
 

@@ -11,11 +11,19 @@ from starlette.responses import RedirectResponse, Response
 from detector.hub.desk.charts import timeline
 from detector.hub.pages.cameras import path_of
 from detector.hub.pages.player import plan_of
-from detector.hub.pages.view import Somebody
+from detector.hub.pages.view import Somebody, View
 from detector.hub.storage.rights import Right
+from detector.hub.storage.stored import Clip
 from detector.values import DAY_S
 
 router = APIRouter()
+
+
+def may_see(view: View, clip: Clip) -> bool:
+    """Whether the visitor may see something of a segment: of walk tests those alone who may begin one."""
+    if not view.scope.sees(clip.site, clip.camera):
+        return False
+    return view.may(Right.CONFIGURE) or view.parts.walk_tests.filmed(clip.incident) is None
 
 
 @router.get("/clips/{incident_id}")
@@ -26,10 +34,10 @@ def clip_page(view: Somebody, incident_id: str) -> Response:
     """
     if view.store.incident(incident_id, view.scope):
         return RedirectResponse(f"/incidents/{quote(incident_id, safe='')}", 303)
-    clips = [one for one in view.store.clips(incident_id) if view.scope.sees(one.site, one.camera)]
-    test = view.parts.walk_tests.filmed(incident_id)
-    if not clips or (test and not view.may(Right.CONFIGURE)):
+    clips = [one for one in view.store.clips(incident_id) if may_see(view, one)]
+    if not clips:
         raise HTTPException(404)
+    test = view.parts.walk_tests.filmed(incident_id)
     place = clips[0].site, clips[0].edge, clips[0].camera
     if test:
         return RedirectResponse(f"{path_of(place)}/tests/{test.number}", 303)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from detector.hub.footage.derived import FAILED, READY, Copy, Kind
+from detector.hub.pages.clip import may_see
 from detector.hub.pages.incidents import filmed
 from detector.hub.pages.view import Form, NotAllowed, View, needs
 from detector.hub.storage.rights import Right
@@ -154,7 +155,7 @@ def _clip(view: View, incident_id: str, segment: int) -> Clip:
         HTTPException: There is none such (404).
     """
     found = view.store.clip(incident_id, segment)
-    if found is None or not view.scope.sees(found.site, found.camera):
+    if found is None or not may_see(view, found):
         raise HTTPException(404)
     return found
 

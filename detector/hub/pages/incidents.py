@@ -22,6 +22,7 @@ from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
 from detector.hub.desk.shots import FEW_SHOTS, shots
 from detector.hub.edges.pictures import Glimpse
 from detector.hub.pages.cameras import drawable, path_of, too_far
+from detector.hub.pages.clip import may_see
 from detector.hub.pages.feed import cards_of
 from detector.hub.pages.orientation import ticks
 from detector.hub.pages.player import plan_of
@@ -213,7 +214,7 @@ def clip(view: Annotated[View, needs(Right.FULL_PIXELS)], incident_id: str, segm
     """A segment of an incident's recording as the camera made it, whole or in ranges."""
     found = view.store.clip(incident_id, segment)  # its incident may not have been told of yet
     path = view.parts.clips.find(incident_id, segment)
-    if found is None or path is None or not view.scope.sees(found.site, found.camera):
+    if found is None or path is None or not may_see(view, found):
         raise HTTPException(404)
     view.saw("clip", found.incident, segment=segment)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", incident_id)[:80]
@@ -335,7 +336,8 @@ def _page(view: View, incident_id: str, asked: str = "", status: int = 200, side
     incident = known(view, incident_id)
     item = item_of(view, incident, asked=asked, side=side)
     on_film = item["filmed"]
-    lane = Wanted(told=incident.told, scope=view.scope)
+    (shown,) = view.store.incidents([incident.same_as]) or [incident] if incident.same_as else [incident]
+    lane = Wanted(told=shown.told, scope=view.scope)
     older = view.store.feed(incident.cursor, 1, wanted=lane)
     seen_in = [clip for clip in item["clips"] if view.parts.clips.find_side(clip.incident, clip.segment)]
     return view.page(

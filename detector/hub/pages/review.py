@@ -134,6 +134,8 @@ def _listed(view: View, desk: Desk, after: str = "") -> dict[str, Any]:
     """What `queue.html` needs: one page of the queue, and how many are left."""
     wanted = desk.wanted(view)
     found = view.parts.reviews.queue(wanted, _place(after), PAGE_SIZE + 1)
+    if after and not found:  # what is judged meanwhile moves the rest of its box to earlier turns
+        found = view.parts.reviews.queue(wanted, None, PAGE_SIZE + 1)
     more = found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None
     return {
         "queue": [incident for _, incident in found[:PAGE_SIZE]],

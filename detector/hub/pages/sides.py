@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from detector.hub.pages.clip import may_see
 from detector.hub.pages.view import View, needs
 from detector.hub.storage.rights import Right
 
@@ -23,7 +24,7 @@ CHUNK = 2**16
 def side(view: Annotated[View, needs(Right.LOOK)], incident_id: str, segment: int) -> Response:
     """The side file of a segment, as JSON."""
     found = view.parts.clips.find_side(incident_id, segment)
-    if found is None or not view.scope.sees(found[0].site, found[0].camera):
+    if found is None or not may_see(view, found[0]):
         raise HTTPException(404)
     record, path = found
     asked = view.request.headers

@@ -33,7 +33,17 @@ from detector.hub.storage.edges import Edges
 from detector.hub.storage.intake import Intake
 from detector.hub.storage.lanes import alerts_in
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.schema import alerts, also_in, changes, clips, incidents, refusals, retention, snapshots
+from detector.hub.storage.schema import (
+    alerts,
+    also_in,
+    changes,
+    clips,
+    incidents,
+    refusals,
+    retention,
+    snapshots,
+    walk_tests,
+)
 from detector.hub.storage.segments import Segments
 from detector.hub.storage.stored import CLEARED, Clip, Digested, Refusal, StoredIncident, Totals
 from detector.hub.storage.verdicts import Verdicts
@@ -289,7 +299,8 @@ class Store:
         with self._writing() as connection:
             one_at_a_time(connection)
             new = self._segments.add(clip)
-            if new:
+            is_film = select(walk_tests.c.number).where(walk_tests.c.film == clip.incident)
+            if new and connection.execute(is_film).first() is None:  # of a walk test not everybody is to know
                 note_changes(connection, [clip.incident])
             return new
 

@@ -24,6 +24,8 @@ from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.schema import (
     alarms,
     alerts,
+    clips,
+    derived,
     edge_keys,
     edges,
     gaps,
@@ -35,6 +37,7 @@ from detector.hub.storage.schema import (
     notice_targets,
     notices,
     retention,
+    sides,
     walk_tests,
     watched,
 )
@@ -56,6 +59,10 @@ PAST: dict[Table, tuple[str, ...]] = {
     knocks: ("first_at", "last_at"),
     retention: ("announced_at",),
     walk_tests: ("began_at",),
+    clips: ("stored_at",),
+    sides: ("stored_at",),
+    incidents: ("replayed_at",),
+    derived: ("asked_at", "changed_at"),
 }
 
 
@@ -93,13 +100,14 @@ def bring_back(database: Database, now: float) -> None:
 
     What was to wait goes at once: how long it should have waited was reckoned by a wrong clock.
     """
-    n, t, p, j = notices.c, notice_targets.c, notice_pauses.c, join_codes.c
+    n, t, p, j, d = notices.c, notice_targets.c, notice_pauses.c, join_codes.c, derived.c
     brought = 0
     with database.writing() as connection:
         one_at_a_time(connection)
         _put_in_their_places(connection, now)
         _settle_walk_tests(connection, now)
         connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
+        connection.execute(update(derived).where(d.changed_at > now).values(due_at=now))
         connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
         connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
         connection.execute(update(join_codes).where(j.made_at > now).values(expires_at=j.expires_at - j.made_at + now))
