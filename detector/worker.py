@@ -153,6 +153,7 @@ def _cameras(
             relief=relief,
             least_fps=config.rules.photo.least_fps,
             closeness=build_closeness(config.analysis.model, CLOSENESS_S),
+            least_score=tuned.least_score(camera.name),
         )
 
     return [worker(camera.model_copy(update={"loop": False}) if once else camera) for camera in config.cameras]

@@ -8,7 +8,8 @@ import pytest
 
 from detector.alerts.sink import AlertSink
 from detector.edge.silence import SilenceBook
-from detector.values import Frame, IncidentUpdate, Sight
+from detector.values import Frame, IncidentKind, IncidentUpdate, Sight
+from detector.wire import OFF
 from tests.builders import frame, scene
 
 
@@ -55,6 +56,16 @@ def test_a_picture_is_shown_only_where_somebody_knows_where_labels_are(
     assert sink.told == [] and not book.unbroken
     book.step(5.0, 125.0, frame(5.0), sight)
     assert sink.told == [("new", 120.0, shown)] and book.unbroken
+
+
+def test_where_this_kind_is_switched_off_no_silence_is_told(sink: ListingSink) -> None:
+    scores: dict[IncidentKind, float] = {}
+    book = SilenceBook("cam1", cast("AlertSink", sink), 120.0, 0.0, scores)
+    scores[IncidentKind.TAMPER] = OFF
+    book.step(5.0, 126.0, frame(5.0), SEEN)
+    book.step(5.0, 900.0, frame(5.0), SEEN)
+    book.step(901.0, 1000.0, frame(901.0), SEEN)
+    assert sink.told == []
 
 
 def test_a_silence_grows_no_more_once_pictures_come_and_ends_when_they_have_been_steady(

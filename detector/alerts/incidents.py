@@ -21,7 +21,7 @@ An incident speaks when it is new, when a signal adds to it, and when it ends. W
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import ceil, inf, isfinite
@@ -30,7 +30,18 @@ from typing import Any
 from detector.alerts.merging import added, begun, grown, joined, parcels_of, photos_in
 from detector.config import Incidents
 from detector.facts import FACTS, PLAIN, count, holds
-from detector.values import NOTHING, Act, ActKind, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Signal
+from detector.values import (
+    NOTHING,
+    Act,
+    ActKey,
+    ActKind,
+    CountRange,
+    Incident,
+    IncidentKind,
+    IncidentUpdate,
+    Phase,
+    Signal,
+)
 
 Key = tuple[IncidentKind, str | None]
 
@@ -49,6 +60,11 @@ class _Case:
     findings: dict[Key, Signal]
     told_at: float
     earlier: dict[Key, Signal] = field(default_factory=dict)
+
+    def told(self) -> frozenset[ActKey]:
+        """The acts that it told of."""
+        told = [self.incident.acts, *(finding.acts for finding in self.findings.values())]
+        return frozenset(act.key for acts in told for act in acts)
 
     def gather(self, here: Key, acts: Iterable[Act]) -> None:
         """Make findings of other zones in which some of these acts were told findings of this one, where they count."""
@@ -125,7 +141,7 @@ class IncidentBook:
         fresh: Signal | None = signal
         for known, ended in self._ended.items():
             if fresh and (known == key or (known[0] is signal.kind and share_acts(fresh.acts, ended.acts))):
-                fresh = untold(fresh, ended)
+                fresh = untold(fresh, ended, case.told() if case else frozenset())
         if fresh is None:
             return None
         case = case or self._fitting(fresh)
@@ -161,9 +177,10 @@ class IncidentBook:
 
     def _is_over(self, case: _Case, at: float) -> bool:
         # A rule may tell of what began long ago: that must not end at once.
-        since = max(case.incident.started_at, case.told_at - self._settings.join_s)
+        longest_s = self._settings.longest_s
+        since = max(case.incident.started_at, case.told_at - min(self._settings.join_s, longest_s / 2))
         quiet = abs(at - case.incident.ended_at)  # time may have been set back
-        return quiet > self._settings.join_s or at - since > self._settings.longest_s
+        return quiet > self._settings.join_s or at - since > longest_s
 
     def _end(self, case: _Case) -> IncidentUpdate:
         self._open.remove(case)
@@ -208,19 +225,21 @@ def share_acts(some: Iterable[Act], others: Iterable[Act]) -> bool:
     return bool({act.key for act in some} & {act.key for act in others})
 
 
-def untold(signal: Signal, ended: Incident) -> Signal | None:
+def untold(signal: Signal, ended: Incident, kept: Set[ActKey] = frozenset()) -> Signal | None:
     """What a signal says beyond the incident that ended before it; `None` when that is nothing.
+
+    `kept` are acts that the incident which goes on told itself: they stay its own, whoever else told of them.
 
     A rule tells a finding from its beginning every time. Of a finding that outlives its incident, the next one has
     only what came after, and so an id of its own and no photo counted twice. Unless it is in doubt it matters no less:
     who was told of dozens of photos is not told of one more as of less. What may have gone unseen beside the photos of
-    the whole is shared out among them.
+    the whole, and which of them were scans, is shared out among them.
     """
     if not signal.acts:
         return _gone_on(signal, ended)
     told = {act.key for act in ended.acts}
     since = min((act.started_at for act in ended.acts), default=ended.started_at)
-    acts = tuple(act for act in signal.acts if act.started_at >= since and act.key not in told)
+    acts = tuple(act for act in signal.acts if act.key in kept or (act.started_at >= since and act.key not in told))
     if not any(act.kind in (ActKind.PHOTO, ActKind.SCAN) for act in acts):  # what went on beside them is no news
         return None
     if len(acts) == len(signal.acts):
@@ -229,11 +248,15 @@ def untold(signal: Signal, ended: Incident) -> Signal | None:
     own = min(exposed.best, len(parcels_of(acts)))
     earlier = exposed.best - own
     facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
-    if "photos" in facts:
-        facts["photos"] = min(count(facts, "photos"), photos_in(acts))
+    left = {
+        "photos": photos_in(acts),
+        "parcels": len(parcels_of(acts)),
+        "scans": sum(act.kind is ActKind.SCAN for act in acts),
+        "unclear": sum(act.kind is ActKind.UNCLEAR for act in acts),
+    }
+    facts |= {name: min(count(facts, name), n) for name, n in left.items() if name in facts}
     share = len(acts) / len(signal.acts)
-    if "untold" in facts:
-        facts["untold"] = ceil(share * count(facts, "untold"))
+    facts |= {name: ceil(share * count(facts, name)) for name in ("untold", "moved_on") if name in facts}
     severest = max(signal.severity, ended.severity, key=lambda severity: severity.rank)
     return replace(
         signal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detector.alerts.sink import AlertSink
@@ -23,7 +23,7 @@ from detector.media.shape import across, is_doubtful
 from detector.pipeline import Pipeline, Source
 from detector.rules.closeness import MOSTLY, Closeness
 from detector.sources.stats import SourceStats
-from detector.values import Frame, IncidentUpdate, Phase, Sight
+from detector.values import Frame, IncidentKind, IncidentUpdate, Phase, Sight
 
 if TYPE_CHECKING:
     from detector.alerts.census import CameraCensus
@@ -78,6 +78,7 @@ class CameraWorker:
         relief: Tells when its source may rest; shared by all cameras.
         least_fps: Frames a second, with fewer of which no act can be told.
         closeness: Counts who is too far off; nobody does when left out.
+        least_score: Of findings that become incidents, by kind; may change at any time.
 
     Attributes:
         pulses: Tell whether its thread, and who brings its packets, get on; at rest while it waits for frames or turns.
@@ -106,6 +107,7 @@ class CameraWorker:
         relief: Relief | None = None,
         least_fps: float = 0.0,
         closeness: Closeness | None = None,
+        least_score: Mapping[IncidentKind, float] | None = None,
     ) -> None:
         self.camera = camera
         self.sink = sink
@@ -119,7 +121,7 @@ class CameraWorker:
         self._ring = ring
         self._clock = clock
         self._stop = stop
-        self._silent_s = silent_s
+        self._silent_s, self._least_score = silent_s, least_score
         self._crashed_at: deque[float] = deque(maxlen=3)
         self._trouble: str | None = None
         self._source: MeasuredSource | None = None
@@ -146,7 +148,9 @@ class CameraWorker:
     def start(self) -> None:
         """Begin."""
         if self.camera.live:
-            self._silence = SilenceBook(self.camera.name, self.sink, self._silent_s, self._clock.now())
+            self._silence = SilenceBook(
+                self.camera.name, self.sink, self._silent_s, self._clock.now(), self._least_score
+            )
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:

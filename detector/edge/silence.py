@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from detector.alerts.merging import begun
@@ -24,10 +25,19 @@ class SilenceBook:
         sink: Who is told.
         silent_s: No picture for so long is silence.
         at: Since when pictures are waited for, Unix seconds.
+        least_score: Of findings that become incidents, by kind; may change at any time.
     """
 
-    def __init__(self, camera: str, sink: AlertSink, silent_s: float, at: float) -> None:
+    def __init__(
+        self,
+        camera: str,
+        sink: AlertSink,
+        silent_s: float,
+        at: float,
+        least_score: Mapping[IncidentKind, float] | None = None,
+    ) -> None:
         self._camera = camera
+        self._least_score = {} if least_score is None else least_score
         self._sink = sink
         self._silence = Silence(silent_s, at)
         self._open: Incident | None = None
@@ -62,7 +72,10 @@ class SilenceBook:
 
     def _begin(self, now: float, frame: Frame | None, sight: Sight | None) -> None:
         private = sight.scene.private if sight is not None else ()
-        self._open = begun(self._sink.site, _silence_of(self._camera, self._silence.heard_at, now, private))
+        signal = _silence_of(self._camera, self._silence.heard_at, now, private)
+        if signal.score < self._least_score.get(signal.kind, 0.0):
+            return  # switched off
+        self._open = begun(self._sink.site, signal)
         shown = frame if frame is not None and sight is not None and shows(frame, sight) else None
         self._sink.accept(IncidentUpdate(Phase.NEW, None, self._open), shown)
 

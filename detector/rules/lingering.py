@@ -176,10 +176,15 @@ class _Finding:
     told_severity: Severity = Severity.INFO
     told_people: int = 0
     stay_s: float = 0.0
+    grew_at: float = 0.0
     crouched_s: float = 0.0
     people: int = 0
     tracks: set[int] = field(default_factory=set)
     untold: tuple[dict[int, Stay], Scene] | None = None
+
+    def is_of_others(self, longest_s: float, at: float) -> bool:
+        """Whether who stayed longest has left, so that what goes on is of those who came since."""
+        return at - self.grew_at > LOST_S and longest_s < self.stay_s - LOST_S
 
 
 class LingeringRule:
@@ -261,13 +266,18 @@ class LingeringRule:
         for zone, lingering in by_zone.items():
             everyone = {**lingering, **company(lingering, here)}
             finding = self._findings.get(zone)
+            longest_s = max(stay.length_s for stay in lingering.values())
+            if finding is not None and finding.is_of_others(longest_s, scene.at):
+                yield from self._last_words([(zone, finding)])
+                finding = None
             if finding is None:
                 started_at = min(stay.bearing.at - stay.length_s for stay in lingering.values())
                 finding = self._findings[zone] = _Finding(started_at, scene.at)
             finding.seen_at = scene.at
             finding.people = max(finding.people, len(everyone))
             finding.tracks |= set(everyone)
-            finding.stay_s = max(finding.stay_s, *(stay.length_s for stay in lingering.values()))
+            if longest_s >= finding.stay_s:
+                finding.stay_s, finding.grew_at = longest_s, scene.at
             finding.crouched_s = max(finding.crouched_s, *(stay.crouched_s for stay in lingering.values()))
             severity = severity_of(everyone, self._settings)
             graver = severity.rank > finding.told_severity.rank or finding.people > finding.told_people

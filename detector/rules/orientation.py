@@ -27,13 +27,13 @@ from detector.census import MOST_SLOTS, MOST_TRACKS, MOST_TURNS, Slot, Turn, Zon
 from detector.config import OrientationRule as Settings
 from detector.config import Zone
 from detector.geometry import as_array, centre, contains, grown, iou
+from detector.rules.blindness import sees_nothing
 from detector.rules.edetector import Rows
 from detector.rules.layout import alignment, rows
-from detector.rules.tamper import BLACK, UNLIKE
 from detector.rules.zone_watch import Alarm, LearnedZone, ZoneWatch
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
-from detector.values import Box, CameraView, Facing, IncidentKind, Parcel, Person, Scene, Severity, Signal
+from detector.values import Box, Facing, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
 LONGEST_LOOK_S = 60.0  # time between two scenes beyond this was not watched
 AGAIN_S = 3600.0  # a parcel that turns again within this is misread now so, now so
@@ -447,16 +447,6 @@ class OrientationRule:
             facts=facts | _order([p for p, _ in patch.judged]),
             boxes=(*patch.boxes(), *(("label", box) for box in scene.labels)),
         )
-
-
-def sees_nothing(scene: Scene, view: CameraView) -> bool:
-    """Whether what lay before a camera can't be seen, since it is dark there, or the camera is covered or turned.
-
-    Where parcels are seen all the same it can: infra-red may light no more than those near it.
-    """
-    if view.brightness >= BLACK and (view.likeness is None or view.likeness >= UNLIKE):
-        return False
-    return not any(parcel.last_seen_at >= scene.at for parcel in scene.parcels)
 
 
 def _lies_since(parcel: Parcel) -> float:

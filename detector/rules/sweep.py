@@ -29,8 +29,9 @@ from detector.config import Rules, Zone
 from detector.geometry import centre, contains, distance, foot
 from detector.rules.acts import ActRecogniser
 from detector.rules.bearing import shows_feet, whole
+from detector.rules.blindness import sees_nothing
 from detector.rules.brief import BriefSlots
-from detector.rules.exposure import Exposed, exposed
+from detector.rules.exposure import NO_LABELS, Exposed, exposed
 from detector.rules.noted import Noted, is_quick
 from detector.rules.policy import Policies
 from detector.rules.posture import LOITERING, NEW, Posture
@@ -42,6 +43,7 @@ from detector.values import Act, ActKey, ActKind, Box, IncidentKind, Parcel, Sce
 
 FRESH_S = 0.5  # a scene shows the act if it was still going on so shortly before
 LONGEST_S = 3600.0  # acts are forgotten after this, however fast more follow
+FOUND_AGAIN_S = 5.0  # after the light went on again parcels are found where they lay
 BESIDE = 1.5  # standing heights between two people who are together
 
 
@@ -84,6 +86,7 @@ class SweepRule:
         self._noted: dict[str, dict[ActKey, Noted]] = {}  # by the name of the zone in which they count
         self._quick: set[ActKey] = set()
         self._brief = BriefSlots()
+        self._blind, self._sees_again_at = False, -inf
         self._together: dict[str, tuple[float, int]] = {}
 
     def observe(self, scene: Scene) -> Iterable[Signal]:
@@ -124,6 +127,13 @@ class SweepRule:
         key = act.key
         counts_in = self._counts_in(key)
         known = self._noted[counts_in][key] if counts_in else None
+        if known and is_of_another(act, known.act, scene):
+            del self._noted[counts_in or ""][key]
+            known = self._corrected(known, act, scene)
+            yield from (counts_in or "",)
+            counts_in = None
+            if known is None:
+                return
         zone = known.zone if known else zone_of(act, scene, self._zones)
         if zone is None or not isfinite(act.started_at + act.ended_at):
             return
@@ -138,6 +148,18 @@ class SweepRule:
             yield from (counts_in, *left)
         else:
             self._prune(counts_in, scene.at)
+
+    def _corrected(self, known: Noted, act: Act, scene: Scene) -> Noted | None:
+        """What is known of an act that turns out to be of other parcels; `None` where those are none of our business.
+
+        Who is hidden or looks aside is told of the parcel that is nearest, until the phone is seen.
+        """
+        zone = zone_of(act, scene, self._zones)
+        if zone is None:
+            return None
+        permission = self._policies.least(zone, act.started_at)
+        still = {*known.act.parcels} <= {*act.parcels}
+        return replace(known, zone=zone, permission=permission, exposed=known.exposed if still else NO_LABELS)
 
     def _counts_in(self, key: ActKey) -> str | None:
         """Name of the zone in which an act counts; `None` where it isn't known."""
@@ -226,8 +248,14 @@ class SweepRule:
         )
 
     def _watch_parcels(self, scene: Scene) -> None:
-        """Note which parcels of quick acts left their places."""
-        if not self._quick:
+        """Note which parcels of quick acts left their places, as far as that can be seen."""
+        if scene.moved:
+            self._quick.clear()  # what is in their places now are others
+        if scene.view is not None:
+            self._blind = sees_nothing(scene, scene.view)
+        if self._blind:
+            self._sees_again_at = scene.at + FOUND_AGAIN_S
+        if not self._quick or scene.moved is None or scene.at < self._sees_again_at:
             return
         slots = {parcel.id for parcel in scene.parcels}
         for key in list(self._quick):
@@ -339,6 +367,11 @@ def zone_of(act: Act, scene: Scene, zones: ZoneMap) -> Zone | None:
         return None
     places = [*targets, *(foot(p.box) for p in scene.people if p.id == act.track)]
     return next((zone for place in places if (zone := zones.at(place, scene.size))), None)
+
+
+def is_of_another(act: Act, before: Act, scene: Scene) -> bool:
+    """Whether an act turns out to be of other parcels than it was told of, one of which is in the scene."""
+    return act.parcels != before.parcels and any(parcel.id in act.parcels for parcel in scene.parcels)
 
 
 def is_sweep(acts: Sequence[Act], least_acts: int, least_parcels: int) -> bool:

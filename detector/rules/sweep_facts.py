@@ -97,7 +97,8 @@ def along_row(noted: Sequence[Noted]) -> bool:
     Of the middles of the distinct parcels, at least three, in the order of their first photos: they lie on the line
     that fits them best (the first principal axis) with a root mean square distance of at most `ROW_WIDTH` of a usual
     parcel's side, and Kendall's tau between their order along it and in time is `ROW_ORDER` at least, by size. Three
-    parcels in a line taken in any order would pass by chance one time in three, five one in four, seven one in eight.
+    parcels in a line taken in any order would pass by chance one time in three, five one in four, seven one in
+    fourteen.
     """
     boxes: dict[int, Box] = {}
     for n in noted:

@@ -207,7 +207,10 @@ class TamperRule:
             resting[spell.what] = next_rest(resting.get(spell.what), at)
         rests = {what: (rest.seconds, max(0.0, rest.until - at)) for what, rest in resting.items()}
         lasted_s = self._earlier_s if spell is None else spell.lasted_s(at)
-        return {"usual": asdict(memory.usual), "rests": rests or self._recalled, "lasted_s": lasted_s}
+        usual = memory.usual
+        if spell is not None and spell.what == "dark":  # what comes after this doesn't know how it began
+            usual = with_dark_hours(usual, spell.since, at)
+        return {"usual": asdict(usual), "rests": rests or self._recalled, "lasted_s": lasted_s}
 
     def recall(self, learned: dict[str, Any]) -> None:
         """Take up what `learned` gave; anything else is left out as a whole, and the log says why."""

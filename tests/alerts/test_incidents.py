@@ -156,6 +156,41 @@ def test_a_sweep_longer_than_longest_s_becomes_incidents_of_their_own() -> None:
     assert sum(e.facts["photos"] for e in ends) == 90
 
 
+def test_scans_of_a_sweep_that_goes_on_are_told_once_too() -> None:
+    signals = []
+    for told in sweep_of_half_an_hour():
+        scans = tuple(replace(one, kind=ActKind.SCAN) for one in told.acts)
+        facts = {**told.facts, "photos": 0, **dict.fromkeys(("scans", "parcels", "moved_on"), len(scans))}
+        signals.append(replace(told, acts=scans, facts=facts))
+    ends = [u.after for u in lived(signals, 2000) if u.phase is Phase.END]
+    for fact in ("scans", "parcels", "moved_on"):
+        assert sum(end.facts[fact] for end in ends) == 90, fact
+
+
+def test_an_open_incident_keeps_what_it_told_when_that_of_another_zone_ends() -> None:
+    here = [act(n * 30, n * 30 + 2, [n]) for n in range(10)]
+    there = [act(40, 42, [20], track=2), act(45, 47, [21], track=2)]
+    mine = IncidentBook("site", SETTINGS)
+    mine.admit([signal(0, 32, acts=here[:2])], 32)
+    mine.admit([replace(signal(40, 47, acts=there), zone="walkway")], 47)
+    photos = []
+    for n in range(2, 10):  # who was there last has come over
+        acts, at = (*here[:2], there[1], *here[2 : n + 1]), here[n].ended_at
+        told = signal(0, at, acts=acts)
+        updates = mine.admit([replace(told, facts={**told.facts, "photos": len(acts)})], at)
+        photos += [u.after.facts["photos"] for u in updates if u.after.zone != "walkway" and u.phase is not Phase.END]
+    assert photos == sorted(photos) and photos[-1] == 11
+
+
+@pytest.mark.parametrize("longest_s", [150, 600])
+def test_what_is_told_long_after_it_began_does_not_end_at_the_next_look(longest_s: float) -> None:
+    mine = IncidentBook("site", Incidents(join_s=180, longest_s=longest_s))
+    updates = mine.admit([signal(0, 180)], 180)
+    for t in range(181, 241):
+        updates += mine.admit([], float(t))
+    assert phases(updates) == ["new"]
+
+
 def test_what_may_have_gone_unseen_in_a_long_sweep_is_told_once_not_in_every_incident_of_it() -> None:
     signals = []
     for told in sweep_of_half_an_hour():

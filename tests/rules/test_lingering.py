@@ -277,6 +277,19 @@ def test_one_stay_is_one_finding_told_ever_more_seldom() -> None:
     assert gaps.max() < 180
 
 
+def test_who_stays_on_when_the_longest_has_left_is_told_as_they_stay() -> None:
+    stays = ((0, 0, 2400), (1, 2300, 3500))  # who, from when to when
+    both = []
+    for t in times(0, 3600, 1):
+        people = [person(n, moved(STANDING, (60 * n, 0)), t, since=a) for n, a, b in stays if a <= t < b]
+        both.append(scene(t, people, (), PARCELS))
+    signals = told(rule(), both)
+    after = [one for one in signals if one.at > 2460]
+    assert np.diff([one.at for one in after if one.at < 3000]).max() < 180
+    assert after[-1].tracks == (1,) and after[-1].facts["stay_s"] == pytest.approx(1200, abs=5)
+    assert len(signals) < 40
+
+
 def test_a_stay_that_ends_is_told_with_its_whole_length() -> None:
     signals = told(rule(), staying(0, 120, lambda t: STANDING if t <= 70 else None))
     assert last(signals)["stay_s"] == pytest.approx(70, abs=1)

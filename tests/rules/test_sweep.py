@@ -23,7 +23,20 @@ from detector.rules.sweep_facts import along_row, crouched_share, pictured
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
 from detector.tracking import SceneTracker
-from detector.values import Act, ActKind, Box, CountRange, Device, Facing, IncidentKind, Parcel, Scene, Severity, Signal
+from detector.values import (
+    Act,
+    ActKind,
+    Box,
+    CameraView,
+    CountRange,
+    Device,
+    Facing,
+    IncidentKind,
+    Parcel,
+    Scene,
+    Severity,
+    Signal,
+)
 from tests.builders import SIZE, act, box_at, detections, look, moved, parcel, person, phone, scene, times
 from tests.rules.staging import AHEAD, BEHIND, PLACES, STANDING, aimed, parcels
 
@@ -31,6 +44,7 @@ LOWER: list[tuple[float, float]] = [(0, 0.5), (1, 0.5), (1, 1), (0, 1)]
 # Two photos that are sure are a sweep, one is none.
 WEIGHTS = SweepWeights(odds=0.94, offset=-1.3)
 PAIR = [act(2, 4, [1], score=0.8), act(6, 8, [2], score=0.8)]
+FINE = CameraView(0.45, 0.2, 0.5, 0.9, 0.0)
 SURE_S, OVER_S = 0.8, 1.2  # an act is told so long after it began, and after it ended
 
 
@@ -514,6 +528,63 @@ def test_a_parcel_that_is_only_counted_anew_has_not_moved_on() -> None:
         return [replace(p, id=p.id + 50) if p.id == 1 and t > 8 else p for p in parcels()]
 
     assert signals(acts, seen=scenes(acts, 30, floor=floor))[-1].facts["photos"] == 2
+
+
+@pytest.mark.parametrize("blind", [None, CameraView(0.02, 0.01, 0.0, 0.02, 0.0)], ids=["light", "dark"])
+def test_what_can_not_be_seen_for_the_dark_has_not_moved_on(blind: CameraView | None) -> None:
+    acts = [act(2, 3.4, [1]), act(5, 6.4, [2]), act(20, 21.4, [3])]
+
+    def floor(t: float) -> list[Parcel]:
+        return [p for p in parcels() if not 7 <= t < 12]
+
+    seen = [replace(one, view=blind) if 7 <= one.at < 12 else one for one in scenes(acts, 30, floor=floor)]
+    found = signals(acts, seen=[replace(one, view=one.view or FINE) for one in seen])
+    assert found[-1].facts["photos"] == (2 if blind is None else 3)
+
+
+def test_where_the_camera_looks_elsewhere_no_parcel_has_moved_on() -> None:
+    acts = [act(2, 3.4, [1]), act(5, 6.4, [2])]
+    before = scenes(acts, 8)
+    after = [replace(one, moved=k == 0) for k, one in enumerate(scenes(acts, 15, floor=lambda t: [], begin=8))]
+    watching = rule(acts)
+    told = [one for each in (*before, *after) for one in watching.observe(each)]
+    assert told[-1].facts["photos"] == 2 and not any(n.moved_on for n in watching._noted["all"].values())
+
+
+def corrected(first: Sequence[int], then: Sequence[int], *zones: Zone) -> list[Signal]:
+    """Two photos, of parcels 1 and 3, each told as of others until it is over."""
+    aimed_at = [act(2, 4, [1]), act(6, 8, [3])]
+    late = Told(aimed_at)
+    late._left = [
+        (at, replace(one, parcels=(target,)))
+        for (at, one), target in zip(late._left, (first[0], then[0], first[1], then[1]), strict=True)
+    ]
+    watching = Rule(ZoneMap(zones), Rules(), Policies(Shifts(Calendar(), "UTC")), late, WEIGHTS)
+    return [told for each in scenes(aimed_at, 15) for told in watching.observe(each)]
+
+
+WEST: list[tuple[float, float]] = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]
+EAST: list[tuple[float, float]] = [(0.5, 0), (1, 0), (1, 1), (0.5, 1)]
+
+
+@pytest.mark.parametrize("first", [(1, 3), (2, 2), (4, 4)])
+def test_a_photo_is_of_the_zone_of_the_parcel_that_it_turns_out_to_be_of(first: Sequence[int]) -> None:
+    bench = Zone(name="bench", kind="packing", polygon=WEST, policy=Policy(phones="allowed"))
+    bulk = Zone(name="bulk", kind="storage", polygon=EAST)
+    last = corrected(first, (1, 3), bench, bulk)[-1]
+    assert (last.zone, last.facts["photos"], last.facts["other_zones"]) == ("bulk", 2, None)
+    allowed = replace_zones(bench, bulk)
+    assert not [told for told in corrected(first, (1, 3), *allowed) if told.facts["photos"] > 1]
+
+
+def replace_zones(bench: Zone, bulk: Zone) -> tuple[Zone, Zone]:
+    """The same with their places exchanged."""
+    return bench.model_copy(update={"polygon": EAST}), bulk.model_copy(update={"polygon": WEST})
+
+
+def test_labels_of_a_parcel_that_it_was_not_of_are_not_taken() -> None:
+    plain = corrected((1, 3), (1, 3), WHOLE_FRAME)[-1].labels_exposed.best
+    assert corrected((2, 4), (1, 3), WHOLE_FRAME)[-1].labels_exposed.best == plain
 
 
 def test_the_same_photos_take_the_same_labels_where_the_picture_ends_above_the_feet() -> None:

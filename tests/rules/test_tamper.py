@@ -326,6 +326,23 @@ def test_what_is_usual_outlives_a_restart_and_dark_nights_with_it() -> None:
     assert told(night(2), heir, start=MIDNIGHT) == []
 
 
+def test_a_restart_in_the_night_forgets_no_dark_hour() -> None:
+    by, heirs = rule(DAY), []
+    told_of: list[Signal] = []
+    for day in range(3):
+        views = night(day)
+        half = next(k for k, (t, _) in enumerate(views) if t >= (24 * day + 27) * 3600)
+        told_of += told(views[:half], by, start=MIDNIGHT)
+        heir = rule(DAY)
+        heir.recall(kept(by.learned()))
+        told_of += told(views[half:], heir, start=MIDNIGHT)
+        heirs.append(heir)
+        by = heir
+    usual = by.learned()["usual"]["dark"]
+    assert min(usual[hour] for hour in (22, 23, 0, 1, 2, 3, 4)) > 0.5
+    assert len({s.started_at for s in told_of if s.started_at > MIDNIGHT + (24 + 12) * 3600}) == 0, "the first night"
+
+
 def test_what_an_older_version_learned_is_taken_up() -> None:
     before, heir = rule(), rule()
     told(shown(FINE, 0, 120), before)
