@@ -209,6 +209,16 @@ def test_a_case_that_holds_both_holds_the_event_once(sqlite_store: Store, tmp_pa
     assert office.cases.legal_hold(found.id) is None
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_note_of_live_hides_nothing_grave_that_a_replay_finds(store: Store, late: bool) -> None:
+    note, found = make_envelope(severity="info"), replayed(2)
+    for envelope in [found, note] if late else [note, found]:
+        store.add_alerts([envelope], NOON + 60)
+    assert {one.id: one.told for one in store.incidents([BAR, REPLAY])} == {BAR: "digest", REPLAY: "alert"}
+    store.add_alerts([make_envelope(3, severity="warning", phase="update")], NOON + 120)
+    assert {one.id: one.told for one in store.incidents([BAR, REPLAY])} == {BAR: "alert", REPLAY: "double"}
+
+
 def test_two_replays_of_the_same_footage_do_not_double(store: Store) -> None:
     first = [replayed(1), replayed(2, name="inc-2", zone="dock", started_at_unix=NOON + 2)]
     store.add_alerts(first, NOON)

@@ -2,8 +2,8 @@
 
 Live and replay tell of the same event with other ids, since a recorder's clock and its files are not the box's. Two are
 one event when they are of one site and camera, share a kind (or a finding), and overlap in time. What is graver is
-another where it is of a kind that the first told nothing of, or people have cleared the first: a verdict on less is
-none on more, and both are shown.
+another where it is of a kind that the first told nothing of, where the first was but a note, which waits in the digest
+and goes sooner, or where people have cleared the first: a verdict on less is none on more. Then both are shown.
 
     a replay finds what live had found            the live one stays the one shown, the replay's becomes its `double`
     a replay finds what another replay had found  likewise, the first stays
@@ -24,6 +24,7 @@ from sqlalchemy import Connection, select
 from detector.hub.storage.budget import DOUBLE, rank
 from detector.hub.storage.doubles import hand_over, kinds_of, share_kinds, went_on_between
 from detector.hub.storage.schema import incidents
+from detector.values import Severity
 
 SLACK_S = 10.0  # clocks of recorders and boxes are not quite the same; files begin at whole seconds
 
@@ -119,8 +120,9 @@ def _gives_way(found: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 
 def _tells(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Whether what is known tells what a replay found, as far as their kinds go."""
-    is_no_graver = rank(found["severity"]) <= rank(known["severity"])
-    return found["kind"] in kinds_of(known) or (share_kinds(known, found) and is_no_graver)
+    if rank(found["severity"]) <= rank(known["severity"]):
+        return share_kinds(known, found)
+    return found["kind"] in kinds_of(known) and rank(known["severity"]) > rank(Severity.INFO)
 
 
 def _holds_for(judged: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
