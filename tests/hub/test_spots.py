@@ -349,6 +349,20 @@ def test_who_sees_a_double_alone_goes_from_it_to_its_neighbours_in_the_feed(site
     assert 'rel="prev" href="/incidents/late"' in page and 'rel="next" href="/incidents/early"' in page
 
 
+def test_what_whoever_sees_a_double_alone_does_is_known_to_who_sees_both(site: Site) -> None:
+    site.store.add_alerts([told(), told(SECOND)], NOON)
+    guard = site.somebody(Role.REVIEWER, ["shanghai/cam4"], name="gate")
+    deeds = {"notes": {"text": "the man in red"}, "response": {"step": "going"}, "verdict": {"verdict": "true"}}
+    for deed, fields in deeds.items():
+        assert guard.post(f"/incidents/{SECOND}/{deed}", data=fields, follow_redirects=False).status_code == 303
+    page = site.client.get(f"/incidents/{FIRST}").text
+    trail = page[page.index('data-part="trail"') :]
+    assert "the man in red" in page and trail.count("机位 cam4") == 3 and trail.count("<b>gate</b>") == 3
+    assert "gate" in site.client.get("/").text, "the card says who goes there"
+    other = site.somebody(Role.REVIEWER, ["shanghai/cam3"], name="hall")
+    assert "the man in red" not in other.get(f"/incidents/{FIRST}").text
+
+
 def test_what_another_camera_told_is_not_for_who_may_not_see_it(site: Site) -> None:
     site.store.add_alerts([told(snapshot=make_jpeg()), told(SECOND, snapshot=make_jpeg(96, 54))], NOON)
     guard = site.somebody(Role.REVIEWER, ["shanghai/cam3"], name="cam3-only")

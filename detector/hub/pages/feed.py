@@ -211,14 +211,18 @@ def cards_of(view: View, incidents: list[StoredIncident]) -> dict[str, Any]:
     """What `cards.html` needs to draw incidents."""
     ids = [incident.id for incident in incidents]
     late = view.parts.health.gaps.came_late(ids)
+    twice = view.store.seen_twice(ids)
+    doubles = {double.id: one for one in twice for double in view.store.seen_by(one, view.scope)}
+    shown = dict(zip(ids, ids, strict=True)) | doubles
+    steps = view.parts.responses.steps([*shown])
     return {
         "incidents": incidents,
         "with_clips": view.store.with_clips(ids),
         "without_footage": view.store.without_footage(ids),
         "came_late": late,
         "confirmed": view.store.confirmed(ids),
-        "seen_twice": view.store.seen_twice(ids),
-        "trips_to": trips_to(view.parts.responses.steps(ids)),
+        "seen_twice": twice,
+        "trips_to": trips_to(replace(step, incident=shown[step.incident]) for step in steps),
     }
 
 

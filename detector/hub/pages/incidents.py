@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from detector.hub.desk.look_back import DAYS as BACK_DAYS
 from detector.hub.desk.look_back import look_back
 from detector.hub.desk.recurrence import Recurrence, days_round, recurrence
 from detector.hub.desk.responses import FOUND, FRESH_S, STEPS, THERE, Trip, trips
-from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, is_reason
+from detector.hub.desk.reviews import LONGEST_NOTE, REASONS, Note, is_reason
 from detector.hub.desk.shots import FEW_SHOTS, shots
 from detector.hub.edges.pictures import Glimpse
 from detector.hub.pages.cameras import drawable, path_of, too_far
@@ -49,7 +49,8 @@ Judge = Annotated[View, needs(Right.JUDGE)]
 class Deed:
     """Something that somebody did with an incident: `what` is the key of its words.
 
-    `verdict` is the one that was given or taken back, `found` what was found there (`responses`).
+    `verdict` is the one that was given or taken back, `found` what was found there (`responses`), `camera` which other
+    one's of the spot it was done with, by whoever sees that alone (`spots`).
     """
 
     at: float
@@ -60,6 +61,7 @@ class Deed:
     text: str = ""
     withdrawn: bool = False
     found: str = ""
+    camera: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
             view.did("note", incident.id)
     view.parts.live.poke()
     if view.wants_fragment:
-        return view.page("notes.html", incident=incident, notes=view.parts.reviews.notes(incident.id))
+        return view.page("notes.html", incident=incident, notes=_notes(view, incident))
     return RedirectResponse(_address(incident), 303)
 
 
@@ -277,7 +279,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
         "reasons": REASONS,
         "asked": asked,
         "contested": contested,
-        "notes": view.parts.reviews.notes(incident.id),
+        "notes": _notes(view, incident),
         "record": view.parts.reviews.record(incident, view.now),
         "recurrence": _recurrence(view, incident),
         "elsewhere": view.store.incidents(view.parts.overview.elsewhere(incident, view.scope))[::-1],
@@ -290,9 +292,20 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     }
 
 
+def _seen_by(view: View, incident: StoredIncident) -> dict[str, str]:
+    """What else cameras of its spot told of it, each with its camera's title: what people did with that is of it."""
+    return {one.id: one.title for one in view.store.seen_by(incident.id, view.scope)}
+
+
+def _notes(view: View, incident: StoredIncident) -> list[Note]:
+    """What was written to an incident, or to what another camera told of it, latest first."""
+    found = [note for one in (incident.id, *_seen_by(view, incident)) for note in view.parts.reviews.notes(one)]
+    return sorted(found, key=lambda note: -note.number)
+
+
 def _response(view: View, incident: StoredIncident) -> dict[str, Any]:
     """What `response.html` needs."""
-    standing = trips(view.parts.responses.steps([incident.id]))
+    standing = trips(view.parts.responses.steps([incident.id, *_seen_by(view, incident)]))
     return {"trips": standing, "may_respond": _may_respond(view, incident, standing), "FOUND": FOUND}
 
 
@@ -394,10 +407,18 @@ def _shown(incident: StoredIncident, clips: list[Clip], confirming: list[StoredI
 
 def _trail(view: View, incident: StoredIncident) -> list[Deed]:
     """Who did what, latest first; who looked is told to those who may read the audit log."""
-    deeds = [Deed(note.at, note.user, "note", text=note.text) for note in view.parts.reviews.notes(incident.id)]
-    steps = view.parts.responses.steps([incident.id])
+    deeds = _done(view, incident.id)
+    for other, camera in _seen_by(view, incident).items():
+        deeds += [replace(deed, camera=camera) for deed in _done(view, other)]
+    return sorted(deeds, key=lambda deed: -deed.at)
+
+
+def _done(view: View, incident: str) -> list[Deed]:
+    """Who did what with one incident alone, in no order."""
+    deeds = [Deed(note.at, note.user, "note", text=note.text) for note in view.parts.reviews.notes(incident)]
+    steps = view.parts.responses.steps([incident])
     deeds += [Deed(step.at, step.user, f"response_{step.step}", found=step.found) for step in steps]
-    for verdict in view.store.verdicts.on(incident.id):
+    for verdict in view.store.verdicts.on(incident):
         gone = verdict.withdrawn_at is not None
         deeds.append(
             Deed(verdict.at, verdict.user, "verdict", verdict.verdict, verdict.reason, verdict.note, withdrawn=gone)
@@ -406,9 +427,9 @@ def _trail(view: View, incident: StoredIncident) -> list[Deed]:
             what = "outgrown" if verdict.withdrawn_by == SYSTEM else "undo"
             deeds.append(Deed(verdict.withdrawn_at, str(verdict.withdrawn_by), what, verdict.verdict))
     if view.may(Right.AUDIT):
-        entries = view.parts.audit.entries(subject=incident.id)
+        entries = view.parts.audit.entries(subject=incident)
         deeds += [Deed(e.at, e.user, e.action) for e in entries if e.action not in TOLD_ELSEWHERE]
-    return sorted(deeds, key=lambda deed: -deed.at)
+    return deeds
 
 
 def _judged(view: View, incident_id: str, fields: dict[str, str]) -> Response:
