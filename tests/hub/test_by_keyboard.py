@@ -44,6 +44,25 @@ def test_who_judges_by_a_button_of_the_desk_goes_on_at_the_title_of_what_is_show
     until(page, f"{FOCUS}.id === 'empty'")
 
 
+def test_what_grew_graver_while_the_stream_was_down_is_looked_at_again_before_it_is_cleared(scene: Scene) -> None:  # noqa: F811
+    scene.alert("a", severity="warning", started_at_unix=time.time() - 600)
+    page = scene.page()
+    page.route("**/events*", lambda route: None)  # it is never answered
+    page.goto(scene.hub.url + "review")
+    page.wait_for_selector(".item[data-incident=a] .severity.warning")
+    scene.alert("a", severity="critical", phase="update", started_at_unix=time.time() - 600)
+    page.keyboard.press("3")
+    page.wait_for_selector(".item[data-incident=a] .contested [data-replace]")
+    assert scene.hub.store.incident("a").verdict is None
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".contested", state="detached")
+    page.wait_for_selector(".item[data-incident=a] .severity.critical")
+    page.keyboard.press("3")
+    page.wait_for_selector("#last .just[data-incident=a]")
+    assert scene.hub.store.incident("a").verdict == "false"
+    scene.complaints.clear()  # the browser says, rightly, that it was refused
+
+
 def test_a_link_of_the_queue_keeps_the_focus_when_another_alert_comes(scene: Scene) -> None:  # noqa: F811
     told(scene, "a", "b")
     page = scene.page("review")

@@ -359,6 +359,31 @@ def test_every_page_of_the_queue_is_reached_by_its_links(site: Any, envelope: An
     assert sorted(found) == sorted(f"i{n}" for n in range(1, 76))
 
 
+@pytest.mark.parametrize("asks", ["", "item", "desk"])
+def test_what_grew_graver_since_it_was_drawn_is_looked_at_again_before_it_is_cleared(
+    site: Any, envelope: Any, asks: str
+) -> None:
+    site.store.add_alerts([envelope(1, incident="i1", severity="warning")], NOON)
+    drawn = site.client.get("/incidents/i1").text
+    assert '<input type="hidden" name="seen" value="warning">' in drawn
+    assert '<input type="hidden" name="seen" value="warning">' in site.client.get("/").text
+    site.store.add_alerts([envelope(2, incident="i1", severity="critical", phase="update")], NOON + 60)
+
+    def judged(**fields: str) -> Any:
+        headers = {"x-fragment": asks} if asks else {}
+        return site.client.post("/incidents/i1/verdict", data=fields, headers=headers, follow_redirects=False)
+
+    answer = judged(verdict="false", seen="warning")
+    assert answer.status_code == 409 and site.store.incident("i1").verdict is None
+    if asks:
+        assert 'name="seen" value="critical"' in answer.text and 'name="verdict" value="false"' in answer.text
+    else:
+        assert answer.headers["HX-Redirect"] == "/incidents/i1"
+    assert judged(verdict="true", seen="warning").status_code in (200, 303)
+    assert judged(verdict="false", seen="critical").status_code in (200, 303)
+    assert site.store.incident("i1").verdict == "false"
+
+
 def test_who_judges_a_page_of_one_box_finds_all_the_rest_by_its_link(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(n, incident=f"i{n}") for n in range(1, 51)], NOON)
     left, address = {f"i{n}" for n in range(1, 51)}, "/review/queue?lane=alert"

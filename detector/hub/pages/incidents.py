@@ -28,6 +28,7 @@ from detector.hub.pages.orientation import ticks
 from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, Somebody, View, needs, own_path
 from detector.hub.storage.audit_chain import SYSTEM
+from detector.hub.storage.budget import RANKS, rank
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import CLEARED, VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
 from detector.hub.storage.wanted import Wanted
@@ -136,6 +137,9 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
         raise HTTPException(400)
     note = _written(fields.get("note", ""), LONGEST_VERDICT_NOTE)
     incident = known(view, incident_id)
+    # It may have grown since the page was drawn, or stand for what was drawn there.
+    if verdict != "true" and fields.get("seen") in RANKS and rank(incident.severity) > rank(fields["seen"]):
+        return _ask_again(view, incident, verdict)
     try:
         with view.store.database.writing():
             standing = _standing(view.store.verdicts.on(incident.id))
@@ -443,6 +447,16 @@ def _judged(view: View, incident_id: str, fields: dict[str, str]) -> Response:
     if view.wants_fragment:
         return view.page("cards.html", **cards_of(view, [incident]))
     return RedirectResponse(own_path(fields.get("next") or _address(incident)), 303)
+
+
+def _ask_again(view: View, incident: StoredIncident, asked: str) -> Response:
+    """It is graver than what was looked at: have it looked at again first."""
+    if view.request.headers.get("x-fragment") in ("item", "desk"):
+        standing = _standing(view.store.verdicts.on(incident.id))
+        return view.page("graver.html", 409, incident=incident, standing=standing, asked=asked)
+    answer = _page(view, incident.id, status=409)
+    answer.headers["HX-Redirect"] = _address(incident)
+    return answer
 
 
 def _ask(view: View, incident: StoredIncident, standing: Verdict, asked: str) -> Response:

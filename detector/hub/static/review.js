@@ -501,6 +501,7 @@ function keepTheirs() {
   const contested = document.querySelector(".contested");
   if (isLed(contested)) toTitle();
   contested.remove();
+  if (!contested.dataset.number) return refresh(shown().dataset.incident); // it grew graver: look again
   if (!isDesk) {
     const url = new URL(location.href);
     url.searchParams.delete("asked"); // who comes from the feed is asked by the address, which is asked for anew
