@@ -233,6 +233,26 @@ def test_a_full_disk_is_told_of_by_the_file_that_was_wanted(
     assert not list(folder.iterdir())
 
 
+def test_a_disk_that_fills_up_leaves_the_model_of_before_with_its_card(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["model", "add", str(export(tmp_path / "theirs.onnx")), "--into", str(folder), "--force"]
+    assert main(words) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = export(tmp_path / "other" / "theirs.onnx", metadata={"author": "somebody else"})
+    assert other.read_bytes() != before["theirs.onnx"]
+    really = shutil.copyfile
+
+    def full(source: Path, target: Path) -> None:
+        if target.parent == folder and source.suffix == ".yaml":
+            raise OSError(28, "No space left on device", str(source))
+        really(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert main([*words[:2], str(other), *words[3:], "--licence", "mine"]) == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_model_put_elsewhere_is_named_so_that_a_configuration_anywhere_finds_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from detector.cli import main
 from detector.machine.resources import resource
-from detector.tools.stills import act_of, angle_of, facing_of, keypoints_of, pictures_in
+from detector.tools.stills import act_of, angle_of, detect_pictures, facing_of, keypoints_of, pictures_in
 from tests.builders import detections
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
@@ -205,6 +205,20 @@ def test_a_folder_that_holds_only_folders_is_told_so(
     assert f"{folder}: no picture in this folder; folders in it are not gone into: name them" in capsys.readouterr().err
 
 
+def test_of_two_who_write_one_file_each_writes_it_whole(folder: Path, model: str, tmp_path: Path) -> None:
+    paths = [picture(folder / f"{n}.png") for n in range(3)]
+    out = tmp_path / "found.jsonl"
+
+    def meanwhile(done: int, of: int) -> None:
+        if done == 1:
+            detect_pictures(paths[:2], out, model=model)
+            assert len(out.read_text().splitlines()) == 2
+
+    detect_pictures(paths, out, model=model, progress=meanwhile)
+    assert len(out.read_text().splitlines()) == 3
+    assert not list(tmp_path.glob(".*draft"))
+
+
 def test_a_folder_as_the_file_to_write_is_an_error_before_any_work(
     folder: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,7 +226,7 @@ def test_a_folder_as_the_file_to_write_is_an_error_before_any_work(
     out.mkdir()
     assert main(["detect", str(picture(folder / "a.png")), "--out", str(out), "--model", model]) == 2
     assert capsys.readouterr().err == f"labelwatch: --out: is a folder: {out} (name a file in it)\n"
-    assert not out.with_name(".found.draft").exists()
+    assert not list(tmp_path.glob(".*draft"))
 
 
 def test_a_pipe_or_device_is_not_put_aside_for_the_file_to_write(

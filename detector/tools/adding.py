@@ -136,15 +136,19 @@ def add_model(
             )
         told += tried(card, file)
         folder.mkdir(parents=True, exist_ok=True)
-        for written in (card.path, draft):  # the card last: it is what is looked for
-            beside = folder / f".{written.name}.draft"
-            try:
-                shutil.copyfile(written, beside)
-                beside.replace(folder / written.name)
-            except OSError as error:  # which names what is copied, in a folder that is gone when this is read
-                error.filename, error.filename2 = str(folder / written.name), None
-                raise
-            finally:
+        # Both are there before either takes its place, so that a full disk leaves those of before; the card, which is
+        # what is looked for, does so last.
+        written = {folder / f".{one.name}.draft": one for one in (card.path, draft)}
+        try:
+            for beside, one in written.items():
+                shutil.copyfile(one, beside)
+            for beside, one in written.items():
+                beside.replace(folder / one.name)
+        except OSError as error:  # which names what is copied, in a folder that is gone when this is read
+            error.filename, error.filename2 = str(folder / one.name), None
+            raise
+        finally:
+            for beside in written:
                 beside.unlink(missing_ok=True)
     return Added(folder / draft.name, card, tuple(told))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def detect_pictures(
     detector = SceneDetector(Session(find_card(model)), {}, Analysis(zooms=EVERYONE))
     thresholds = dict.fromkeys(LABELS, confidence)
     unread: list[str] = []
-    draft = out.with_name(f".{out.name}.draft")
+    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.draft")  # of this run: another may write the same file
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with draft.open("w", encoding="utf-8") as file:
