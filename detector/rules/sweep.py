@@ -127,11 +127,10 @@ class SweepRule:
         key = act.key
         counts_in = self._counts_in(key)
         known = self._noted[counts_in][key] if counts_in else None
-        if known and is_of_another(act, known.act, scene):
-            del self._noted[counts_in or ""][key]
-            known = self._corrected(known, act, scene)
-            yield from (counts_in or "",)
-            counts_in = None
+        if counts_in and known and is_of_another(act, known.act, scene):
+            del self._noted[counts_in][key]
+            yield counts_in
+            counts_in, known = None, self._corrected(known, act, scene)
             if known is None:
                 return
         zone = known.zone if known else zone_of(act, scene, self._zones)
