@@ -22,7 +22,7 @@ ZH: dict[str, str] = {
     "contested_keep": "保留这个判断",
     "contested_replace": "改为“{verdict}”",
     "contested_undo": "仍要撤销",
-    "graver": "这条告警在你打开之后变得更严重了：{severity}。请再看一遍。",
+    "graver": "这条告警在您打开之后变得更严重了：{severity}。请再看一遍。",
     "graver_look": "再看一遍",
     "graver_judge": "仍判为“{verdict}”",
     "just_judged": "已判断",
