@@ -424,6 +424,8 @@ WITHIN = [
     "rtsp://10.0.0.2:554/user=admin&password=hunter2&channel=1&stream=0.sdp",
     "rtsp://10.0.0.2:554/user=admin_password=hunter2_channel=1_stream=0.sdp",
     "rtsp://10.0.0.2/cam?channel=1&pwd=hunter2",
+    "rtsp://10.0.0.2/live?user=admin&pass=hunter2",
+    "rtsp://10.0.0.2/11?loginpas=hunter2",
 ]
 
 

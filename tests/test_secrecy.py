@@ -52,6 +52,10 @@ def test_a_secret_of_three_letters_hides_no_words() -> None:
         ("Authorization: Bearer abcdef0123456789abcdef", "Authorization: Bearer ***"),
         ("authorization: basic dXNlcjpwYXNzd29yZA==", "authorization: basic ***"),
         ("GET /robot/send?access_token=abc123&x=1", "GET /robot/send?access_token=***&x=1"),
+        ("rtsp://10.0.0.9/live?user=admin&pass=abcd1234&ch=1", "rtsp://10.0.0.9/live?user=admin&pass=***&ch=1"),
+        ("rtsp://10.0.0.9/user=admin_password=tlJwpbo6", "rtsp://10.0.0.9/user=admin_password=***"),
+        ("rtsp://10.0.0.9/11?loginpas=abcd1234;psw=x1", "rtsp://10.0.0.9/11?loginpas=***;psw=***"),
+        ("bypass=1", "bypass=1"),
         ("https://qyapi/cgi-bin/webhook/send?key=693a91f6-7xxx", "https://qyapi/cgi-bin/webhook/send?key=***"),
     ],
 )

@@ -58,14 +58,24 @@ def test_a_picture_is_shown_only_where_somebody_knows_where_labels_are(
     assert sink.told == [("new", 120.0, shown)] and book.unbroken
 
 
-def test_where_this_kind_is_switched_off_no_silence_is_told(sink: ListingSink) -> None:
+@pytest.mark.parametrize("is_back", [False, True])
+def test_where_this_kind_is_switched_off_no_silence_is_told_until_it_is_on_again(
+    sink: ListingSink, is_back: bool
+) -> None:
     scores: dict[IncidentKind, float] = {}
     book = SilenceBook("cam1", cast("AlertSink", sink), 120.0, 0.0, scores)
     scores[IncidentKind.TAMPER] = OFF
     book.step(5.0, 126.0, frame(5.0), SEEN)
     book.step(5.0, 900.0, frame(5.0), SEEN)
-    book.step(901.0, 1000.0, frame(901.0), SEEN)
     assert sink.told == []
+    scores[IncidentKind.TAMPER] = 0.0
+    if is_back:  # pictures came until it was switched on again
+        book.step(999.0, 1000.0, frame(999.0), SEEN)
+        book.step(1100.0, 1101.0, frame(1100.0), SEEN)
+        assert sink.told == []
+    else:
+        book.step(5.0, 1000.0, frame(5.0), SEEN)
+        assert [(phase, lasted_s) for phase, lasted_s, _ in sink.told] == [("new", 995.0)]
 
 
 def test_a_silence_grows_no_more_once_pictures_come_and_ends_when_they_have_been_steady(

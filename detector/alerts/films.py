@@ -51,9 +51,10 @@ class CameraFilms:
             recorder.start_or_extend(self._film.name, now)
         return ended
 
-    def forget(self) -> None:
-        """The recorder has closed whatever it was writing."""
-        self._film = None
+    def forget(self) -> str | None:
+        """The recorder has closed whatever it was writing; the name of the film that was among it."""
+        film, self._film = self._film, None
+        return film.name if film else None
 
     def _end(self, recorder: ClipRecorder, film: _Film) -> str:
         recorder.finish(film.name)

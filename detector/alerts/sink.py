@@ -155,8 +155,9 @@ class AlertSink:
     def finish(self) -> None:
         """The frames are over: close every clip. Ends of incidents are still accepted."""
         self._recorder.finish()
-        if self._films is not None:
-            self._films.forget()
+        film = self._films.forget() if self._films is not None else None
+        if film is not None:
+            self._segments.pop(film, None)  # as in `tick`
         self._settle()
 
     def _snapshot(self, frame: Frame, update: IncidentUpdate) -> bytes | None:

@@ -12,7 +12,7 @@ from detector.config.addresses import split_address
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings, Share
 from detector.config.zones import WHOLE_FRAME, Zone
-from detector.machine.secrecy import without_login
+from detector.machine.secrecy import PASSWORDS, without_login
 from detector.media.shape import Shape
 from detector.names import Name
 from detector.values import IncidentKind
@@ -20,7 +20,7 @@ from detector.values import IncidentKind
 STREAMS = ("rtsp", "rtsps")
 PASSWORD = "{password}"  # noqa: S105 - where it goes in an address that is to hold it
 _ASPECT = re.compile(r"([1-9]\d{0,2}):([1-9]\d{0,2})")
-_PASSWORD_IN = re.compile(r"(?<![a-z])(?:password|passwd|pwd)=(?!\{password\}|[&_;/?]|$)", re.IGNORECASE)
+_PASSWORD_IN = re.compile(rf"(?<![a-z])(?:{PASSWORDS})=(?!\{{password\}}|[&_;/?]|$)", re.IGNORECASE)
 
 
 class Mounting(Settings):

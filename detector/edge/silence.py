@@ -61,6 +61,8 @@ class SilenceBook:
             self._begin(now, frame, sight)
         elif change == "ends":
             self.end(self._silence.steady_since, frame)
+        elif self._open is None and self.unbroken:
+            self._begin(now, frame, sight)  # it was switched off until now
         else:
             self._tell_again(now)
 

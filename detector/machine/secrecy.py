@@ -29,14 +29,17 @@ _URL_LOGIN = re.compile(
     (?: [^\s/:@"]+ : (?!\d+(?:[/?\s'"]|$)) [^\s"]* @  |  [^/\s'"@]+ (?:@[^/\s'"@]*)* @ )""",
     re.IGNORECASE | re.VERBOSE,
 )
+# What cameras' makers call it in addresses.
+PASSWORDS = "password|passwd|pwd|pass|psw|loginpas|loginpass|userpwd"
 _LOOKS = (
     (re.compile(r"\blw_[A-Za-z0-9_-]{20,}"), HIDDEN),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
     (re.compile(r"\b(Bearer|Basic)\s+(?=\S*[0-9_=+/-])[A-Za-z0-9._~+/-]{16,}=*", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (
-        re.compile(r"([?&](?:access_token|token|key|sign|signature|secret|password|passwd|pwd)=)[^&\s'\"#]+", re.I),
+        re.compile(r"([?&](?:access_token|token|key|sign|signature|secret)=)[^&\s'\"#]+", re.I),
         rf"\1{HIDDEN}",
     ),
+    (re.compile(rf"((?<![a-z])(?:{PASSWORDS})=)[^&;\s'\"#]+", re.I), rf"\1{HIDDEN}"),
 )
 # What would end a line, hide what follows, or write to a terminal: a name in a message must not make up a log line.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A, 0x0D)}
