@@ -360,7 +360,7 @@ def test_what_edges_and_people_write_is_never_markup(site: Any, envelope: Any) -
     )  # fmt: skip
     site.store.add_alerts([envelope(2, **{**names, "incident": HOSTILE * 2, "severity": "info"})], NOON)
     site.parts.thresholds.set(
-        HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.5, expected=None, user=HOSTILE, at=NOON, evidence={"spared": 1, "lost": 0}
+        HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.5, expected=0, user=HOSTILE, at=NOON, evidence={"spared": 1, "lost": 0}
     )
     for page in (
         "/",
@@ -485,7 +485,7 @@ def test_a_camera_is_called_as_its_box_reports_and_until_then_as_it_was_when_it_
     site.store.add_alerts([envelope(n, incident=f"inc-{n}", camera_title="东门") for n in range(1, 4)], NOON)
     site.store.verdicts.add("inc-1", "owner", "false", "", NOON)
     site.parts.thresholds.set(
-        "shanghai", "box1", "cam3", "label_photography", 0.6, expected=None, user="owner", at=NOON,
+        "shanghai", "box1", "cam3", "label_photography", 0.6, expected=0, user="owner", at=NOON,
         evidence={"spared": 5, "lost": 0},
     )  # fmt: skip
     gap = {"what": "camera", "site": "shanghai", "edge": "box1", "camera": "cam3", "began_at": NOON - 60}

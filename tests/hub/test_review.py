@@ -262,7 +262,7 @@ def test_a_cameras_record_compares_before_and_after_its_last_change(store: Store
     assert found.share == Share(false=3, judged=5)  # what is unclear is no judgement; the oldest is too old
     assert [one.id for one in found.latest] == ["i7", "i1", "i2", "i3", "i4", "i5", "i6", "now"]
     place = ("shanghai", "box1", "cam3", "label_photography")
-    Thresholds(store.database).set(*place, 0.6, expected=None, user="owner", at=NOON - 5 * DAY_S, evidence={})
+    Thresholds(store.database).set(*place, 0.6, expected=0, user="owner", at=NOON - 5 * DAY_S, evidence={})
     found = reviews.record(now, NOON)
     assert found.changed_at == NOON - 5 * DAY_S
     assert (found.before, found.after) == (Share(2, 3), Share(1, 2))

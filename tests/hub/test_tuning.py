@@ -157,7 +157,7 @@ def test_judged_incidents_are_found_newest_first_and_old_ones_left_out(store: St
     assert store.verdicts.judged(NOON - 60) == [Judged(*PLACE, "b", 0.7, "true"), Judged(*PLACE, "a", 0.5, "false")]
 
 
-def set_score(store: Store, score: float | None, expected: float | None, **changes: Any) -> bool:
+def set_score(store: Store, score: float | None, expected: int = 0, **changes: Any) -> bool:
     place = dict(zip(("site", "edge", "camera", "kind"), PLACE, strict=True)) | changes
     return Thresholds(store.database).set(
         *place.values(), least_score=score, expected=expected, user="owner", at=NOON, evidence={"spared": 5, "lost": 0}
@@ -171,13 +171,13 @@ def state(store: Store) -> list[tuple[str, int, Any]]:
 
 def test_changes_add_up_to_one_growing_state_for_each_edge(store: Store) -> None:
     assert state(store) == []
-    assert set_score(store, 0.6, None) and set_score(store, 0.3, None, camera="cam1", kind="lingering")
-    assert set_score(store, 0.5, None, edge="box2")
+    assert set_score(store, 0.6) and set_score(store, 0.3, camera="cam1", kind="lingering")
+    assert set_score(store, 0.5, edge="box2")
     assert state(store) == [
         ("labelwatch/shanghai/box1/cmd/thresholds", 2, {"cam3": {PLACE[3]: 0.6}, "cam1": {"lingering": 0.3}}),
         ("labelwatch/shanghai/box2/cmd/thresholds", 1, {"cam3": {PLACE[3]: 0.5}}),
     ]
-    assert set_score(store, None, 0.6)
+    assert set_score(store, None, 1)
     assert state(store)[0][1:] == (3, {"cam1": {"lingering": 0.3}})
     history = [
         change
@@ -191,15 +191,17 @@ def test_changes_add_up_to_one_growing_state_for_each_edge(store: Store) -> None
 
 
 def test_whoever_is_late_changes_nothing(store: Store) -> None:
-    assert set_score(store, 0.6, None)
-    assert not set_score(store, 0.7, None)
-    assert not set_score(store, 0.6, 0.6)
-    assert [c.least_score for c in Thresholds(store.database).all_changes()] == [0.6]
+    assert set_score(store, 0.6)
+    assert not set_score(store, 0.7)
+    assert not set_score(store, 0.6, 1)
+    assert set_score(store, 0.7, 1) and set_score(store, 0.6, 2)
+    assert not set_score(store, 0.9, 1), "it is 0.6 again, but others know why"
+    assert [c.least_score for c in Thresholds(store.database).all_changes()] == [0.6, 0.7, 0.6]
 
 
 def test_of_many_at_once_one_wins(store: Store) -> None:
     won: list[bool] = []
-    threads = [threading.Thread(target=lambda n=n: won.append(set_score(store, n / 10, None))) for n in range(1, 7)]
+    threads = [threading.Thread(target=lambda n=n: won.append(set_score(store, n / 10))) for n in range(1, 7)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -209,12 +211,12 @@ def test_of_many_at_once_one_wins(store: Store) -> None:
 
 def test_a_hub_brought_back_from_a_backup_still_gets_a_word_in(store: Store) -> None:
     store.edges.set_health("shanghai", "box1", {"tuned": {"version": 41, "refused": None}}, NOON)
-    assert set_score(store, 0.6, None)
+    assert set_score(store, 0.6)
     assert Thresholds(store.database).all_changes()[0].version == 42
     for odd in ({"tuned": 5}, {"tuned": {"version": "x"}}, {"tuned": {"version": True}}, {"tuned": {"version": 2**70}}):
         store.edges.set_health("shanghai", "box2", odd, NOON)
         before = len(Thresholds(store.database).all_changes())
-        assert set_score(store, before / 100, None if before == 1 else (before - 1) / 100, edge="box2")
+        assert set_score(store, before / 100, before - 1, edge="box2")
     assert Thresholds(store.database).all_changes()[0].version == 4
 
 
@@ -249,6 +251,28 @@ def test_a_proposal_is_shown_applied_and_taken_back(site: Any, envelope: Build) 
     site.client.post("/tuning", data=form_of(page, "back"))
     assert [c.least_score for c in site.parts.thresholds.all_changes()] == [None, 0.41]
     assert "按边缘设备配置" in text_of(site.client.get("/tuning"))
+
+
+def test_an_old_page_takes_nothing_back_that_others_set_meanwhile(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "apply"))
+    old = form_of(site.client.get("/tuning"), "back")  # back to the configuration, it says
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "off"))
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "back"))  # on again, by somebody else
+    assert site.client.post("/tuning", data=old).status_code == 303
+    assert [c.least_score for c in site.parts.thresholds.all_changes()] == [0.41, wire.OFF, 0.41]
+
+
+@pytest.mark.parametrize(("scope", "is_told"), [(None, True), (["shanghai/cam3"], False)])
+def test_a_boxs_own_words_are_for_who_sees_all_its_cameras(
+    site: Any, envelope: Build, scope: list[str] | None, is_told: bool
+) -> None:
+    tell(site.store, envelope)
+    site.client.post("/tuning", data=form_of(site.client.get("/tuning"), "apply"))
+    refused = {"version": 0, "refused": "cam9: vault"}
+    site.store.edges.set_health("shanghai", "box1", {"tuned": refused}, NOON)
+    visitor = site.somebody(Role.REVIEWER, scope)
+    assert ("vault" in visitor.get("/tuning/edges").text) is is_told
 
 
 def test_nothing_but_the_proposal_can_be_applied(site: Any, envelope: Build) -> None:
@@ -331,7 +355,7 @@ def test_strangers_and_other_sites_set_nothing(site: Any, envelope: Build) -> No
     ],
 )
 def test_the_page_says_whether_the_edge_took_it(site: Any, tuned: Any, said: str) -> None:
-    set_score(site.store, 0.6, None)
+    set_score(site.store, 0.6)
     site.store.edges.set_health("shanghai", "box1", {"tuned": tuned}, NOON + 1)
     for path in ("/tuning", "/tuning/edges"):
         page = site.client.get(path)
@@ -386,7 +410,7 @@ def test_the_page_shows_the_few_places_where_a_change_helps_most_and_folds_the_o
         site.store.add_alerts([told], NOON)
         site.store.verdicts.add(f"{name}-{n}", "owner", "false", "", NOON)
     tell(site.store, envelope)  # all that a proposal needs, and fewer false ones than others have
-    set_score(site.store, 0.6, None, edge="box2", camera="cam1")
+    set_score(site.store, 0.6, edge="box2", camera="cam1")
     page = site.client.get("/tuning").text
     cards = re.findall(r"<h2>(.+) · 拍摄面单</h2>", page)
     assert cards == ["东区 3 号机", *(f"cam{n}" for n in range(FEW + 2, 3, -1))]
@@ -401,7 +425,7 @@ def test_the_page_shows_the_few_places_where_a_change_helps_most_and_folds_the_o
 
 def test_one_place_has_a_page_of_its_own(site: Any, envelope: Build) -> None:
     tell(site.store, envelope)
-    set_score(site.store, 0.3, None, camera="cam1")
+    set_score(site.store, 0.3, camera="cam1")
     place = urlencode(dict(zip(("site", "edge", "camera", "kind"), PLACE, strict=True)))
     page = site.client.get(f"/tuning?{place}")
     assert page.text.count('<section class="tuning') == 1 and "提到 0.41" in text_of(page)
@@ -478,7 +502,7 @@ class Running:
     def begin_edge(self) -> None:
         self.edge = Edge(self._folder / "edge", self._port)
 
-    def set(self, score: float | None, expected: float | None, **changes: Any) -> None:
+    def set(self, score: float | None, expected: int = 0, **changes: Any) -> None:
         """As the page does."""
         assert set_score(self.hub.store, score, expected, **changes)
         self.hub._ingest.tell_commands()
@@ -513,10 +537,10 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_a_threshold_survives_restarts_of_edge_hub_and_broker(tmp_path: Path, broker: Mosquitto) -> None:
     running = Running(tmp_path, broker.port)
     try:
-        running.set(0.6, None)
+        running.set(0.6)
         assert running.heard(1) and running.edge.score == 0.6
         running.edge.stop()
-        running.set(0.7, 0.6)  # while the edge is away
+        running.set(0.7, 1)  # while the edge is away
         running.begin_edge()
         assert running.edge.kept == 0.6
         assert running.heard(2) and running.edge.score == 0.7
@@ -540,11 +564,11 @@ def test_a_threshold_survives_restarts_of_edge_hub_and_broker(tmp_path: Path, br
 def test_a_refusal_reaches_the_hub_and_a_better_command_mends_it(tmp_path: Path, broker: Mosquitto) -> None:
     running = Running(tmp_path, broker.port)
     try:
-        running.set(0.6, None)
+        running.set(0.6)
         assert running.heard(1)
-        running.set(0.5, None, kind="dancing")
+        running.set(0.5, kind="dancing")
         assert running.heard(1, "there is no kind 'dancing' of incident")
-        running.set(None, 0.5, kind="dancing")
+        running.set(None, 2, kind="dancing")
         assert running.heard(3) and running.edge.score == 0.6
     finally:
         running.stop()
@@ -555,7 +579,7 @@ def test_the_broker_that_pip_brings_does_for_it_too(tmp_path: Path) -> None:
     broker = EmbeddedBroker(tmp_path, mosquitto=None)
     running = Running(tmp_path, broker.start())
     try:
-        running.set(0.6, None)
+        running.set(0.6)
         assert running.heard(1) and running.edge.score == 0.6
         running.edge.stop()
         (tmp_path / "edge" / "tuned.json").unlink()

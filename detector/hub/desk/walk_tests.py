@@ -108,8 +108,12 @@ class WalkTests:
             self._audit.add(connection, now, user, "walk_test_begun", f"{site}/{camera}")
             return film
 
-    def end(self, site: str, edge: str, camera: str, user: str, now: float, parcels: int) -> str | None:
+    def end(
+        self, site: str, edge: str, camera: str, user: str, now: float, parcels: int, number: int | None = None
+    ) -> str | None:
         """End the one that goes on, if any, after so many parcels; with none photographed it is taken back.
+
+        With a `number` it is ended only if it is that one.
 
         Returns:
             The name of its film.
@@ -117,7 +121,7 @@ class WalkTests:
         with self._database.writing() as connection:
             one_at_a_time(connection)
             test = _going_on(connection, site, edge, camera, now)
-            if test is None:
+            if test is None or number not in (None, test.number):
                 return None
             own = walk_tests.c.number == test.number
             if parcels:

@@ -60,17 +60,20 @@ class Thresholds(Commanded[Threshold]):
         kind: str,
         least_score: float | None,
         *,
-        expected: float | None,
+        expected: int,
         user: str,
         at: float,
         evidence: Mapping[str, Any],
     ) -> bool:
-        """Change a least score; tells whether it was done, which it is not when it is no longer the `expected` one."""
+        """Change a least score; tells whether it was done, which it is not when it was changed meanwhile.
+
+        `expected` is the version of its last change that is known, 0 where there is none.
+        """
         with self._database.writing() as connection:
             one_at_a_time(connection)
             former = [one for one in self._of_edge(connection, site, edge) if (one.camera, one.kind) == (camera, kind)]
             before = former[0].least_score if former else None
-            if before != expected or least_score == before:
+            if expected != (former[0].version if former else 0) or least_score == before:
                 return False
             self._add(
                 connection, site, edge, camera=camera, kind=kind, least_score=least_score, before=before, user=user,

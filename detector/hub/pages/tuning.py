@@ -54,6 +54,11 @@ class Tuning:
         return self.changes[0].least_score if self.changes else None
 
     @property
+    def version(self) -> int:
+        """Of the last change; 0 where there was none."""
+        return self.changes[0].version if self.changes else 0
+
+    @property
     def in_force(self) -> float:
         """The least score that counts today, as far as the hub knows."""
         return self.configured if self.now is None else self.now
@@ -137,12 +142,13 @@ def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Respons
         evidence = {name: getattr(proposal, name) for name in ("kept", "lost", "spared", "left", "lost_bound")}
     else:
         return RedirectResponse(shown, 303)
-    if fields.get("now") != view.written(found.now):
+    # By the value alone what others set and took back meanwhile would look as if nothing had been done.
+    if (fields.get("now"), fields.get("change")) != (view.written(found.now), str(found.version)):
         return RedirectResponse(shown, 303)
     with view.store.database.writing():
         # What the configuration asked for is the value before, or after, and may be another by the time it is read.
         is_set = view.parts.thresholds.set(
-            *place, wanted, expected=found.now, user=view.user, at=view.now,
+            *place, wanted, expected=found.version, user=view.user, at=view.now,
             evidence=evidence | {"configured": found.configured},
         )  # fmt: skip
         if is_set:
@@ -204,11 +210,12 @@ def _answers(view: View) -> list[dict[str, Any]]:
     answers = []
     for (site, edge), change in sorted(newest.items(), key=lambda one: natural(*one[0])):
         answer = view.parts.thresholds.answer(known.get((site, edge)), change, change)
-        causes = refusals(view.say, answer.causes)
+        is_seen_whole = view.scope.sees_all_of(site)  # a box's own words may be of any of its cameras
+        causes = refusals(view.say, answer.causes) if is_seen_whole else []
         answers.append(
             {
                 "site": site, "edge": edge, "version": change.version, "state": answer.state,
-                "reason": answer.reason, "causes": causes,
+                "reason": answer.reason if is_seen_whole else "", "causes": causes,
             }
         )  # fmt: skip
     return answers

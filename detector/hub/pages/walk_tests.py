@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +62,9 @@ def change_test(view: Tester, site: str, edge: str, camera: str, fields: Form) -
         if film := view.parts.walk_tests.begin(*place, view.user, view.now):
             _ask_film(view, place, film, LONGEST_S)
     elif fields.get("do") == "end" and (parcels := _parcels(fields.get("parcels", ""))) is not None:
-        if film := view.parts.walk_tests.end(*place, view.user, view.now, parcels):
+        asked = fields.get("test", "")
+        number = int(asked) if re.fullmatch(r"[0-9]{1,18}", asked) else 0
+        if film := view.parts.walk_tests.end(*place, view.user, view.now, parcels, number):
             _ask_film(view, place, film, 0.0)
     else:
         raise HTTPException(400)

@@ -6,7 +6,7 @@ import difflib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -236,6 +236,9 @@ def _standing(view: View, place: Place) -> Standing:
     answer = view.parts.zones.answer(box, changes[0], newest) if changes and newest else None
     said = view.parts.zones.layouts(view.scope)
     causes = []
+    if answer and not view.scope.sees_all_of(place[0]):  # a box's own words may be of any of its cameras
+        answer = replace(answer, reason="", causes=())
+        latest = [change for change in latest if view.scope.sees(change.site, change.camera)]
     if answer and answer.state == "refused":
         titles = {change.camera: said.get(change.place, {}).get("title") or change.camera for change in latest}
         causes = refusals(view.say, answer.causes, lambda name: titles.get(name, name))
