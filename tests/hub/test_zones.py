@@ -597,6 +597,17 @@ def test_what_waits_for_the_edge_keeps_its_settings_when_it_is_drawn_on(stage: S
     assert newest is not None and newest[1] == {**IN_FORCE[0], "name": "pack-east"}
 
 
+def test_a_mistake_that_waits_for_the_edge_is_taken_back_by_drawing_what_is_in_force(stage: Stage) -> None:
+    in_force = [{**zone_, "was": zone_["name"]} for zone_ in IN_FORCE]
+    assert "没有要改的" in text_of(stage.draft(*in_force, do="look"))
+    assert stage.draft(*in_force[1:]).status_code == 303  # one too few, and the box is away
+    looked = stage.draft(*in_force, do="look", now=1)
+    assert "收回还没有生效的改动" in text_of(looked) and 'value="send"' in looked.text
+    assert stage.draft(*in_force, now=1).status_code == 303
+    newest = stage.zones.changes(PLACE)[0].zones
+    assert newest is not None and [one["name"] for one in newest] == [one["name"] for one in IN_FORCE]
+
+
 def test_of_two_admins_the_later_one_is_asked_with_the_draft_kept(stage: Stage) -> None:
     anna, ben = (stage.site.somebody(Role.ADMIN, name=name) for name in ("anna", "ben"))
     assert stage.draft(zone("bulk", polygon=LEFT), client=anna, now=0).status_code == 303

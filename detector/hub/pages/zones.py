@@ -372,6 +372,8 @@ def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None, draft: 
     else:
         zones = [one.zone for one in drawn]
         told = _sentences(say, before, drawn)
+        if not told and standing.answer and standing.answer.state != "taken":
+            told = [say("zones_takes_back")]
     old, new = (zones_as_yaml(understood(some)).splitlines() for some in (before, [one.zone for one in drawn]))
     diff = list(difflib.unified_diff(old, new, n=4, lineterm=""))[2:]
     names = [{**one.zone, "was": one.was, **_proposal(came)} for one, came in zip(drawn, draft, strict=True)]
