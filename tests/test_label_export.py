@@ -32,6 +32,7 @@ from tests.builders import detections
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_act, make_envelope, make_mp4, make_side, sqlite_url
 from tests.inference.tiny_models import card_file, model_file, raw_output
+from tests.sources.footage import make_turned
 
 SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
 # Where the edge saw the actor and the phone, in shares of the picture of 320x180.
@@ -359,6 +360,18 @@ def test_a_clip_that_ends_early_gives_what_it_holds(hub: Hub, clip: bytes, tmp_p
     assert hub.run() == 1
     assert len(hub.manifest) == 1
     assert "breaks off at 6.0 s, 2 pictures short" in capsys.readouterr().err
+
+
+def test_a_clip_whose_pictures_can_not_be_shown_is_told_and_the_rest_is_used(
+    hub: Hub, clip: bytes, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    leaning = make_turned(tmp_path / "leaning.mp4", -45, tmp_path / "clip.mp4").read_bytes()
+    hub.incident("inc-1", leaning)
+    hub.incident("inc-2", clip, at=NOON + 600)
+    assert hub.run() == 1
+    assert "inc-1: " in (err := capsys.readouterr().err) and "turned by 45" in err
+    assert {line["group"] for line in hub.manifest} == {"inc-2"}
 
 
 def test_a_clip_that_is_no_video_is_told_and_leaves_nothing(hub: Hub, capsys: Any) -> None:

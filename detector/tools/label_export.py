@@ -30,7 +30,7 @@ import cv2
 
 from detector.clock import SystemClock, iso
 from detector.config import Analysis, HubConfig
-from detector.errors import ConfigError, LabelwatchError, Problem, SourceUnavailable
+from detector.errors import ConfigError, LabelwatchError, Problem, SourceError
 from detector.geometry import as_array, as_box, iou
 from detector.hub.access.audit import Audit
 from detector.hub.edges.known import Known
@@ -311,7 +311,7 @@ def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[
             recording = Recording(
                 clip_file(folder, clip), camera=clip.camera, start_at=clip.started_at, fps=1.0, due=_due(waiting, clip)
             )
-        except SourceUnavailable as error:
+        except SourceError as error:
             trouble.append(f"{what}: {error}")
             continue
         try:
@@ -319,6 +319,9 @@ def _frames(lesson: Lesson, folder: Path, trouble: list[str]) -> Iterator[tuple[
                 yield waiting.popleft(), frame
                 if not waiting:
                     break
+        except SourceError as error:
+            trouble.append(f"{what}: {error}")
+            continue
         finally:
             recording.close()
         if waiting:
