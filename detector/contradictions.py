@@ -89,6 +89,9 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
     if rules.lingering.crouched_after_s > rules.lingering.after_s:
         reason = f"after {rules.lingering.after_s:g} s it is lingering already"
         yield Found("rules.lingering.crouched_after_s", reason, "make it less than after_s")
+    if config.incidents.longest_s <= config.incidents.join_s:
+        reason = f"what comes within {config.incidents.join_s:g} s is of one incident, which is over sooner"
+        yield Found("incidents.longest_s", reason, "make it longer than join_s")
     if rules.blind_edge.visit_s > rules.blind_edge.away_s:
         reason = f"out of sight for {rules.blind_edge.away_s:g} s is told already"
         yield Found("rules.blind_edge.visit_s", reason, "make it less than away_s")

@@ -266,6 +266,8 @@ CENTIMETRES = {"height_m": 320, "tilt_deg": 30, "fov_deg": 90}
 CONTRADICTIONS = [
     pytest.param(config(zone(**exempt({"phones": "allowed", "until": "2026-11-24"}))),
                  "cameras[0].zones[0].policy.exemptions[0].until", "never will again", id="until is past"),
+    pytest.param(config(zone(), incidents={"longest_s": 150, "join_s": 180}),
+                 "incidents.longest_s", "which is over sooner", id="longest below join"),
     pytest.param(config(zone(**exempt({"phones": "allowed", "shifts": ["late"]}))),
                  "cameras[0].zones[0].policy.exemptions[0].shifts", "no shift is called late", id="unknown shift"),
     pytest.param(config(zone(**exempt({}))), "cameras[0].zones[0].policy.exemptions[0]", "says nothing", id="empty"),

@@ -153,6 +153,21 @@ def test_a_verdict_is_given_and_counts(owner: Program, town: Site) -> None:
     assert town.parts.audit.entries()[0].action == "verdict"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "seen", "status"),
+    [("false", "warning", 409), ("authorised", "info", 409), ("true", "info", 201), ("false", "critical", 201),
+     ("false", None, 201)],
+)  # fmt: skip
+def test_what_is_graver_than_what_was_seen_is_not_cleared(
+    owner: Program, town: Site, verdict: str, seen: str | None, status: int
+) -> None:
+    assert town.store.incidents(["inc-1"])[0].severity == "critical"
+    answer = owner.judge("inc-1", verdict=verdict, seen=seen)
+    assert answer.status_code == status
+    if status == 409:
+        assert answer.json()["reason"] == {"severity": "critical"} and not town.store.verdicts.on("inc-1")
+
+
 def test_somebody_elses_verdict_is_replaced_only_when_it_is_named(owner: Program, town: Site) -> None:
     number = town.store.verdicts.add("inc-1", "li", "true", "", NOON)
     refused = owner.judge("inc-1", verdict="false")

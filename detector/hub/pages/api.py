@@ -285,7 +285,7 @@ def incident_snapshot(view: Look, incident_id: str) -> Response:
     status_code=201,
     responses={
         **NOT_FOUND,
-        409: {"model": Error, "description": "somebody else's verdict stands: see `over`"},
+        409: {"model": Error, "description": "somebody else's verdict stands, or it is graver: see `over` and `seen`"},
         413: {"model": Error, "description": "more than a verdict can be"},
     },
 )
@@ -294,6 +294,8 @@ def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
     incident, note = known(view, incident_id), judging.note.strip()
     if "\0" in note or (judging.reason and not is_reason(judging.verdict, judging.reason)):
         raise HTTPException(422, "no such reason for this verdict, or a note that can't be kept")
+    if incidents.is_beyond(incident, judging.seen, judging.verdict):
+        return JSONResponse({"reason": {"severity": incident.severity}}, 409)
     try:
         with view.store.database.writing():
             number = view.store.verdicts.add(

@@ -151,7 +151,11 @@ class Incidents(BaseModel):
 
 
 class Judging(BaseModel):
-    """A verdict to give. `over` names the verdict of somebody else that it may replace."""
+    """A verdict to give. `over` names the verdict of somebody else that it may replace.
+
+    `seen` is the severity that was looked at: where it is graver by now, or a graver one stands in its stead, only
+    `true` is taken.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -159,6 +163,7 @@ class Judging(BaseModel):
     reason: str = Field("", max_length=40)
     note: str = Field("", max_length=LONGEST_VERDICT_NOTE)
     over: int = Field(0, ge=0, le=2**62)
+    seen: Literal["info", "warning", "critical"] | None = None
 
 
 class CaseTold(BaseModel):

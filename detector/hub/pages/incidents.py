@@ -137,8 +137,7 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
         raise HTTPException(400)
     note = _written(fields.get("note", ""), LONGEST_VERDICT_NOTE)
     incident = known(view, incident_id)
-    # It may have grown since the page was drawn, or stand for what was drawn there.
-    if verdict != "true" and fields.get("seen") in RANKS and rank(incident.severity) > rank(fields["seen"]):
+    if is_beyond(incident, fields.get("seen"), verdict):
         return _ask_again(view, incident, verdict)
     try:
         with view.store.database.writing():
@@ -228,6 +227,14 @@ def clip(view: Annotated[View, needs(Right.FULL_PIXELS)], incident_id: str, segm
         path, media_type="video/mp4", filename=f"{name}-{segment}.mp4", content_disposition_type="inline",
         headers={"Cache-Control": "private, max-age=3600"},
     )  # fmt: skip
+
+
+def is_beyond(incident: StoredIncident, seen: str | None, verdict: str) -> bool:
+    """Whether a verdict would clear more than was looked at, which was of the severity `seen`.
+
+    It may have grown since, or stand in the stead of what was looked at.
+    """
+    return verdict != "true" and seen in RANKS and rank(incident.severity) > rank(seen)
 
 
 def known(view: View, incident_id: str) -> StoredIncident:
