@@ -23,7 +23,7 @@ from detector import cli
 from detector.hub.access.anchors import FILE, Anchors
 from detector.hub.access.audit import ONCE_S, Audit, Checked, Entry, Flaw, Head, verify
 from detector.hub.storage.audit_chain import BEGINNING, chained
-from detector.hub.storage.rights import Role
+from detector.hub.storage.rights import CONSOLE, Role, Scope
 from detector.hub.storage.store import Store
 from detector.hub.texts import ZH
 from tests.builders import SteppedClock
@@ -538,6 +538,17 @@ def test_who_has_the_log_already_gets_what_came_since(site: Site) -> None:
     more = [json.loads(line) for line in site.client.get(f"/api/audit?after={first[-1]['number']}").text.splitlines()]
     assert [one["entry"]["action"] for one in more] == ["verdict", "audit_exported"]
     assert more[0]["before"] == first[-1]["hash"] and more[1]["entry"]["details"] == {"number": first[-1]["number"] + 1}
+
+
+def test_what_somebody_did_when_they_saw_more_stays_hidden_when_they_see_less(site: Site) -> None:
+    site.somebody(Role.OWNER, None, "anna")
+    admin = site.somebody(Role.ADMIN, ["suzhou"], "sz")
+    site.parts.audit.record(NOON, "anna", "note", "inc-9", text="informant: dock 4")
+    site.people.change(CONSOLE, "anna", NOON + 1, role=Role.REVIEWER, scope=Scope.of(["suzhou"]))
+    site.parts.audit.record(NOON + 2, "anna", "note", "inc-10", text="a guard's")
+    for address in ("/audit", "/audit/export"):
+        told = admin.get(address).text
+        assert "inc-9" not in told and "inc-10" in told, address
 
 
 def test_with_a_scope_the_file_holds_nothing_of_who_sees_more(site: Site) -> None:

@@ -11,11 +11,11 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, select
+from sqlalchemy import Connection, Text, and_, cast, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.clock import iso
@@ -180,16 +180,21 @@ class Audit:
         subject: str | None = None,
         since: float | None = None,
         until: float | None = None,
-        users: Sequence[str] | None = None,
+        users: Mapping[str, int] | None = None,
     ) -> list[Entry]:
-        """Entries, latest first: those before a number, and by what else is given; `users` are all that may be seen."""
+        """Entries, latest first: those before a number, and by what else is given.
+
+        `users` are all whose entries may be seen, each with the number after which they may.
+        """
         c = audit.c
         same = ((c.user, user), (c.action, action), (c.subject, subject))
         clauses = [column == value for column, value in same if value is not None]
         clauses += [c.number < before] if before is not None else []
         clauses += [c.at >= since] if since is not None else []
         clauses += [c.at < until] if until is not None else []
-        clauses += [c.user.in_(users)] if users is not None else []
+        if users is not None:
+            later = [and_(c.user == one, c.number > after) for one, after in users.items() if after]
+            clauses.append(or_(c.user.in_([one for one, after in users.items() if not after]), *later))
         query = _ENTRIES.where(*clauses).order_by(c.number.desc()).limit(limit)
         return [_entry(row) for row in self._database.read(query)]
 
@@ -220,7 +225,7 @@ class Audit:
             yield from found
             last = page[-1]
 
-    def exported(self, after: int, until: int, users: Collection[str] | None = None) -> Iterator[str]:
+    def exported(self, after: int, until: int, users: Mapping[str, int] | None = None) -> Iterator[str]:
         """Entries after a number, up to another, as lines of JSON that whoever has them can check by themselves.
 
         `hash` is the SHA-256 of `before`, a newline and `entry`, in UTF-8, as it stands in the line; `before` is the
@@ -230,14 +235,14 @@ class Audit:
         Args:
             after: 0 for all.
             until: The last number that is wanted.
-            users: All whose entries may be seen; `None` for everybody's.
+            users: All whose entries may be seen, each with the number after which they may; `None` for everybody's.
         """
         query = select(audit.c.hash).where(audit.c.number <= after).order_by(audit.c.number.desc()).limit(1)
         before = (self._database.read(query).scalar_one_or_none() or BEGINNING) if users is None or not after else None
         for entry in self.all_entries(after):
             if entry.number > until:
                 return
-            is_seen = users is None or entry.user in users
+            is_seen = users is None or entry.number > users.get(entry.user, entry.number)
             if is_seen:
                 head = {"schema": 1, "number": entry.number, "time": _iso(entry.at), "before": before}
                 told = json.dumps({**head, "hash": entry.hash}, default=str)[:-1]

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from detector import wire
 from detector.hub.access.audit import Entry
 from detector.hub.pages.view import View, needs
-from detector.hub.storage.rights import CONSOLE, Right
+from detector.hub.storage.rights import CONSOLE, Right, Scope
 
 router = APIRouter()
 
@@ -25,6 +25,7 @@ NAMED = {  # details whose values have words of their own
     "decision": "decision_", "faces": "share_faces_", "service": "service_", "step": "did_response_",
     "found": "there_",
 }  # fmt: skip
+MOST_CHANGES = 10_000  # of people's scopes that are looked through
 FILTERS = ("user", "action", "subject", "day")
 
 
@@ -73,13 +74,22 @@ def check(view: Auditor) -> Response:
     return RedirectResponse("/audit", 303)
 
 
-def _seen(view: View) -> list[str] | None:
-    """Whose entries the visitor may read: of those who see nothing beyond what they see; `None` is everybody's."""
+def _seen(view: View) -> dict[str, int] | None:
+    """Whose entries the visitor may read, and after which number; `None` is everybody's.
+
+    They are of those who see nothing beyond what the visitor sees, since they do: before, what they did may be of
+    cameras which the visitor doesn't see.
+    """
     if view.scope.places is None:
         return None
     people = view.parts.people
-    names = [user.name for user in people.users(view.scope)]
-    return [*names, *(f"token:{token.name}" for token in people.tokens(view.scope))]
+    seen = dict.fromkeys([user.name for user in people.users(view.scope)], 0)
+    for change in view.parts.audit.entries(limit=MOST_CHANGES, action="user_changed"):
+        before = change.details.get("scope_before")
+        scope = Scope.of(map(str, before) if isinstance(before, list) else None)
+        if change.subject in seen and not view.scope.covers(scope):
+            seen[change.subject] = max(seen[change.subject], change.number)
+    return {**seen, **{f"token:{token.name}": 0 for token in people.tokens(view.scope)}}
 
 
 def _who(view: View, user: str) -> str:
