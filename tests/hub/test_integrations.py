@@ -548,6 +548,27 @@ def test_without_leave_no_switch_is_there_and_none_is_obeyed(open_house: Callabl
     assert house.parts.pauses.all(house.clock.at) == []
 
 
+@pytest.mark.parametrize("kept", ["kept", "lost", "odd"])
+def test_a_camera_taken_away_while_no_hub_ran_is_told_to_go_once(tmp_path: Path, kept: str) -> None:
+    def told(home: HomeAssistant, *names: str) -> dict[str, Any]:
+        states = (CameraState("shanghai", "box1", name, name, "ok", "", 1.0, 12.0, 0) for name in names)
+        edge = EdgeNow("shanghai", "box1", True, 0, "", tuple(map(CameraNow, states)))
+        devices = [json.loads(p) for t, p in home.retained(World(NOON, (edge,))).items() if t.endswith("/config")]
+        return {key: fields for key, fields in devices[-1]["cmps"].items() if "cam9" in key}
+
+    from detector.hub.edges.cameras import CameraState
+    from detector.hub.integrations.world import CameraNow, EdgeNow
+
+    config, file = HubConfig(integrations=ALL), tmp_path / "home-assistant.json"
+    before = told(HomeAssistant(config, PictureLinks(None), file), "cam3", "cam9")
+    if kept != "kept":
+        file.write_text("[5" if kept == "odd" else "{}")
+    home = HomeAssistant(config, PictureLinks(None), file)
+    gone = {key: {"p": fields["p"]} for key, fields in before.items()} if kept == "kept" else {}
+    assert told(home, "cam3") == gone
+    assert told(home, "cam3") == {}
+
+
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 
 

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from detector.clock import iso
@@ -29,6 +31,7 @@ from detector.hub.integrations.links import PictureLinks
 from detector.hub.integrations.world import CameraNow, EdgeNow, World
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.texts import Phrases, explanation
+from detector.machine.whole_files import write_whole
 from detector.values import IncidentKind
 from detector.version import VERSION
 
@@ -57,9 +60,11 @@ class HomeAssistant:
     Args:
         config: Of the hub.
         links: Makes addresses of pictures.
+        kept: File with the components that were announced last, so that those of a camera that was taken away while no
+            hub ran are told to go; nothing outlives the hub when left out.
     """
 
-    def __init__(self, config: HubConfig, links: PictureLinks) -> None:
+    def __init__(self, config: HubConfig, links: PictureLinks, kept: Path | None = None) -> None:
         integrations = config.integrations
         self._set = integrations.home_assistant
         self._root = integrations.topic
@@ -67,7 +72,8 @@ class HomeAssistant:
         self._url = config.public_url
         self._links = links
         self._say = Phrases(config.language)
-        self._announced: dict[str, dict[str, Component]] = {}
+        self._kept = kept
+        self._announced = _read(kept)
 
     @property
     def birth_topic(self) -> str:
@@ -94,7 +100,9 @@ class HomeAssistant:
         devices = {self._config_topic("hub"): self._hub_device()}
         devices |= {self._config_topic(edge.site, edge.edge): self._edge_device(edge) for edge in world.edges}
         told = {topic: _json(self._with_gone(topic, device)) for topic, device in devices.items()}
-        self._announced = {topic: device["cmps"] for topic, device in devices.items()}
+        self._remember({
+            topic: {key: fields["p"] for key, fields in device["cmps"].items()} for topic, device in devices.items()
+        })  # fmt: skip
         told[f"{self._base}/state"] = _json(self._hub_state(world))
         for edge in world.edges:
             base = f"{self._base}/{edge.site}/{edge.edge}"
@@ -156,8 +164,15 @@ class HomeAssistant:
     def _with_gone(self, topic: str, device: dict[str, Any]) -> dict[str, Any]:
         """With the platform alone of each component that went: one that is merely left out stays in Home Assistant."""
         before = self._announced.get(topic, {})
-        gone = {key: {"p": fields["p"]} for key, fields in before.items() if key not in device["cmps"]}
+        gone = {key: {"p": platform} for key, platform in before.items() if key not in device["cmps"]}
         return {**device, "cmps": device["cmps"] | gone}
+
+    def _remember(self, announced: dict[str, dict[str, str]]) -> None:
+        """Have these be what was announced last."""
+        if self._kept is not None and announced != self._announced:
+            with suppress(OSError):  # a full disk costs no more than what is to go
+                write_whole(self._kept, json.dumps(announced), mode=0o600, lasting=False)
+        self._announced = announced
 
     def _hub_device(self) -> dict[str, Any]:
         say, topic = self._say, f"{self._base}/state"
@@ -313,3 +328,15 @@ def _one_line(text: str) -> str:
 
 def _json(fields: Mapping[str, Any]) -> Payload:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(errors="replace")
+
+
+def _read(kept: Path | None) -> dict[str, dict[str, str]]:
+    """Platforms of the components that were announced last, by topic and component; none where that isn't known."""
+    try:
+        told = json.loads(kept.read_text(encoding="utf-8")) if kept is not None else {}
+        return {
+            str(topic): {str(key): str(platform) for key, platform in components.items()}
+            for topic, components in told.items()
+        }
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}

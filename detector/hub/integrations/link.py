@@ -314,7 +314,7 @@ class Link:
 
 def link_of(config: HubConfig, observer: Observer, switches: Switches, links: PictureLinks, clock: Clock) -> Link:
     """The link that a configuration asks for; one that does nothing where nothing is enabled."""
-    wanted, home = config.integrations, HomeAssistant(config, links)
+    wanted, home = config.integrations, HomeAssistant(config, links, config.data_dir / "home-assistant.json")
     is_home_told = wanted.home_assistant.enabled
     return Link(
         wanted.broker or config.broker, wanted.topic, observer, clock, home_assistant=home if is_home_told else None,
