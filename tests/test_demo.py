@@ -128,9 +128,11 @@ def test_a_walk_test_is_filmed_by_the_edge_and_looked_at_on_the_hubs_page(
         assert owner.post("/login", data=login).status_code == 200
         tests = "/cameras/demo/demo/cam-03/tests"
         assert soon(lambda: 'value="begin"' in owner.get(tests).text, 60)  # the camera is seen
-        owner.post(tests, data={"do": "begin"})
+        begun = owner.post(tests, data={"do": "begin"}).text
         time.sleep(2.0)
-        owner.post(tests, data={"do": "end", "parcels": "2"})
+        owner.post(
+            tests, data={"do": "end", "parcels": "2", "test": re.findall(r'name="test" value="(\d+)"', begun)[0]}
+        )
         assert soon(lambda: f"{tests}/1" in owner.get(tests).text, 60)
         shown = owner.get(f"{tests}/1").text
         clip = owner.get(re.findall(r'src="(/clips/walk-[0-9a-f]{16}/0/play)"', shown)[0])
