@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from detector.credentials.keys import load_key
-from detector.machine.whole_files import finish_together, write_together, write_whole
+from detector.machine.whole_files import alone_in, finish_together, write_together, write_whole
 
 
 def test_a_file_is_replaced_with_the_mode_asked_for(tmp_path: Path) -> None:
@@ -44,6 +45,22 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
 
 class Killed(BaseException):
     """What nobody catches."""
+
+
+def test_of_two_who_want_a_folder_for_themselves_the_second_is_refused_until_it_is_free(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(BlockingIOError), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path):
+        pass
+
+
+def test_a_disk_that_locks_no_folder_keeps_nobody_from_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def as_nfs(handle: int, how: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", as_nfs)
+    with alone_in(tmp_path):
+        (tmp_path / "written").touch()
 
 
 def test_files_that_are_written_together_are_all_new_or_all_old_wherever_one_is_killed(tmp_path: Path) -> None:

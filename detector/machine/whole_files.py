@@ -137,15 +137,20 @@ def give(file: Path | int, owner: os.stat_result) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Be the only one of those that ask for it to write in a folder, which must be there.
+    """Be the only one of those that ask for it to write in a folder, which must be there, if the disk can tell.
 
     Raises:
         BlockingIOError: Somebody is.
-        OSError: It can't be asked.
+        OSError: The folder can't be opened.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # NFS locks no folder
         yield
     finally:
         os.close(handle)
