@@ -377,6 +377,10 @@ def test_mouths_of_one_place_share_a_name_and_keep_what_is_theirs() -> None:
         assert [one.zone for one in checked_zones(draft, known)] == [known[k] for k in sides]
     with pytest.raises(BadZones):
         checked_zones([zone("corner", "blind_edge", polygon=LEFT), zone("corner", polygon=RIGHT)], known)
+    # One that was moved is the one that none of the unmoved is; of several that were, their order tells.
+    for polygons in ((LEFT, WHOLE), (WHOLE, RIGHT), (WHOLE, WHOLE)):
+        drawn = checked_zones([zone("corner", "blind_edge", one, was="corner") for one in polygons], known)
+        assert [one.zone["policy"] for one in drawn] == [one["policy"] for one in known]
 
 
 # Pages
@@ -442,6 +446,26 @@ def test_a_draft_is_looked_at_as_a_change_and_then_sent(stage: Stage) -> None:
     assert change.zones == [{**IN_FORCE[0], "polygon": LEFT}, zone("desk", "packing", RIGHT)]
     page = text_of(stage.site.client.get(PAGE))
     assert "等边缘设备回答" in page and "owner" in page
+
+
+@pytest.mark.parametrize(
+    ("polygons", "told"),
+    [
+        ([LEFT, RIGHT], "没有要改的"),
+        ([RIGHT, LEFT], "先后顺序有改动"),
+        ([LEFT, WHOLE], "corner 的边界有改动"),
+        ([WHOLE, RIGHT], "corner 的边界有改动"),
+        ([LEFT], "删除死角入口 corner"),
+        ([RIGHT], "删除死角入口 corner"),
+    ],
+)
+def test_a_change_of_one_mouth_is_told_of_that_alone(stage: Stage, polygons: list[Any], told: str) -> None:
+    mouths = [zone("corner", "blind_edge", side) for side in (LEFT, RIGHT)]
+    stage.views.layout(TOPICS.layout, layout(stage.site.key, mouths), NOON + 1)
+    draft = [zone("corner", "blind_edge", one, was="corner") for one in polygons]
+    page = text_of(stage.draft(*draft, do="look"))
+    words = {"没有要改的", "先后顺序有改动", "corner 的边界有改动", "删除死角入口 corner", "新增死角入口 corner"}
+    assert {one for one in words if one in page} == {told}
 
 
 def test_which_spot_a_zone_shows_is_set_on_its_picture(stage: Stage) -> None:

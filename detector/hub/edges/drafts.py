@@ -72,7 +72,7 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
     Args:
         draft: A list of mappings with `name`, `kind`, `polygon`, `was`: the name before, where it had one, `spot` and
             `label_up_rate`, empty for none; left out, they stay.
-        known: The zones before; of mouths with one name, that with the same corners, else the last.
+        known: The zones before, as `formers` takes them.
 
     Raises:
         BadZones: Something is wrong with one of them; the first is told.
@@ -82,12 +82,37 @@ def checked_zones(draft: object, known: Sequence[Mapping[str, Any]]) -> list[Dra
     if len(draft) > wire.MOST_ZONES:
         raise BadZones("zones_many", n=wire.MOST_ZONES)
     drawn: list[Drawn] = []
-    for one in draft:
-        drawn.append(_checked_zone(one, drawn, known))
+    for one, former in zip(draft, formers(draft, known), strict=True):
+        drawn.append(_checked_zone(one, former, drawn))
     return drawn
 
 
-def _checked_zone(one: Mapping[str, Any], others: Iterable[Drawn], known: Sequence[Mapping[str, Any]]) -> Drawn:
+def formers(draft: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
+    """Which zone each of a draft was before it was drawn on; `None` where it was none.
+
+    Mouths of one place share a name. Which of them one was, its corners tell; of those that were moved, their order.
+
+    Args:
+        draft: Zones with `polygon` and `was`, the name before.
+        known: The zones before; those before earlier changes may follow.
+    """
+    found: list[Mapping[str, Any] | None] = [None] * len(draft)
+    left = list(known)
+    for d, one in enumerate(draft):
+        same = [zone for zone in left if zone["name"] == one.get("was") and zone["polygon"] == one.get("polygon")]
+        if same:
+            found[d] = same[0]
+            left = [zone for zone in left if zone not in same]
+    for d, one in enumerate(draft):
+        if found[d] is None:
+            # One that was drawn twice from the same zone has its settings as well.
+            namesakes = [zone for zone in (*left, *known) if zone["name"] == one.get("was")]
+            found[d] = next(iter(namesakes), None)
+            left = [zone for zone in left if zone is not found[d]]
+    return found
+
+
+def _checked_zone(one: Mapping[str, Any], former: Mapping[str, Any] | None, others: Iterable[Drawn]) -> Drawn:
     """One of them; `others` are those before it."""
     name, kind = one.get("name"), one.get("kind")
     if not isinstance(name, str) or not is_name(name):
@@ -97,7 +122,6 @@ def _checked_zone(one: Mapping[str, Any], others: Iterable[Drawn], known: Sequen
     # Zones of kind blind_edge that share a name are mouths of one place.
     if any(other.zone["name"] == name and {other.zone["kind"], kind} != {"blind_edge"} for other in others):
         raise BadZones("zones_twice", name=name)
-    former = _former(one, known)
     corners = former["polygon"] if former else None
     try:
         if corners is None or corners != one.get("polygon"):  # what an edge has already isn't judged anew
@@ -121,13 +145,6 @@ def _checked_zone(one: Mapping[str, Any], others: Iterable[Drawn], known: Sequen
     for part in lost:
         del whole[part]
     return Drawn(whole, former["name"] if former else None, lost)
-
-
-def _former(one: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The zone that this one was before it was drawn on."""
-    namesakes = [zone for zone in known if zone["name"] == one.get("was")]
-    unmoved = [zone for zone in namesakes if zone["polygon"] == one.get("polygon")]
-    return next(reversed(unmoved or namesakes), None)
 
 
 def uncounted(zones: Iterable[object], known: Iterable[Iterable[object]]) -> list[Covered]:

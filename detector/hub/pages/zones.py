@@ -17,7 +17,7 @@ from detector import wire
 from detector.config import MOST_USUAL, zones_as_yaml
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.commanded import Answer
-from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, told, uncounted, understood
+from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, formers, told, uncounted, understood
 from detector.hub.edges.zones import Place, ZoneChange
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
@@ -132,7 +132,7 @@ def set_zones(
     draft = standing.in_file if back else _parsed(fields.get("draft", ""))
     try:
         # What is set and waits for the edge was drawn on, so a zone keeps what it has there.
-        drawn = None if back else checked_zones(draft, [*standing.in_force, *standing.to_draw])
+        drawn = None if back else checked_zones(draft, [*standing.to_draw, *standing.in_force])
         if covered := uncounted([one.zone for one in drawn or []], [standing.in_force, standing.in_file]):
             raise told(covered[0])
     except BadZones as error:
@@ -382,16 +382,15 @@ def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None, draft: 
 
 def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
     """What changes, zone by zone, in plain words."""
-    former = {zone["name"]: zone for zone in before}
-    kept = [one.was for one in drawn if one.was in former]
+    olds = formers([{"was": one.was, "polygon": one.zone["polygon"]} for one in drawn], before)
+    kept = [old for old in olds if old is not None]
     told = [
-        say("zones_removed", name=name, kind=say.either(f"zone_{zone['kind']}", zone["kind"]))
-        for name, zone in former.items()
-        if name not in kept
+        say("zones_removed", name=zone["name"], kind=say.either(f"zone_{zone['kind']}", zone["kind"]))
+        for zone in before
+        if not any(zone is old for old in kept)
     ]
-    for one in drawn:
+    for one, old in zip(drawn, olds, strict=True):
         zone, name, kind = one.zone, one.zone["name"], say.either(f"zone_{one.zone['kind']}", one.zone["kind"])
-        old = former.get(one.was or "")
         if old is None:
             told.append(say("zones_added", name=name, kind=kind))
             told += [_spot_now(say, zone)] if zone.get("spot") else []
@@ -409,7 +408,7 @@ def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
             told.append(_rate_now(say, zone))
         if one.lost:
             told.append(say("zones_lost", name=name))
-    in_order = [name for name in former if name in kept]
-    if in_order != kept:
+    in_order = [next(k for k, zone in enumerate(before) if zone is old) for old in kept]
+    if in_order != sorted(in_order):
         told.append(say("zones_reordered"))
     return told
