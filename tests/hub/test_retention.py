@@ -483,6 +483,22 @@ def test_with_what_goes_its_double_goes_and_no_other(keeper: Keeper) -> None:
     assert left == ["held-too", "right", "right-too"]
 
 
+def test_a_double_that_was_judged_true_by_who_sees_it_alone_outlasts_what_is_shown(keeper: Keeper) -> None:
+    keeper.add("shown", spot="cage")
+    for n, (name, verdict) in enumerate({"unseen": "", "nothing": "false", "theft": "true"}.items(), 1):
+        beside = make_envelope(n, incident=name, edge="box2", spot="cage", phase="end")
+        beside["after"] |= {"camera": f"beside{n}"}
+        keeper.store.add_alerts([beside], NOON)
+        bring_clip(keeper, name, NOON)
+        if verdict:
+            keeper.judge(name, verdict)
+    keeper.judge("shown", "false")
+    assert keeper.pass_days(30) == 3
+    assert [name for name in ("shown", "unseen", "nothing", "theft") if keeper.store.clips(name)] == ["theft"]
+    assert keeper.pass_days(299) == 0 and keeper.pass_days(301) == 1
+    assert not keeper.store.clips("theft")
+
+
 def test_what_goes_is_counted_by_when_it_is_due_and_the_soonest_told_one_by_one(keeper: Keeper) -> None:
     for n in range(12):
         verdict = ("false", "authorised")[n % 2]

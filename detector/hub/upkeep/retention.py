@@ -7,10 +7,10 @@ Clips that no alert ever told of go, too, days after the last of them came, as f
 after its alert, and keep an alert for `LONGEST_WAY_S` at most. Notes (severity `info`), which nobody is asked to judge,
 have a time of their own. Days count from an incident's end, and no earlier than from two months before its footage
 came, since the clock of its box may have been years behind; what a replay of recordings brought, from when it came,
-since somebody wanted to look at it. What it found again (`replays`) goes together with what it is a double of. When the
-disk runs short, judged footage goes before its time, false alarms first and the oldest of them first, and what was
-judged true only of the box with the most that nobody judged (`footage.shares`); that leaves a line in the audit log as
-every deletion does.
+since somebody wanted to look at it. A double goes together with what is shown in its stead, unless somebody who sees
+its camera alone judged it true: then by its own time. When the disk runs short, judged footage goes before its time,
+false alarms first and the oldest of them first, and what was judged true only of the box with the most that nobody
+judged (`footage.shares`); that leaves a line in the audit log as every deletion does.
 
 The database forgets first and the files go then: after a crash between the two, the files that are left are known.
 """
@@ -250,9 +250,8 @@ class Retention:
     def _rules(self) -> list[tuple[str, ColumnElement[bool], float]]:
         """Name, condition and days of every rule that ever lets footage go."""
         i = incidents.c
-        # A double goes with what is shown in its stead, whatever was judged by who sees but its own camera.
         conditions: dict[KeptAs, ColumnElement[bool]]
-        conditions = {rule: and_(i.verdict == of, i.told != DOUBLE) for rule, of in VERDICTS.items()}
+        conditions = {rule: and_(i.verdict == of, _goes_by_itself()) for rule, of in VERDICTS.items()}
         # The word that one is over may be lost with its box: by age alone, then.
         conditions[NOTE] = and_(i.verdict.is_(None), i.severity == "info", i.told != DOUBLE)
         rules: list[tuple[str, ColumnElement[bool], int | None]] = []
@@ -331,7 +330,7 @@ class Retention:
         with self._database.reading() as connection:
             for verdict in FIRST_TO_GO:
                 has_clip = select(clips.c.incident).where(clips.c.incident == i.id).exists()
-                query = select(i.id).where(i.verdict == verdict, i.told != DOUBLE, has_clip, ~_kept())
+                query = select(i.id).where(i.verdict == verdict, _goes_by_itself(), has_clip, ~_kept())
                 query = query.order_by(_aged_from()).limit(10)
                 boxes = pressing(connection) if of is None and verdict == VERDICTS["true_alarm"] else of
                 if boxes is not None:
@@ -354,7 +353,8 @@ class Retention:
             rows = list(connection.execute(may_go).all())
             shown = incidents.alias()
             doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
-            rows += connection.execute(doubles.where(incidents.c.same_as.in_([row.id for row in rows]), ~_kept())).all()
+            of_shown = incidents.c.same_as.in_([row.id for row in rows])
+            rows += connection.execute(doubles.where(of_shown, ~_goes_by_itself(), ~_kept())).all()
             rules: dict[str, str]
             rules = {row.id: next((rule for rule, of in VERDICTS.items() if of == row.verdict), NOTE) for row in rows}
             known = list(rules)
@@ -410,6 +410,11 @@ def _kept() -> ColumnElement[bool]:
     return incidents.c.id.in_(kept())
 
 
+def _goes_by_itself(of: FromClause = incidents) -> ColumnElement[bool]:
+    """Whether footage of an incident goes by its own verdict: a double's by what is shown's, unless it is true."""
+    return or_(of.c.told != DOUBLE, of.c.verdict.is_not_distinct_from(VERDICTS["true_alarm"]))
+
+
 def _is_due(now: float, days: float) -> ColumnElement[bool]:
     """Whether an incident is so many days old."""
     return _aged_from() <= now - days * DAY_S
@@ -423,13 +428,13 @@ def _aged_from() -> ColumnElement[float]:
 
 
 def _has_footage() -> ColumnElement[bool]:
-    """Whether there is any of an incident, or of what is a double of it, which may come late."""
+    """Whether there is any of an incident, or of a double that goes with it, which may come late."""
     double = incidents.alias()
     clip, of_double = (
         select(clips.c.incident).where(clips.c.incident == one.c.id).exists() for one in (incidents, double)
     )
     again = select(double.c.id).where(
-        double.c.same_as == incidents.c.id, or_(of_double, double.c.snapshot.is_not(None))
+        double.c.same_as == incidents.c.id, ~_goes_by_itself(double), or_(of_double, double.c.snapshot.is_not(None))
     )
     return or_(clip, incidents.c.snapshot.is_not(None), again.exists())
 
