@@ -29,7 +29,7 @@ def alike(site: Site) -> Site:
 
 
 def marked(*incidents: str) -> dict[str, str]:
-    return {f"mark-{one}": "1" for one in incidents}
+    return {f"mark-{one}": "critical" for one in incidents}
 
 
 def offered(page: str) -> list[str]:
@@ -88,7 +88,7 @@ def test_who_chooses_again_finds_marked_what_they_had_marked(alike: Site) -> Non
     alike.store.verdicts.add("inc-3", "bo", "true", "", NOON)
     page = alike.client.post(PAGE, data={**fields, "reason": "", button: "1"}).text
     assert offered(page) == ["inc-1", "inc-2", "inc-4"]
-    assert re.findall(r'name="mark-([^"]+)" value="1" checked', page) == ["inc-1"]
+    assert re.findall(r'name="mark-([^"]+)" value="critical" checked', page) == ["inc-1"]
     assert "还没有勾选" not in page and verdicts(alike)["inc-1"] is None
 
 
@@ -98,6 +98,24 @@ def test_what_somebody_judged_meanwhile_is_left_alone_and_told(alike: Site) -> N
     done = alike.client.post(PAGE, data=fields)
     assert verdicts(alike)["inc-2"] == "true" and verdicts(alike)["inc-1"] == "false"
     assert "另有 1 起这期间已有变化" in alike.client.get(done.headers["location"]).text
+
+
+def test_what_grew_graver_than_what_was_looked_at_is_cleared_by_nobody_and_told(alike: Site) -> None:
+    told = [make_envelope(n, incident=f"mild-{n}", severity="warning") for n in (20, 21)]
+    for one in told:
+        one["after"]["camera"] = one["camera"]
+    alike.store.add_alerts(told, NOON)
+    fields = dict(re.findall(r'name="(mark-mild-\d+)" value="([^"]*)"', alike.client.get(PAGE).text))
+    asked = alike.client.post(PAGE, data={**fields, "verdict": "false"}).text
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', asked))
+    alike.store.add_alerts([make_envelope(22, incident="mild-21", severity="critical", phase="update")], NOON)
+    done = alike.client.post(PAGE, data={**fields, "sure": "1"})
+    assert (verdicts(alike)["mild-20"], verdicts(alike)["mild-21"]) == ("false", None)
+    assert "另有 1 起这期间已有变化" in alike.client.get(done.headers["location"]).text
+    # What it is now is there to be marked, and that it is true may be said of more than was looked at.
+    assert 'name="mark-mild-21" value="critical"' in alike.client.get(PAGE).text
+    alike.client.post(PAGE, data={"mark-mild-21": "warning", "verdict": "true", "sure": "1"})
+    assert verdicts(alike)["mild-21"] == "true"
 
 
 def test_undoing_takes_back_nothing_of_somebody_else_nor_what_came_after(alike: Site) -> None:

@@ -1,7 +1,7 @@
 """Incidents of one camera and kind that nobody has judged: those that somebody marks are given one verdict.
 
 Each verdict is one of its own, as if it were given on the incident's page: with its line in the audit log, undone there
-or all at once here, and never in the stead of one that somebody else gave meanwhile.
+or all at once here, never in the stead of one that somebody else gave meanwhile, nor on more than was looked at.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.desk.reviews import REASONS, is_reason
-from detector.hub.pages.incidents import known
+from detector.hub.pages.incidents import is_beyond, known
 from detector.hub.pages.view import Form, View, needs
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import VERDICTS, StoredIncident, is_time
@@ -25,7 +25,7 @@ from detector.hub.storage.wanted import Wanted
 router = APIRouter()
 
 MOST = 40  # pictures that somebody looks at, at a time
-MARK = "mark-"  # a field of the form: this and an incident's id
+MARK = "mark-"  # a field of the form: this and an incident's id; its value is the severity that was looked at
 
 Judge = Annotated[View, needs(Right.JUDGE)]
 
@@ -47,12 +47,13 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
     verdict, reason = fields.get("verdict", ""), fields.get("reason", "")
     if verdict not in VERDICTS or not is_reason(verdict, reason):
         raise HTTPException(400)
-    marked = [one for one in _marked(view, fields) if _place(one) == _place(incident)]
+    marked = _marked(view, incident, fields)
     if "sure" not in fields or not marked:
-        waiting = [one for one in marked if one.verdict is None]
+        waiting = [one for one in _as_seen(marked, fields, verdict) if one.verdict is None]
         return _shown(view, incident, marked=waiting, asked="" if "again" in fields else verdict)
     with view.store.database.writing():
-        judged = view.store.verdicts.add_to_open([one.id for one in marked], view.user, verdict, view.now, reason)
+        as_seen = [one.id for one in _as_seen(_marked(view, incident, fields), fields, verdict)]
+        judged = view.store.verdicts.add_to_open(as_seen, view.user, verdict, view.now, reason)
         for one in judged:
             view.did("verdict", one, verdict=verdict, reason=reason, together=len(judged))
     view.parts.live.poke()
@@ -103,10 +104,16 @@ def _shown(
     )
 
 
-def _marked(view: View, fields: dict[str, str]) -> list[StoredIncident]:
-    """Those that a form marks and that the visitor may see, newest first."""
+def _marked(view: View, incident: StoredIncident, fields: dict[str, str]) -> list[StoredIncident]:
+    """Those like an incident that a form marks and that the visitor may see, newest first."""
     ids = [name.removeprefix(MARK) for name in fields if name.startswith(MARK)][:MOST]
-    return view.store.incidents(ids, wanted=Wanted(scope=view.scope))
+    found = view.store.incidents(ids, wanted=Wanted(scope=view.scope))
+    return [one for one in found if _place(one) == _place(incident)]
+
+
+def _as_seen(marked: Sequence[StoredIncident], fields: dict[str, str], verdict: str) -> list[StoredIncident]:
+    """Those of which a verdict clears no more than was looked at."""
+    return [one for one in marked if not is_beyond(one, fields[MARK + one.id], verdict)]
 
 
 def _place(incident: StoredIncident) -> tuple[str, str, str, str]:
