@@ -646,6 +646,27 @@ def test_of_two_admins_the_later_one_is_asked_with_the_draft_kept(stage: Stage) 
     assert len(stage.zones.changes(PLACE)) == 2
 
 
+@pytest.mark.parametrize("headers", [{"HX-Request": "true"}, {}], ids=["by script", "as a page"])
+def test_who_drew_while_another_changed_the_zones_is_told_when_they_look(stage: Stage, headers: dict[str, str]) -> None:
+    anna, ben = (stage.site.somebody(Role.ADMIN, name=name) for name in ("anna", "ben"))
+
+    def look(page: Any, *zones: dict[str, Any]) -> Any:
+        """Press the button of a page that somebody drew on."""
+        now = re.search(r'id="look".*?name="now" value="(.*?)"', page.text, re.DOTALL)[1]  # type: ignore[index]
+        return ben.post(PAGE, data={"now": now, "draft": json.dumps(zones), "do": "look"}, headers=headers)
+
+    page = ben.get(PAGE)
+    assert stage.draft(zone("bulk", polygon=LEFT), client=anna, now=0).status_code == 303
+    if not headers:
+        page = look(page, zone("a b"))
+        assert page.status_code == 422  # and it is still what was drawn on before
+    looked = look(page, zone("mine"))
+    assert "anna 在" in text_of(looked) and "仍然用我的" in text_of(looked)
+    assert ben.post(PAGE, data={**_hidden(looked.text), "do": "send"}).status_code == 303
+    again = text_of(look(ben.get(PAGE), zone("mine"), zone("more")))
+    assert "也改了" not in again and "仍然用我的" not in again
+
+
 def test_one_can_go_back_to_the_file(stage: Stage) -> None:
     stage.draft(zone("other"))
     stage.views.layout(TOPICS.layout, layout(stage.site.key, [zone("other")]), NOON)

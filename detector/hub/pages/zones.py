@@ -124,10 +124,11 @@ def set_zones(
 ) -> Response:  # fmt: skip
     """Look at a draft as a change of the configuration (`do=look`, `do=look_back`), or send it (`do=send`).
 
-    Where somebody else was quicker nothing is sent: the draft stays, and the page asks once more.
+    Where somebody else was quicker than what it was drawn on (`now`, a version) that is told, and nothing sent: the
+    draft stays, and the page asks once more.
     """
     standing = _standing(view, (site, edge, camera))
-    adopted = _numbers(fields.get("with", ""))
+    adopted, now = _numbers(fields.get("with", "")), fields.get("now", "")
     back = fields.get("do") == "look_back" or fields.get("back") == "1"
     draft = standing.in_file if back else _parsed(fields.get("draft", ""))
     try:
@@ -136,15 +137,18 @@ def set_zones(
         if covered := uncounted([one.zone for one in drawn or []], [standing.in_force, standing.in_file]):
             raise told(covered[0])
     except BadZones as error:
-        return _refused(view, standing, draft, in_words(view.say, error), adopted)
+        return _refused(view, standing, draft, in_words(view.say, error), adopted, now=now)
     # One whose zone was taken out again is not accepted.
     adopted = [number for number in adopted if drawn and any(one.get("proposal") == number for one in draft)]
     change = _change(view.say, standing, drawn, draft)
     if fields.get("do") != "send":
+        contested = now != str(standing.version)
         if "hx-request" in view.request.headers:
-            return view.page("zones_change.html", change=change, standing=standing, adopted=adopted)
-        return _page(view, standing, _draft(draft), change=change, adopted=adopted)
-    done = _sent(view, standing, change, fields.get("now", ""), back=back, adopted=adopted)
+            return view.page(
+                "zones_change.html", change=change, standing=standing, adopted=adopted, contested=contested
+            )
+        return _page(view, standing, _draft(draft), change=change, contested=contested, adopted=adopted)
+    done = _sent(view, standing, change, now, back=back, adopted=adopted)
     if done is None:
         latest = _standing(view, standing.place)
         if latest.changes and latest.changes[0].user == view.user and latest.changes[0].zones == change.zones:
@@ -279,15 +283,17 @@ def _address(standing: Standing, adopted: list[int]) -> str:
 
 def _page(
     view: View, standing: Standing, draft: Draft, *, change: Change | None = None, contested: bool = False,
-    trouble: str = "", status: int = 200, adopted: list[int],
+    trouble: str = "", status: int = 200, adopted: list[int], now: str | None = None,
 ) -> Response:  # fmt: skip
+    """The page with a draft that was drawn on version `now`; `None`: on what stands."""
     pictures = view.parts.pictures
     picture = pictures.glimpses(view.scope, large=True).get(standing.place)
     picture = picture or pictures.glimpses(view.scope).get(standing.place)
     proposals = view.parts.proposals.all(view.scope, place=standing.place)
     return view.page(
         "zones.html", status, standing=standing, draft=draft, change=change, contested=contested, trouble=trouble,
-        adopted=adopted, picture=picture, proposals=[one for one in proposals if one.number not in adopted],
+        adopted=adopted, now=standing.version if now is None else now, picture=picture,
+        proposals=[one for one in proposals if one.number not in adopted],
         decided=view.parts.proposals.decided(standing.place, MOST_SHOWN),
         kinds=KINDS, spots=_spots(view, standing.place), path=path_of(standing.place),
         too_far=too_far(standing.said), most=MOST_SHOWN, can_set=view.may(Right.CONFIGURE),
@@ -296,11 +302,13 @@ def _page(
     )  # fmt: skip
 
 
-def _refused(view: View, standing: Standing, draft: object, trouble: str, adopted: list[int]) -> Response:
+def _refused(
+    view: View, standing: Standing, draft: object, trouble: str, adopted: list[int], *, now: str | None = None
+) -> Response:  # fmt: skip
     """Say what is wrong, the draft kept."""
     if "hx-request" in view.request.headers:
         return view.page("zones_trouble.html", trouble=trouble)  # 200: htmx swaps nothing else
-    return _page(view, standing, _draft(drawable(draft)), trouble=trouble, status=422, adopted=adopted)
+    return _page(view, standing, _draft(drawable(draft)), trouble=trouble, status=422, adopted=adopted, now=now)
 
 
 def _draft(zones: Draft) -> Draft:

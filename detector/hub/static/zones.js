@@ -458,10 +458,10 @@ document.addEventListener("keydown", (event) => {
     undo();
   }
 });
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.target.id === "change") event.target.querySelector("h2")?.focus();
-});
+const tellChange = () => document.querySelector("#looked h2")?.focus();
+document.addEventListener("htmx:afterSwap", (event) => { if (event.target.id === "change") tellChange(); });
 new ResizeObserver(() => render()).observe(svg);
 render();
+tellChange(); // somebody else was quicker
 draft.defaultValue = draft.value; // what differs from it was drawn since, and is sent or lost (app.js)
 })();
