@@ -102,8 +102,11 @@ class View:
         self.say = Phrases(language if language in LANGUAGES else parts.config.language)
         theme = self.cookie("theme")
         self.theme = theme if theme in THEMES else ""
-        # A page that only keeps itself fresh is no sign of a person.
-        in_use = not self.wants_fragment or request.method == "POST"
+        # Somebody opens pages, and sends forms. What a page that is left open asks for, its pictures, films and changes
+        # as they come, is no sign of a person, nor what it tells by itself.
+        opened = not self.wants_fragment and "text/html" in request.headers.get("accept", "")
+        sent = request.method == "POST" and request.url.path != "/review/look"
+        in_use = opened or sent
         token = bearer_token(request.url.path, request.headers)
         cookie = None if token is not None else self.cookie()
         self.session: Session | None = parts.gate.session(cookie, self.now, extend=in_use, address=self.address)
