@@ -429,17 +429,18 @@ def mp4(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return make_mp4(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
-def make_mp4(path: Path, seconds: int = 4, rate: int = 10) -> bytes:
+def make_mp4(path: Path, seconds: int = 4, rate: int = 10, *, size: tuple[int, int] = (320, 180)) -> bytes:
     """H.264 with a moving bar, index in front."""
     import av
     import numpy as np
 
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "g": str(rate)})
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
         for n in range(seconds * rate):
-            image = np.full((180, 320, 3), 60, np.uint8)
-            image[:, 8 * n % 300 : 8 * n % 300 + 20] = 220
+            image = np.full((*size[::-1], 3), 60, np.uint8)
+            left = 8 * n % (size[0] - 20)
+            image[:, left : left + 20] = 220
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():

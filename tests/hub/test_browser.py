@@ -662,7 +662,7 @@ def test_an_area_that_is_being_drawn_stays_though_a_clip_comes(scene: Scene, mp4
     with page.expect_response("**/incidents/inc"):
         scene.upload("inc", 0, mp4, time.time() - 60)
     page.wait_for_timeout(300)
-    assert page.locator(".stage .area ellipse").count() == 1
+    assert page.locator(".stage .area circle").count() == 1
     page.keyboard.press("m")
     until(page, "document.querySelector('video')?.readyState >= 2")
 
@@ -1690,6 +1690,28 @@ def test_an_area_of_false_alarms_is_drawn_or_typed_and_proposed(scene: Scene, mp
     page.keyboard.press("ArrowUp")
     typed = json.loads(page.input_value(".mask [name=polygon]"))
     assert typed == [[0.26, 0.25], [0.76, 0.25], [0.76, 0.75], [0.26, 0.75]]
+
+
+@pytest.mark.parametrize("size", [(240, 180), (180, 320)], ids=["four to three", "upright"])
+def test_an_area_of_false_alarms_is_of_the_picture_without_the_bars_beside_it(
+    scene: Scene, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    scene.alert("inc")
+    scene.upload("inc", 0, make_mp4(tmp_path / "clip.mp4", size=size), time.time() - 60)
+    page = scene.page("incidents/inc")
+    until(page, "document.querySelector('video').readyState >= 2")
+    page.keyboard.press("m")
+    stage = page.locator(".stage").bounding_box()
+    width, left = stage["height"] * size[0] / size[1], stage["x"] + stage["width"] / 2
+    drawn = [(0.1, 0.1), (0.5, 0.1), (0.5, 0.9)]
+    for x, y in drawn:
+        page.mouse.click(left + (x - 0.5) * width, stage["y"] + y * stage["height"])
+    found = [part for corner in json.loads(page.input_value(".mask [name=polygon]")) for part in corner]
+    assert found == pytest.approx([part for corner in drawn for part in corner], abs=0.01)
+    # And it is shown where it was drawn.
+    corner = page.locator(".stage .area circle").first.bounding_box()
+    assert corner["x"] + corner["width"] / 2 == pytest.approx(left - 0.4 * width, abs=2)
+    assert corner["y"] + corner["height"] / 2 == pytest.approx(stage["y"] + 0.1 * stage["height"], abs=2)
 
 
 def test_without_scripts_the_area_of_false_alarms_is_the_one_whose_sides_were_typed(scene: Scene) -> None:

@@ -600,16 +600,24 @@ function closeMask() {
   mask.open = false;
 }
 
+// The picture's own width and height, by which the drawing lies over it: beside it there may be bars.
+function maskShape(svg) {
+  const picture = svg.parentElement.querySelector("video, img");
+  const shape = [picture.videoWidth || picture.naturalWidth || 16, picture.videoHeight || picture.naturalHeight || 9];
+  svg.setAttribute("viewBox", `0 0 ${shape.join(" ")}`);
+  return shape;
+}
+
 function drawMask(form, points) {
   form.elements.polygon.value = JSON.stringify(points);
   const svg = shown().querySelector(".stage .area");
   if (!svg) return;
-  svg.querySelector("polygon").setAttribute("points", points.map(([x, y]) => `${100 * x},${100 * y}`).join(" "));
-  svg.querySelectorAll("ellipse").forEach((one) => one.remove());
-  const box = svg.getBoundingClientRect();
+  const [wide, high] = maskShape(svg);
+  svg.querySelector("polygon").setAttribute("points", points.map(([x, y]) => `${wide * x},${high * y}`).join(" "));
+  svg.querySelectorAll("circle").forEach((one) => one.remove());
   points.forEach(([x, y], n) => {
-    const corner = document.createElementNS(svg.namespaceURI, "ellipse");
-    const places = { cx: 100 * x, cy: 100 * y, rx: 700 / (box.width || 700), ry: 700 / (box.height || 400) };
+    const corner = document.createElementNS(svg.namespaceURI, "circle");
+    const places = { cx: wide * x, cy: high * y, r: 7 / (svg.getScreenCTM()?.a || 1) };
     for (const [name, value] of Object.entries(places)) corner.setAttribute(name, value);
     corner.dataset.corner = n;
     svg.append(corner);
@@ -624,8 +632,6 @@ function openMask(form) {
   stage.querySelector(".area")?.remove();
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.classList.add("area");
-  svg.setAttribute("viewBox", "0 0 100 100");
-  svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", form.dataset.area);
   svg.append(document.createElementNS(svg.namespaceURI, "polygon"));
@@ -644,9 +650,9 @@ function openMask(form) {
   let fresh = true; // the first touch replaces the rectangle that is offered
   let held = null;
   const place = (event) => {
-    const box = svg.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
-      .map((part) => Math.round(1e4 * Math.min(Math.max(part, 0), 1)) / 1e4);
+    const [wide, high] = maskShape(svg);
+    const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+    return [at.x / wide, at.y / high].map((part) => Math.round(1e4 * Math.min(Math.max(part, 0), 1)) / 1e4);
   };
   svg.addEventListener("pointerdown", (event) => {
     event.preventDefault();
@@ -681,6 +687,8 @@ function openMask(form) {
   };
   for (const one of Object.values(sides)) one.oninput = typed;
   drawMask(form, form.elements.polygon.value ? polygon(form) : rectangle());
+  // What shape it has may be known only now.
+  picture.addEventListener(picture.pause ? "loadedmetadata" : "load", () => drawMask(form, polygon(form)), { once: true });
 }
 
 document.addEventListener("toggle", (event) => {
