@@ -919,6 +919,31 @@ def test_a_night_shift_after_midnight_is_that_of_the_day_before(sqlite_store: St
     assert desk.step() == []
 
 
+def test_who_was_off_duty_when_an_incident_came_is_not_told_of_what_becomes_of_it(desk: Desk) -> None:
+    desk.target(hours="20:00-08:00")
+    desk.alert()
+    assert desk.step() == []
+    desk.clock.at += 9 * 3600
+    desk.store.verdicts.add("inc-1", "guard", "true", "", desk.clock.at)
+    assert desk.step() == [] and desk.states() == []
+    desk.alert(phase="update")
+    assert len(desk.step()) == 1, "it goes on in the hours"
+
+
+def test_what_becomes_of_an_incident_after_its_notice_was_tidied_away_is_no_news(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.notices.queue.KEPT", 1)
+    desk.target()
+    for incident in ("inc-1", "another"):
+        desk.alert(incident)
+        assert len(desk.step()) == 1
+    desk.notices.tidy()
+    desk.clock.at += 30 * 86400.0
+    desk.store.verdicts.add("inc-1", "guard", "true", "", desk.clock.at)
+    assert desk.step() == [] and desk.states() == [("sent", "")]
+
+
 def test_what_exceeds_the_budget_is_not_told_to_who_asks_for_warnings(store: Store, tmp_path: Path) -> None:
     desk = Desk(store, tmp_path)
     desk.target()

@@ -34,10 +34,11 @@ from detector.hub.storage.schema import (
 )
 from detector.hub.storage.stored import CLEARED
 from detector.hub.watch.alarms import Alarm, Alarms, is_seen
-from detector.values import Severity
+from detector.values import DAY_S, Severity
 
 LATE_S = 1800.0  # who is told of what was over so long ago isn't woken, and hears of it together with the rest
 GATHER_LATE_S = 600.0
+NEWS_S = 7 * DAY_S  # what the hub was told so long ago is told nobody any more, whatever becomes of it
 ALARM, OVER = "alarm:", ":over"
 AT_ONCE = 200
 HOUR_S = 3600.0
@@ -82,10 +83,11 @@ class Raising:
 
     def _decide(self, connection: Connection, incident: Any, target: Target, rules: list[Rule], now: float) -> None:
         """Raise a notice of one incident for one target, where a rule of it asks for that."""
-        local = self._local(now)
-        is_old = incident.verdict in CLEARED or is_replay(incident.record)
+        is_old = incident.verdict in CLEARED or is_replay(incident.record) or now - incident.received_at > NEWS_S
         if is_old or not target.scope.sees(incident.site, incident.camera):
             return
+        # By when its box told of it: verdicts, clips and footage that goes are changes as well, at any hour.
+        local = self._local(incident.received_at)
         wanted = [rule for rule in rules if incident.received_at >= rule.at and rule.wants(incident, local)]
         if not wanted:
             return
