@@ -39,7 +39,7 @@ Grey = NDArray[np.uint8]
 
 
 class PrintedClock:
-    """Looks for a clock in the pictures of one camera.
+    """Looks for a clock in the pictures of one camera, as they are stored.
 
     Attributes:
         changed_at: Frame time, seconds, at which something changed last as strongly as digits do.

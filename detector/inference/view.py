@@ -27,6 +27,7 @@ class ViewGauge:
     def __init__(self) -> None:
         self._sample: NDArray[np.uint8] | None = None
         self._clock: PrintedClock | None = None
+        self._quarters = 0  # by which pictures were turned, clockwise
         self._at = self._changed_at = 0.0
 
     def glance(self, picture: Picture, at: float) -> NDArray[np.uint8]:
@@ -37,10 +38,13 @@ class ViewGauge:
         luma = picture.luma()
         step = max(1, luma.shape[1] // SAMPLED)
         sample = np.ascontiguousarray(luma[::step, ::step])
+        # A camera prints its clock before anybody turns the picture: it stands at an edge of what is stored.
+        self._quarters = picture.turn // 90
+        stored, small = np.rot90(luma, self._quarters), np.rot90(sample, self._quarters)
         if self._sample is None or self._clock is None:
-            self._clock, self._changed_at = PrintedClock(luma, sample, at), at
+            self._clock, self._changed_at = PrintedClock(stored, small, at), at
         else:
-            self._clock.watch(luma, sample, at)
+            self._clock.watch(stored, small, at)
             # Exactly equal, noise included: nothing a lens looks at is ever so still, though a codec may make it so.
             if not np.array_equal(sample, self._sample):
                 self._changed_at = at
@@ -50,7 +54,8 @@ class ViewGauge:
     @property
     def printed(self) -> NDArray[np.bool_] | None:
         """Where the sample of the newest picture shows a clock's letters; `None` where none is known."""
-        return self._clock.letters if self._clock is not None else None
+        letters = self._clock.letters if self._clock is not None else None
+        return np.ascontiguousarray(np.rot90(letters, -self._quarters)) if letters is not None else None
 
     def measure(self, picture: Picture) -> ViewMeasure:
         """Measure the picture shown last."""

@@ -27,6 +27,10 @@ class Picture(Protocol):
     def levels(self) -> tuple[int, int]:
         """What black and white are in `luma`."""
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise, 0, 90, 180 or 270, by which it was turned after it was stored."""
+
     def resized(self, width: int, height: int) -> Image:
         """A copy of this size, `(height, width, 3)` BGR, bilinear."""
 
@@ -38,6 +42,7 @@ class Bgr:
     """A picture that is there in colour already."""
 
     levels = (0, 255)
+    turn = 0
 
     def __init__(self, image: Image) -> None:
         self._image = image

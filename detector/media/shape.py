@@ -120,6 +120,11 @@ class Stretched:
         """What black and white are in `luma`."""
         return self._stored.levels
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which it was turned."""
+        return self._stored.turn
+
     def resized(self, width: int, height: int) -> Image:
         """A copy of this size."""
         return self._stored.resized(width, height)
@@ -167,8 +172,8 @@ class Turned:
 
     def __init__(self, picture: Picture, turn: int) -> None:
         self.size = across(picture.size, turn)
+        self.turn = turn
         self._stored = picture
-        self._turn = turn
 
     def bgr(self) -> Image:
         """The whole."""
@@ -185,7 +190,7 @@ class Turned:
 
     def resized(self, width: int, height: int) -> Image:
         """A copy of this size."""
-        return self._turned(self._stored.resized(*across((width, height), self._turn)))
+        return self._turned(self._stored.resized(*across((width, height), self.turn)))
 
     def cropped(self, left: int, top: int, right: int, bottom: int) -> Image:
         """A part of it."""
@@ -194,15 +199,15 @@ class Turned:
             90: (top, high - right, bottom, high - left),
             180: (wide - right, high - bottom, wide - left, high - top),
             270: (wide - bottom, left, wide - top, right),
-        }[self._turn]
+        }[self.turn]
         return self._turned(self._stored.cropped(x1, y1, x2, y2))
 
     def _turned(self, image: Image) -> Image:
         import cv2
 
         if not image.size:
-            return np.ascontiguousarray(np.rot90(image, -self._turn // 90))
-        how = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[self._turn]
+            return np.ascontiguousarray(np.rot90(image, -self.turn // 90))
+        how = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[self.turn]
         return np.asarray(cv2.rotate(image, how), np.uint8)
 
     @cached_property

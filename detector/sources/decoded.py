@@ -28,6 +28,8 @@ class Yuv:
         decoded: 8 bits in 4:2:0 (`picture_of` chooses); its memory is looked at and not copied.
     """
 
+    turn = 0
+
     def __init__(self, decoded: av.VideoFrame) -> None:
         self.size = decoded.width, decoded.height
         self._decoded = decoded

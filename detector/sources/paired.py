@@ -258,6 +258,11 @@ class PairedPicture:
         """What black and white are in `luma`."""
         return self._small.levels
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which it was turned."""
+        return self._small.turn
+
     def bgr(self) -> Image:
         """The whole."""
         return self._best.bgr()

@@ -255,6 +255,11 @@ class RecordedPicture:
         """What black and white are in `luma`; as `bgr`."""
         return self._picture.levels
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which it was turned; as `bgr`."""
+        return self._picture.turn
+
     def resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """A copy of this size; as `bgr`."""
         return self._picture.resized(width, height)

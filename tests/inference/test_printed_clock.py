@@ -24,6 +24,7 @@ from detector.inference.printed_clock import (
 )
 from detector.inference.view import SAMPLED, ViewGauge
 from detector.media.pictures import Bgr, Picture
+from detector.media.shape import Shape, shown
 from detector.values import ViewMeasure
 from tests.inference.clocked import Image, Recorder, hall, pictures_of
 
@@ -76,6 +77,17 @@ def test_a_camera_that_hangs_while_its_encoder_runs_on_is_seen_by_its_clock(tmp_
     assert last.calm_s == pytest.approx(for_s, abs=1.5)
     # What this is for: its pictures aren't the same, so that by themselves they don't tell.
     assert last.still_s < for_s / 2
+
+
+@pytest.mark.parametrize("turn", [90, 270])
+def test_a_camera_that_hangs_on_its_side_is_seen_by_its_clock(turn: int) -> None:
+    def draw(picture: Image, at: float) -> None:
+        counting(picture, min(at, 50))
+        block(picture, 300, 100 + round(at * FPS) % 2, 180)  # its encoder runs on
+
+    _, last = measured((shown(picture, Shape(turn=turn)), at) for picture, at in drawn(draw, 70))[-1]
+    assert (last.has_clock, last.calm_s) == (True, pytest.approx(20, abs=1))
+    assert last.still_s < 1
 
 
 def test_where_no_clock_is_none_is_found(tmp_path: Path) -> None:
@@ -254,12 +266,15 @@ def test_pictures_of_any_size_are_taken_and_nothing_is_known_of_chaos(
     assert 0 <= view.calm_s <= 60 / fps
 
 
-def test_letters_are_where_the_clock_is() -> None:
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_letters_are_where_the_clock_is_whichever_way_the_picture_was_turned(turn: int) -> None:
     gauge = ViewGauge()
     for picture, at in drawn(lambda p, at: counting(p, at, (400, 352)), FOUND_S):
-        gauge.glance(picture, at)
+        sample = gauge.glance(shown(picture, Shape(turn=turn)), at)
     assert gauge.printed is not None
-    rows, columns = (2 * there for there in np.nonzero(gauge.printed))  # samples are of every other pixel
+    assert gauge.printed.shape == sample.shape
+    stored = np.rot90(gauge.printed, turn // 90)
+    rows, columns = (there * SIZE[0] // stored.shape[1] for there in np.nonzero(stored))
     assert 320 <= rows.min() <= 338
     assert 350 <= rows.max() <= 360
     assert 340 <= columns.min() <= 430  # its minutes begin at 432

@@ -17,7 +17,7 @@ from detector.clock import SystemClock
 from detector.config import Camera
 from detector.media.packets import Packet, StreamFormat
 from detector.media.pictures import Bgr, Image
-from detector.media.shape import across
+from detector.media.shape import Shape, across, shown
 from detector.sources.paired import PairedPicture, PairedSource, alike
 from detector.sources.same_view import shows_the_same
 from detector.sources.video import MOST_ASIDE, Video
@@ -316,6 +316,12 @@ def test_a_squeezed_view_is_told_from_another_one(
 )
 def test_shapes_are_alike_up_to_whole_blocks(small: tuple[int, int], large: tuple[int, int], same: bool) -> None:
     assert alike(small, large) is same
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_a_paired_picture_was_turned_as_the_small_one_was(turn: int) -> None:
+    small = shown(_half_white(SMALL), Shape(turn=turn))
+    assert PairedPicture(across(LARGE, turn), small, None, lambda: None).turn == turn
 
 
 def _half_white(size: tuple[int, int]) -> Bgr:

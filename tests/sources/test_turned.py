@@ -71,6 +71,7 @@ def test_a_part_of_a_turned_picture_is_that_part_of_the_whole(data: st.DataObjec
     picture = shown(Bgr(image), shape)
     assert picture.size == shown_size(size, shape) == picture.bgr().shape[1::-1] == picture.luma().shape[::-1]
     assert picture.resized(7, 5).shape == (5, 7, 3)
+    assert picture.turn == shape.turn
     if shape.aspect is None:
         left, top = data.draw(st.integers(0, picture.size[0])), data.draw(st.integers(0, picture.size[1]))
         right, bottom = data.draw(st.integers(left, picture.size[0])), data.draw(st.integers(top, picture.size[1]))
@@ -87,7 +88,9 @@ def test_a_recording_s_pictures_and_clips_are_upright(tmp_path: Path, turn: int,
     if said_by == "the configuration against the film":
         path = make_turned(tmp_path / "a.mp4", 90, path) if turn != 270 else make_turned(tmp_path / "a.mp4", 0, path)
     assert is_upright(first_of(path, shape))
-    assert is_upright(RecordedPicture(path, 1.0, UPRIGHT, shape).bgr())
+    recorded = RecordedPicture(path, 1.0, UPRIGHT, shape)
+    assert is_upright(recorded.bgr())
+    assert recorded.turn == turn
     # Whoever plays a clip sees it upright, too: it says so itself.
     cuts = [cut_recording(path, at, at + 0.9, tmp_path / f"{at}.mp4", shape=shape) for at in (0.0, 2.0)]
     whole = join([Part(cuts[0].path, 0.0), Part(cuts[1].path, 2.0)], tmp_path / "whole.mp4")
