@@ -34,7 +34,7 @@ from detector.hub.watch.floods import Flood, Floods
 from detector.hub.watch.gaps import Gaps
 from detector.hub.watch.health import Health, HubState
 from detector.hub.watch.signs import FLOOD, HubNow, signs
-from detector.hub.watch.watchman import Watchman
+from detector.hub.watch.watchman import Watchman, absence
 from detector.wire import public_key_text
 from detector.wire.replays import bringer_headers, marked
 from tests.builders import SteppedClock
@@ -524,6 +524,17 @@ def test_the_hubs_own_absence_is_told_and_fades(keeper: Keeper) -> None:
     assert len(keeper.open) == 1
     assert keeper.judge(after_s=80_000) == []
     assert keeper.judge(after_s=80_000) == ["-hub_down"]
+
+
+def test_each_absence_of_the_hub_is_told_and_shown_for_a_day_however_soon_it_follows_another(keeper: Keeper) -> None:
+    for night in range(3):
+        keeper.now = NOON + night * 86400.0
+        keeper.alarms.note(absence(keeper.now - 3600, keeper.now), keeper.now)
+        assert keeper.judge() == []
+        (alarm,) = keeper.open
+        assert (alarm.facts["to"], alarm.raised_at) == (NOON + night * 86400.0, NOON + night * 86400.0)
+    assert len(keeper.alarms.history()) == 2
+    assert keeper.judge(after_s=86_390) == ["-hub_down"]
 
 
 def test_a_state_that_somebody_knows_of_lasts_until_it_is_over(keeper: Keeper) -> None:

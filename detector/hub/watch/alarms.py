@@ -188,12 +188,18 @@ class Alarms:
         return changed
 
     def note(self, sign: Sign, now: float) -> None:
-        """Open an alarm at once, of something that has happened and is not seen again; one that is open counts up."""
+        """Open an alarm at once, of something that has happened and is not seen again; one that is open counts up.
+
+        Of what fades, each time is an alarm of its own: one that stands is over once it has happened again.
+        """
         with self._lock, self._database.writing() as connection:
             one_at_a_time(connection)
-            standing = {alarm.place: alarm for alarm in _read(connection, alarms.c.ended_at.is_(None))}
-            if sign.place in standing:
-                self._see(connection, standing[sign.place], sign, now)
+            alarm = next(iter(_read(connection, *_at(sign.place), alarms.c.ended_at.is_(None))), None)
+            if alarm is not None and _is_another(sign, alarm):
+                _close(connection, alarm, now)
+                alarm = None
+            if alarm is not None:
+                self._see(connection, alarm, sign, now)
             else:
                 self._open(connection, sign, now)
 
@@ -327,6 +333,11 @@ def _is_over(alarm: Alarm, now: float) -> bool:
 def _has_faded(alarm: Alarm, now: float) -> bool:
     fades_s = kind_of(alarm.kind).fades_s
     return fades_s is not None and now - alarm.raised_at >= fades_s
+
+
+def _is_another(sign: Sign, alarm: Alarm) -> bool:
+    """Whether what fades has happened again since an alarm of it was raised."""
+    return KINDS[sign.kind].fades_s is not None and sign.since is not None and sign.since > alarm.raised_at
 
 
 def _close(connection: Connection, alarm: Alarm, at: float) -> Alarm:
