@@ -121,6 +121,22 @@ def test_a_pack_of_footage_deleted_by_then_holds(office: Office, mp4: bytes, end
     assert what(office.pack(office.case(incident)))["envelope_broken"] == "broken"
 
 
+def test_a_pack_with_a_clip_that_came_after_the_rest_was_deleted_holds(office: Office, mp4: bytes) -> None:
+    incident = office.incident(clips=[mp4], side=SIDE, picture=PICTURE)
+    office.store.verdicts.add("inc-1", "li", "false", "", NOON)
+    retention = Retention(
+        office.store.database, office.folder / "clips", RetentionConfig(false_alarm=20, reserve_gb=0), office.audit
+    )  # fmt: skip
+    for days in (20, 28, 36):
+        retention.run(NOON + days * DAY_S)
+    office.keep("inc-1", 0, mp4)
+    retention.run(NOON + 40 * DAY_S)
+    office.store.verdicts.add("inc-1", "li", "true", "", NOON + 40 * DAY_S)
+    case = office.case(incident)
+    retention.run(NOON + 41 * DAY_S)
+    assert "broken" not in what(office.pack(case)).values()
+
+
 def test_any_flipped_byte_of_a_real_pack_is_found(desk: Office, mp4: bytes) -> None:
     content = desk.pack(desk.case(desk.incident(clips=[mp4], side=SIDE, picture=PICTURE))).read_bytes()
     places = random.Random(7).sample(range(len(content)), 250)

@@ -425,10 +425,26 @@ def test_footage_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper, wh
     assert [(due.incident, due.due_at, due.bytes) for due in keeper.retention().announced()] == [
         ("one", late + 7 * DAY_S, 500)
     ]
-    assert keeper.retention().of("one") is None
+    gone = keeper.retention().of("one")
+    assert gone and gone.deleted_at < late and keeper.store.without_footage(["one"]) == {"one"}
     assert keeper.retention().run(late + 7 * DAY_S) == 1
     assert not (keeper.folder / "ab/late.mp4").exists() and keeper.retention().announced() == []
     assert len([entry for entry in keeper.audit.entries() if entry.action == "footage_deleted"]) == 2
+
+
+def test_what_went_stays_on_record_though_what_came_late_is_kept(keeper: Keeper) -> None:
+    keeper.add("one", "false")
+    keeper.pass_days(21)
+    before = keeper.retention().gone()
+    bring_clip(keeper, "one", NOON)
+    late = END + 30 * DAY_S
+    keeper.retention().run(late)
+    keeper.judge("one", "true")
+    keeper.retention().run(late + DAY_S)
+    assert keeper.retention().announced() == [] and keeper.retention().gone() == before
+    keeper.judge("one", "false")
+    keeper.retention().run(late + 2 * DAY_S)
+    assert [due.due_at for due in keeper.retention().announced()] == [late + 9 * DAY_S], "announced anew"
 
 
 def test_footage_of_another_camera_that_comes_after_it_was_deleted_goes_as_well(keeper: Keeper) -> None:

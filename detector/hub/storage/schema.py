@@ -643,6 +643,7 @@ packs = _numbered(
 
 # What happens to an incident's footage (clips, side files, copies, pictures): it is announced before it is deleted.
 # The incident itself stays, with all that people made of it.
+# What came late, after that, is announced anew: then `announced_at` is later than `deleted_at`.
 retention = Table(
     "retention",
     metadata,

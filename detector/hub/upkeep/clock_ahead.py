@@ -57,7 +57,7 @@ PAST: dict[Table, tuple[str, ...]] = {
     join_codes: ("made_at", "used_at"),
     notices: ("created_at", "tried_at"),
     knocks: ("first_at", "last_at"),
-    retention: ("announced_at",),
+    retention: ("announced_at", "deleted_at"),
     walk_tests: ("began_at",),
     clips: ("stored_at",),
     sides: ("stored_at",),

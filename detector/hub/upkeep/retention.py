@@ -36,7 +36,6 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    null,
     or_,
     select,
     true,
@@ -181,8 +180,9 @@ class Retention:
         with self._database.reading() as connection:
             for aged, warned, announced, of in self._announced(scope):
                 due_at = case((aged > warned, aged), else_=warned)
-                columns = (r.incident, of.site, of.camera, of.kind, of.started_at, r.rule, r.announced_at, r.bytes)
-                query = announced.add_columns(*columns, due_at.label("due_at")).order_by(due_at, r.incident)
+                columns = (r.incident, of.site, of.camera, of.kind, of.started_at, r.rule, r.announced_at)
+                query = announced.add_columns(*columns, due_at.label("due_at"), _size_of(r.incident).label("bytes"))
+                query = query.order_by(due_at, r.incident)
                 found += [Due(**row._mapping) for row in connection.execute(query.limit(limit))]
         return sorted(found, key=lambda due: (due.due_at, due.incident))[:limit]
 
@@ -199,7 +199,7 @@ class Retention:
         counts, sizes = [0] * (len(ends) + 1), [0] * (len(ends) + 1)
         with self._database.reading() as connection:
             for aged_at, warned_at, announced, _ in self._announced(scope):
-                query = announced.add_columns(aged_at, warned_at, retention.c.bytes)
+                query = announced.add_columns(aged_at, warned_at, _size_of(retention.c.incident))
                 # Compared here: in a statement, the times of clips are looked up once more for each comparison.
                 for aged, warned, size in connection.execute(query):
                     n = bisect_right(ends, max(aged, warned))
@@ -219,7 +219,7 @@ class Retention:
             rules.append((NO_ALERT, lost, lost.c.incident == r.incident, lost.c.came_at + days * DAY_S))
         for rule, table, condition, aged in rules:
             # Its own rule first: of thousands that were announced, each is looked up for one rule then.
-            of_rule = select().select_from(retention).where(r.deleted_at.is_(None), r.rule == rule)
+            of_rule = select().select_from(retention).where(_is_announced(), r.rule == rule)
             announced = of_rule.join(table, condition).where(*scope.clauses(table.c.site, table.c.camera))
             yield aged, warned, announced, table.c
 
@@ -234,7 +234,7 @@ class Retention:
             return [Gone(**row._mapping) for row in rows]
 
     def of(self, incident: str) -> Gone | None:
-        """What became of an incident's footage; `None` while it is kept."""
+        """What was deleted last of an incident's footage; `None` while all of it is kept."""
         r = retention.c
         query = select(r.incident, r.deleted_at, r.why, r.rule, r.bytes).where(
             r.incident == incident, r.deleted_at.is_not(None)
@@ -273,11 +273,15 @@ class Retention:
         standing = select(i.id).where(i.id == retention.c.incident, soon, ~_kept()).exists()
         lost = and_(retention.c.rule == NO_ALERT, retention.c.incident.in_(self._lost_for(now, self._config.warn_days)))
         with self._database.writing() as connection:
-            connection.execute(delete(retention).where(retention.c.deleted_at.is_(None), ~standing, ~lost))
+            withdrawn, deleted_at = (_is_announced(), ~standing, ~lost), retention.c.deleted_at
+            connection.execute(delete(retention).where(deleted_at.is_(None), *withdrawn))
+            # Where that came late, what went before stays on record.
+            late = update(retention).where(deleted_at.is_not(None), *withdrawn)
+            connection.execute(late.values(announced_at=deleted_at))
 
     def _announce(self, now: float) -> None:
         # What comes after the footage of its incident was deleted is announced as that was.
-        told = select(retention.c.incident).where(retention.c.deleted_at.is_(None))
+        told = select(retention.c.incident).where(_is_announced())
         i = incidents.c
         for rule, condition, days in self._rules():
             is_told = told.where(retention.c.incident == i.id).exists()
@@ -288,13 +292,12 @@ class Retention:
 
     def _announce_by(self, rule: str, of: Select[Any], footage: ColumnElement[bool], now: float) -> None:
         r, incident = retention.c, of.selected_columns["incident"]
-        size = select(func.coalesce(func.sum(clips.c.size), 0)).where(clips.c.incident == incident).scalar_subquery()
-        columns = (r.incident, r.announced_at, r.deleted_at, r.why, r.rule, r.bytes)
+        columns = (r.incident, r.announced_at, r.why, r.rule, r.bytes)
         ids = list(self._database.read(of.where(footage)).scalars())
         for n in range(0, len(ids), ANNOUNCED_AT_ONCE):
             rows = of.where(incident.in_(ids[n : n + ANNOUNCED_AT_ONCE]))
-            rows = rows.add_columns(literal(now), null(), literal("age"), literal(rule), size)
-            upsert = self._database.upsert(retention, ["incident"], [column.name for column in columns[1:]])
+            rows = rows.add_columns(literal(now), literal("age"), literal(rule), literal(0))
+            upsert = self._database.upsert(retention, ["incident"], ["announced_at", "rule"])
             with self._database.writing() as connection:
                 connection.execute(upsert.from_select(columns, rows))
 
@@ -306,7 +309,7 @@ class Retention:
 
     def _overdue(self, now: float) -> list[str]:
         r = retention.c
-        announced = (r.deleted_at.is_(None), r.announced_at <= now - self._config.warn_days * DAY_S)
+        announced = (_is_announced(), r.announced_at <= now - self._config.warn_days * DAY_S)
         due = [
             select(incidents.c.id).join(retention, r.incident == incidents.c.id)
             .where(*announced, _is_due(now, days), condition, ~_kept())
@@ -378,7 +381,7 @@ class Retention:
             connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
             for table in FOOTAGE:
                 connection.execute(delete(table).where(table.c.incident.in_(ids)))
-            upsert = self._database.upsert(retention, ["incident"], ("deleted_at", "why", "bytes"))
+            upsert = self._database.upsert(retention, ["incident"], ("announced_at", "deleted_at", "why", "bytes"))
             for one, rule in rules.items():
                 told = {"why": why, "rule": rule, "bytes": sizes.get(one, 0)}
                 connection.execute(upsert, {"incident": one, "announced_at": now, "deleted_at": now, **told})
@@ -403,6 +406,11 @@ class Retention:
             with self._database.writing() as connection:
                 connection.execute(delete(doomed).where(doomed.c.file == file))
         return left == 0
+
+
+def _is_announced() -> ColumnElement[bool]:
+    """Whether an announcement stands: what came late, after the rest was deleted, is announced after that."""
+    return retention.c.announced_at > func.coalesce(retention.c.deleted_at, 0.0)
 
 
 def _kept() -> ColumnElement[bool]:
@@ -452,6 +460,11 @@ def _lost() -> FromClause:
         func.max(files.stored_at).label("came_at"),
     ).where(~known, *(~one for one in told), files.incident.not_in(kept()))  # fmt: skip
     return found.group_by(files.incident).subquery()
+
+
+def _size_of(incident: ColumnElement[str]) -> ColumnElement[int]:
+    size = select(func.coalesce(func.sum(clips.c.size), 0)).where(clips.c.incident == incident)
+    return size.scalar_subquery()
 
 
 def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
