@@ -171,6 +171,17 @@ def bring_clip(keeper: Keeper, name: str, stored_at: float) -> None:
     )
 
 
+def bring_side(keeper: Keeper, name: str, stored_at: float) -> None:
+    """A side file, with or without its clip."""
+    side = {
+        "incident": name, "segment": 0, "site": "shanghai", "edge": "box1", "camera": "cam3", "started_at": NOON,
+        "duration_s": 4.0, "size": 9, "sha256": "11" * 32, "file": f"ab/{name}.json.gz", "stored_at": stored_at,
+    }  # fmt: skip
+    (keeper.folder / f"ab/{name}.json.gz").write_bytes(b"looks")
+    with keeper.store.database.writing() as connection:
+        connection.execute(insert(sides), side)
+
+
 def test_a_clip_whose_alert_never_came_is_announced_and_goes(keeper: Keeper) -> None:
     bring_clip(keeper, "ghost", NOON)
     keeper.retention().run(NOON + 82 * DAY_S)
@@ -397,17 +408,25 @@ def test_files_that_a_crash_left_behind_go_the_next_time(keeper: Keeper) -> None
 
 def test_side_files_go_with_their_clips(keeper: Keeper) -> None:
     keeper.add("one", "false")
-    side = {
-        "incident": "one", "segment": 0, "site": "shanghai", "edge": "box1", "camera": "cam3", "started_at": NOON,
-        "duration_s": 4.0, "size": 9, "sha256": "11" * 32, "file": "ab/one.json.gz", "stored_at": NOON,
-    }  # fmt: skip
-    (keeper.folder / "ab/one.json.gz").write_bytes(b"looks")
-    with keeper.store.database.writing() as connection:
-        connection.execute(insert(sides), side)
+    bring_side(keeper, "one", NOON)
     keeper.pass_days(21)
     assert not (keeper.folder / "ab/one.json.gz").exists()
     with keeper.store.database.reading() as connection:
         assert connection.execute(select(sides)).all() == []
+
+
+@pytest.mark.parametrize("of", ["one", "two"])
+def test_a_side_file_that_comes_after_all_else_was_deleted_goes_as_well(keeper: Keeper, of: str) -> None:
+    keeper.add("one", spot="cage")
+    other = make_envelope(9, incident="two", edge="box2", spot="cage", phase="end")
+    other["after"] |= {"camera": "cam4"}
+    keeper.store.add_alerts([other], NOON)
+    keeper.judge("one", "false")
+    keeper.pass_days(21)
+    bring_side(keeper, of, END + 22 * DAY_S)
+    for days in (30, 37):
+        keeper.retention().run(END + days * DAY_S)
+    assert not (keeper.folder / f"ab/{of}.json.gz").exists()
 
 
 @pytest.mark.parametrize("why", ["age", "space"])

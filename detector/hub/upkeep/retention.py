@@ -438,13 +438,15 @@ def _aged_from() -> ColumnElement[float]:
 def _has_footage() -> ColumnElement[bool]:
     """Whether there is any of an incident, or of a double that goes with it, which may come late."""
     double = incidents.alias()
-    clip, of_double = (
-        select(clips.c.incident).where(clips.c.incident == one.c.id).exists() for one in (incidents, double)
+    own, of_double = (
+        or_(
+            one.c.snapshot.is_not(None),
+            *(select(files.c.incident).where(files.c.incident == one.c.id).exists() for files in (clips, sides)),
+        )
+        for one in (incidents, double)
     )
-    again = select(double.c.id).where(
-        double.c.same_as == incidents.c.id, ~_goes_by_itself(double), or_(of_double, double.c.snapshot.is_not(None))
-    )
-    return or_(clip, incidents.c.snapshot.is_not(None), again.exists())
+    again = select(double.c.id).where(double.c.same_as == incidents.c.id, ~_goes_by_itself(double), of_double)
+    return or_(own, again.exists())
 
 
 def _lost() -> FromClause:
