@@ -518,6 +518,19 @@ def test_what_seemed_lost_and_came_is_over_by_itself(keeper: Keeper) -> None:
     assert keeper.judge(replace(lost, count=2), times=40) == []
 
 
+@pytest.mark.parametrize(("left", "again", "news"), [(0, 3, 3), (2, 5, 3), (2, 2, None)])
+def test_what_somebody_knew_to_be_lost_and_came_is_news_when_it_is_lost_again(
+    keeper: Keeper, left: int, again: int, news: int | None
+) -> None:
+    lost = Sign("lost", "shanghai", "box1", count=5)
+    assert keeper.judge(lost, times=31) == ["+lost"]
+    assert keeper.know(keeper.open[0])
+    assert keeper.judge(times=2, unseen=True) == keeper.judge(lost, times=31) == []
+    keeper.judge(*([replace(lost, count=left)] if left else []))
+    keeper.judge(replace(lost, count=again), times=31)
+    assert [alarm.facts["n"] for alarm in keeper.open] == ([news] if news else [])
+
+
 def test_the_hubs_own_absence_is_told_and_fades(keeper: Keeper) -> None:
     keeper.alarms.note(Sign("hub_down", since=NOON - 900, count=round(NOON)), NOON)
     keeper.alarms.note(Sign("hub_down", since=NOON - 60, count=round(NOON) + 9), NOON + 9)

@@ -80,6 +80,8 @@ KINDS: Mapping[str, Kind] = {
     "broker_lost": Kind("critical", after_s=60.0),
 }
 
+HEALING = [name for name, kind in KINDS.items() if kind.heals]
+
 
 @dataclass(frozen=True, slots=True)
 class Sign:
@@ -170,9 +172,9 @@ class Alarms:
             one_at_a_time(connection)
             standing = {alarm.place: alarm for alarm in _read(connection, alarms.c.ended_at.is_(None))}
             changed: list[Alarm] = []
-            found: set[Place] = set()
+            found: dict[Place, int] = {}
             for sign in signs:
-                found.add(sign.place)
+                found[sign.place] = sign.count
                 alarm = standing.get(sign.place)
                 if alarm is not None:
                     self._see(connection, alarm, sign, now)
@@ -184,8 +186,17 @@ class Alarms:
                     changed.append(_close(connection, alarm, max(alarm.seen_at, alarm.began_at)))
                 elif alarm.is_loss and _has_faded(alarm, now):
                     changed.append(_close(connection, alarm, now))
+            self._heal(connection, found, is_unseen)
             connection.execute(delete(alarms).where(alarms.c.ended_at < now - KEPT_S))
         return changed
+
+    def _heal(self, connection: Connection, found: Mapping[Place, int], is_unseen: Callable[[Place], bool]) -> None:
+        """Have people know of no more than is lost: what turned out to be none is news when as much is lost again."""
+        c = alarms.c
+        for alarm in _read(connection, c.kind.in_(HEALING), c.ended_at.is_not(None), c.counted > 0):
+            count = found.get(alarm.place, 0)
+            if count < alarm.counted and (alarm.place in found or not is_unseen(alarm.place)):
+                connection.execute(update(alarms).where(c.number == alarm.number).values(counted=count))
 
     def note(self, sign: Sign, now: float) -> None:
         """Open an alarm at once, of something that has happened and is not seen again; one that is open counts up.
@@ -341,8 +352,7 @@ def _is_another(sign: Sign, alarm: Alarm) -> bool:
 
 
 def _close(connection: Connection, alarm: Alarm, at: float) -> Alarm:
-    values = {"ended_at": at, **({"counted": 0} if kind_of(alarm.kind).heals else {})}
-    closed = update(alarms).where(alarms.c.number == alarm.number).values(values).returning(alarms)
+    closed = update(alarms).where(alarms.c.number == alarm.number).values(ended_at=at).returning(alarms)
     return _alarm(connection.execute(closed).one())
 
 
