@@ -56,6 +56,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 NOON = 1_793_505_600.0  # 2026-11-01 12:00 in Shanghai
+BEHIND = 1_420_070_400.0  # 2015-01-01: what a clock without its battery may show until it is set
 EPOCH = "0001"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 

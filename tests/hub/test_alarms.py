@@ -38,7 +38,7 @@ from detector.hub.watch.watchman import Watchman, absence
 from detector.wire import public_key_text
 from detector.wire.replays import bringer_headers, marked
 from tests.builders import SteppedClock
-from tests.hub.conftest import NOON, Site, make_envelope, sqlite_url
+from tests.hub.conftest import BEHIND, NOON, Site, make_envelope, sqlite_url
 from tests.hub.test_health import told
 
 GB = 10**9
@@ -506,6 +506,21 @@ def test_a_loss_stays_until_somebody_knows_and_only_more_of_it_is_news(keeper: K
     assert keeper.open[0].facts["n"] == 2
     assert keeper.judge(drops(1), drops(1)) == []
     assert keeper.open[0].facts["n"] == 3
+
+
+def test_what_somebody_knows_of_is_no_news_after_the_hubs_clock_was_years_behind(keeper: Keeper) -> None:
+    keeper.judge(drops(5))
+    assert keeper.know(keeper.open[0])
+    before = keeper.alarms.history()
+    bring_back(keeper.store.database, BEHIND)
+    assert keeper.judge(drops(5)) == [] and [one.ended_at for one in keeper.alarms.history()] == [before[0].ended_at]
+
+
+def test_what_lasts_is_over_by_itself_under_a_clock_that_is_years_behind(keeper: Keeper) -> None:
+    keeper.judge(SILENT)
+    keeper.now = BEHIND
+    bring_back(keeper.store.database, BEHIND)
+    assert keeper.judge(times=7) == ["-edge_silent"]
 
 
 def test_what_seemed_lost_and_came_is_over_by_itself(keeper: Keeper) -> None:

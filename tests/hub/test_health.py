@@ -25,7 +25,7 @@ from detector.hub.watch.alarms import Sign
 from detector.hub.watch.gaps import Gap, Gaps
 from detector.hub.watch.health import Health
 from tests.builders import SteppedClock
-from tests.hub.conftest import NOON, Site, make_envelope
+from tests.hub.conftest import BEHIND, NOON, Site, make_envelope
 
 MINUTE = 60.0
 
@@ -288,6 +288,23 @@ def test_a_hub_whose_clock_was_ahead_hears_edges_and_misses_them_once_it_is_righ
     assert tower.store.edges.all()[0].health_at == tower.clock.now()
     tower.watch(300, reports=False)
     assert tower.gaps()[-1] == ("edge", "box1", 1.0, None)
+
+
+def test_a_hub_whose_clock_is_years_behind_for_a_while_keeps_its_gaps_and_has_been_away(tower: Watchtower) -> None:
+    tower.say("online")
+    tower.watch(60)
+    tower.clock.at += 600
+    tower.restarted()
+    tower.watch(60)
+    since = tower.health.gaps.since()
+    tower.clock.at = BEHIND
+    tower.restarted()
+    tower.say("online")
+    tower.watch(60)
+    assert tower.store.edges.all()[0].health_at == tower.clock.now()
+    tower.clock.at = NOON + 3600
+    tower.restarted()
+    assert tower.gaps() == [("hub", "", 1.0, 11.0), ("hub", "", 12.0, 60.0)] and tower.health.gaps.since() == since
 
 
 def test_alerts_that_came_late_are_counted_for_the_gap_that_held_them(tower: Watchtower) -> None:

@@ -54,7 +54,7 @@ from detector.hub.watch.alarms import Alarm, Alarms, Sign
 from detector.values import Severity
 from tests.builders import SteppedClock
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import NOON, Site, begun_first, make_envelope
+from tests.hub.conftest import BEHIND, NOON, Site, begun_first, make_envelope
 
 SECRET = "zk9Qw7-planted-secret"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -1508,6 +1508,14 @@ def test_a_hub_whose_clock_was_ahead_tells_at_once_when_it_is_right(desk: Desk) 
     assert len(desk.step()) == 1
     desk.alert("after", severity="warning")
     assert len(desk.step(5)) == 1
+
+
+def test_a_hub_whose_clock_is_years_behind_tells_all_the_same(desk: Desk) -> None:
+    desk.target()
+    desk.clock.at = BEHIND
+    bring_back(desk.store.database, BEHIND)
+    desk.alert()
+    assert len(desk.step()) == 1
 
 
 def test_somebody_is_told_of_no_place_that_the_maker_does_not_see(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.retention import Retention
 from detector.values import DAY_S
 from tests.builders import SteppedClock
-from tests.hub.conftest import NOON, make_envelope, make_jpeg
+from tests.hub.conftest import BEHIND, NOON, make_envelope, make_jpeg
 
 END = NOON + 40  # of the builder's incidents
 DAYS = RetentionConfig(true_alarm=300, authorised=30, unclear=100, false_alarm=20, note=50, warn_days=7, reserve_gb=0)
@@ -120,6 +120,15 @@ def test_what_was_announced_by_a_clock_that_was_ahead_goes_as_if_it_had_been_now
     bring_back(keeper.store.database, now)
     assert keeper.retention().run(now + 6.9 * DAY_S) == 0 and keeper.has_footage("a")
     assert keeper.retention().run(now + 7 * DAY_S) == 1
+
+
+def test_a_clock_that_is_years_behind_for_a_while_costs_no_footage_its_time(keeper: Keeper) -> None:
+    keeper.add("a", "false")
+    keeper.retention().run(END + 15 * DAY_S)
+    before = keeper.retention().announced()
+    bring_back(keeper.store.database, BEHIND)
+    assert [due.incident for due in before] == ["a"] and keeper.retention().announced() == before
+    assert keeper.store.clips("a")[0].stored_at == NOON
 
 
 @pytest.mark.parametrize("kind", ["an incident", "a replay", "nothing told"])

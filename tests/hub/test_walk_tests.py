@@ -247,6 +247,16 @@ def test_one_by_a_clock_that_was_ahead_says_nothing_and_keeps_no_other_from_begi
     ]  # fmt: skip
 
 
+def test_what_a_clock_that_was_ahead_saw_missed_stays_missed(hall: Hall) -> None:
+    hall.wait(8 * 3600.0)
+    hall.walk()
+    hall.wait(SETTLE_S)
+    assert hall.last().found == "none"
+    hall.site.clock.at -= 8 * 3600.0
+    bring_back(hall.site.store.database, hall.site.clock.now())
+    assert hall.last().found == "none"
+
+
 def test_while_the_camera_is_not_seen_none_can_begin(hall: Hall) -> None:
     hall.site.clock.sleep(3600)
     page = hall.page()

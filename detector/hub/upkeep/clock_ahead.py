@@ -8,14 +8,19 @@ while. What is evidence (alerts, verdicts, the audit log) stays as it was writte
 
 So are incidents that boxes dated ahead while hubs still took them at their word: they would stand above all others in
 the feed until that time came. What each box told of them stays in their records.
+
+A clock may be behind as well: one without its battery shows a time of years ago until a time server is reached. The hub
+has to go on by it all the same, but what it has on record was not ahead, and stays.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
-from sqlalchemy import Connection, Table, case, func, select, update
+from sqlalchemy import Connection, Table, and_, case, func, select, update
 
+from detector.clock import iso
 from detector.hub.desk.walk_tests import NONE, SETTLE_S, UNWATCHED
 from detector.hub.notices.queue import LONGEST_REST_S
 from detector.hub.storage.arrivals import AHEAD_S, by_our_clock
@@ -44,25 +49,32 @@ from detector.hub.storage.schema import (
 
 logger = logging.getLogger(__name__)
 
-# What can't be later than now.
-PAST: dict[Table, tuple[str, ...]] = {
+# 2026 had begun when this was written: a clock that shows an earlier time is behind.
+WRITTEN_AT = 1_767_225_600.0
+
+# What can't be later than now: what the hub goes on by, whatever its clock shows,
+AT_WORK: dict[Table, tuple[str, ...]] = {
     edges: ("state_at", "health_at"),
-    edge_keys: ("since",),
-    watched: ("since", "until"),
-    gaps: ("began_at", "ended_at"),
-    alarms: ("began_at", "raised_at", "seen_at", "ended_at", "acknowledged_at"),
+    alarms: ("seen_at",),
     notice_targets: ("at",),
     notice_rules: ("at",),
     notice_pauses: ("at",),
     join_codes: ("made_at", "used_at"),
     notices: ("created_at", "tried_at"),
     knocks: ("first_at", "last_at"),
+    derived: ("asked_at", "changed_at"),
+}
+# and what it has on record, or lets footage go by.
+ON_RECORD: dict[Table, tuple[str, ...]] = {
+    edge_keys: ("since",),
+    watched: ("since", "until"),
+    gaps: ("began_at", "ended_at"),
+    alarms: ("began_at", "raised_at", "ended_at", "acknowledged_at"),
     retention: ("announced_at", "deleted_at"),
     walk_tests: ("began_at",),
     clips: ("stored_at",),
     sides: ("stored_at",),
     incidents: ("replayed_at",),
-    derived: ("asked_at", "changed_at"),
 }
 
 
@@ -88,31 +100,42 @@ def _put_in_their_places(connection: Connection, now: float) -> None:
 
 
 def _settle_walk_tests(connection: Connection, now: float) -> None:
-    """Have tests that end later than now be over and rested; what wasn't found of one by then says nothing of it."""
+    """Have tests that end later than now be over and rested; of one that was looked for until then, what was found
+    stays, and of the others nothing found says nothing."""
     w = walk_tests.c
-    found = case((w.found == NONE, UNWATCHED), else_=w.found)
+    found = case((and_(w.found == NONE, w.looked_at < w.ended_at + SETTLE_S), UNWATCHED), else_=w.found)
     settled = {"began_at": now - SETTLE_S, "ended_at": now - SETTLE_S, "looked_at": now, "found": found}
     connection.execute(update(walk_tests).where(w.ended_at > now).values(settled))
+
+
+def _bring(connection: Connection, times: Mapping[Table, tuple[str, ...]], now: float) -> int:
+    """Have some times be now where they are later; how many were."""
+    later = [(table, table.c[name]) for table, names in times.items() for name in names]
+    found = (update(table).where(column > now).values({column.name: now}) for table, column in later)
+    return sum(connection.execute(one).rowcount for one in found)
 
 
 def bring_back(database: Database, now: float) -> None:
     """Have nothing that the hub waits for, or reckons from, lie further ahead than it may; `now` in Unix seconds.
 
-    What was to wait goes at once: how long it should have waited was reckoned by a wrong clock.
+    What was to wait goes at once: how long it should have waited was reckoned by a wrong clock. Where the clock of now
+    is the wrong one, years behind, what is on record keeps its times.
     """
     n, t, p, j, d = notices.c, notice_targets.c, notice_pauses.c, join_codes.c, derived.c
-    brought = 0
+    is_behind = now < WRITTEN_AT
+    if is_behind:
+        logger.warning("the hub's clock shows %s, which can't be: what is on record keeps its times", iso(now))
     with database.writing() as connection:
         one_at_a_time(connection)
         _put_in_their_places(connection, now)
-        _settle_walk_tests(connection, now)
         connection.execute(update(notices).where(n.created_at > now).values(due_at=now))
         connection.execute(update(derived).where(d.changed_at > now).values(due_at=now))
         connection.execute(update(notice_targets).where(t.rests_until > now + LONGEST_REST_S).values(rests_until=now))
         connection.execute(update(notice_pauses).where(p.at > now).values(until=p.until - p.at + now))
         connection.execute(update(join_codes).where(j.made_at > now).values(expires_at=j.expires_at - j.made_at + now))
-        for table, names in PAST.items():
-            for name in names:
-                brought += connection.execute(update(table).where(table.c[name] > now).values({name: now})).rowcount
-    if brought:
+        brought = _bring(connection, AT_WORK, now)
+        if not is_behind:
+            _settle_walk_tests(connection, now)
+            brought += _bring(connection, ON_RECORD, now)
+    if brought and not is_behind:
         logger.warning("the hub's clock was ahead: %d times that it wrote down are taken for now", brought)

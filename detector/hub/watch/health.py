@@ -196,7 +196,8 @@ class Health:
             self.down_from, self.back_at = last, now
             self._listening_since, self._lost_since, self._heard_at = now, None, None
         upsert = self._database.upsert(watched, ("site", "edge", "camera"), ["until"])
-        connection.execute(upsert, {"site": "", "edge": "", "camera": "", "since": now, "until": now})
+        until = max(now, last or now)  # later than now where the clock is years behind (`clock_ahead`)
+        connection.execute(upsert, {"site": "", "edge": "", "camera": "", "since": now, "until": until})
 
     @property
     def started_at(self) -> float:
