@@ -308,6 +308,66 @@ def test_a_clip_waits_for_a_network_that_is_gone_and_goes_on_where_it_was(scene:
     scene.complaints.clear()  # the browser says, rightly, what it couldn't have
 
 
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_clip_waits_for_a_hub_that_is_away_for_a_moment(scene: Scene, mp4: bytes, status: int) -> None:
+    scene.alert("inc")
+    scene.upload("inc", 0, mp4, time.time() - 60)
+    page = scene.page()
+    page.route("**/clips/inc/0/play", lambda route: route.fulfill(status=status, body="not now"))
+    page.click("#card-inc .open")
+    page.wait_for_selector(".trouble:has-text('连不上')")
+    page.unroute("**/clips/inc/0/play")
+    until(page, "document.querySelector('video').readyState >= 2")
+    assert page.locator(".trouble:visible").count() == 0
+    scene.complaints.clear()  # the browser says, rightly, what it couldn't have
+
+
+def test_a_film_whose_first_piece_is_lost_on_the_way_is_asked_for_once_more_and_then_when_somebody_plays_it(
+    scene: Scene, mp4: bytes
+) -> None:
+    started_at = float(int(time.time()) - 600)
+    scene.alert("inc", started_at_unix=started_at)
+    for segment in (0, 1, 2):
+        scene.upload("inc", segment, mp4, started_at + 4 * segment)
+    page = scene.page("incidents/inc")
+    until(page, "document.querySelector('video').readyState >= 2")
+    left = {"inc/1": 1, "inc/2": 2}  # how often the line goes between the question and the film
+
+    def lose(route: Any) -> None:
+        name = "/".join(urlsplit(route.request.url).path.split("/")[-2:])
+        if route.request.headers.get("range") == "bytes=0-0" or not left.get(name):
+            route.continue_()
+            return
+        left[name] -= 1
+        route.abort("internetdisconnected")
+
+    page.route(re.compile(r"/clips/inc/[12]$"), lose)
+    page.evaluate(f"Player.in(document).seek({started_at + 7}, true)")
+    until(page, "document.querySelector('video').currentTime > 3")
+    page.evaluate(f"Player.in(document).seek({started_at + 11}, true)")
+    page.wait_for_selector(".trouble:has-text('播放不了')")
+    assert left == {"inc/1": 0, "inc/2": 0}
+    page.click("[data-do=play]")
+    until(page, "document.querySelector('video').src.endsWith('/clips/inc/2')")
+    until(page, "document.querySelector('video').currentTime > 3")
+    assert page.locator(".trouble:visible").count() == 0
+    scene.complaints.clear()  # the browser says, rightly, what it couldn't have
+
+
+def test_what_the_hub_does_not_have_is_asked_for_again_by_who_presses_play(scene: Scene, mp4: bytes) -> None:
+    scene.alert("inc")
+    scene.upload("inc", 0, mp4, time.time() - 60)
+    page = scene.page()
+    page.route("**/clips/inc/0/play", lambda route: route.fulfill(status=404, body="gone"))
+    page.click("#card-inc .open")
+    page.wait_for_selector(".trouble:has-text('播放不了')")
+    page.unroute("**/clips/inc/0/play")
+    page.click("[data-do=play]")
+    page.wait_for_selector(".player.playing:not(.loading)")
+    assert page.locator(".trouble:visible").count() == 0
+    scene.complaints.clear()  # the browser says, rightly, what it couldn't have
+
+
 # The picture before isn't told in time, once, so that a step has to look on.
 TOLD_LATE = """() => {
     const player = Player.in(document);
@@ -369,6 +429,25 @@ def photographed(scene: Scene, mp4: bytes) -> float:
     scene.upload("inc", 0, mp4, started_at)
     scene.upload("inc", 0, make_side("inc", started_at_unix=started_at), started_at, what=wire.SIDE)
     return started_at
+
+
+def test_a_parcel_is_cut_from_the_recording_once_the_network_is_back(scene: Scene, mp4: bytes) -> None:
+    photographed(scene, mp4)
+    page = scene.page()
+    page.add_init_script(
+        """{
+          const { get, set } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "src");
+          function cut(film) { set.call(this, this.className === "shot-film" ? `${film}?shot` : film); }
+          Object.defineProperty(HTMLMediaElement.prototype, "src", { get, set: cut });
+        }"""  # tells the film of the shots from the player's
+    )
+    page.route("**/*?shot", lambda route: route.abort("internetdisconnected"))
+    page.goto(scene.hub.url + "incidents/inc")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("?shot")):
+        page.locator(".stills canvas").scroll_into_view_if_needed()
+    page.unroute("**/*?shot")
+    until(page, f"{SHOT}[0][0] > 190")
+    scene.complaints.clear()  # the browser says, rightly, what it couldn't have
 
 
 def test_a_parcel_that_was_photographed_is_cut_from_the_recording_and_shows_its_act(scene: Scene, mp4: bytes) -> None:

@@ -108,6 +108,9 @@ class Player {
     this.video = root.querySelector("video");
     this.line = root.querySelector(".timeline");
     this.index = -1;
+    this.ready = false; // it can be played
+    this.coming = false; // it is asked for
+    this.retried = null; // the segment that was asked for once more since nothing of it came
     this.act = null;
     this.frameAt = null; // time of the picture that is shown
     this.frameS = null; // how long one lasts
@@ -213,16 +216,19 @@ class Player {
     this.eager ||= play;
     const start = () => {
       this.ready = true;
+      this.retried = null;
       this.video.currentTime = this.offset;
       this.video.playbackRate = choices.rate;
       if (this.eager && this.root.isConnected) this.play();
     };
-    if (index === this.index) return this.ready ? start() : undefined;
+    if (index === this.index && this.ready) return start();
+    if (index === this.index && this.coming) return undefined;
     this.index = index;
     this.ready = false;
+    this.coming = true;
     const { segment } = this;
     const url = await this.playable(segment);
-    if (!url && this.segment === segment) this.play(false);
+    if (!url && this.segment === segment) this.giveUp();
     if (!url || this.segment !== segment) return undefined;
     this.video.src = url;
     this.video.load();
@@ -238,24 +244,37 @@ class Player {
         break;
       }
       const told = await answer?.json().catch(() => null);
-      this.complain(answer ? told?.text ?? this.trouble.dataset.broken : this.trouble.dataset.unreached);
-      if (answer && answer.status !== 202) return null;
+      const isReached = answer && answer.status < 500 && answer.status !== 429; // else it may be there in a moment
+      this.complain(isReached ? told?.text ?? this.trouble.dataset.broken : this.trouble.dataset.unreached);
+      if (isReached && answer.status !== 202) return null;
       await new Promise((resolve) => { setTimeout(resolve, 2000); });
     }
     this.complain("");
     return segment.playable;
   }
 
-  // A phone's network comes back, and then it goes on where it was; what can't be decoded stays so.
+  // A phone's network comes back, and then it goes on where it was; what can't be decoded stays so. Of a film of which
+  // nothing came browsers don't tell the one from the other: it is asked for once more.
   fail() {
     const { index, segment, video } = this;
-    if (video.error?.code !== MediaError.MEDIA_ERR_NETWORK) {
-      this.play(false);
-      return this.complain(this.trouble.dataset.broken);
-    }
+    if (video.src !== segment.playable) return undefined; // of what was shown before
+    const offset = this.ready ? video.currentTime : this.offset;
+    const isCutOff = video.error?.code === MediaError.MEDIA_ERR_NETWORK;
+    const isBroken = !isCutOff && (this.ready || this.retried === segment);
+    if (!isCutOff) this.retried = segment;
     segment.playable = "";
-    this.index = -1;
-    return this.load(index, video.currentTime, !video.paused);
+    this.ready = this.coming = false;
+    if (!isBroken) return this.load(index, offset, !video.paused);
+    this.offset = offset;
+    this.complain(this.trouble.dataset.broken);
+    return this.giveUp();
+  }
+
+  // Until somebody wants to see it once more.
+  giveUp() {
+    this.coming = false;
+    this.video.pause();
+    this.play(false);
   }
 
   get trouble() {
@@ -271,6 +290,7 @@ class Player {
   play(wanted = true) {
     this.eager = wanted && !this.ready;
     if (wanted && this.ready) this.video.play().catch(() => {});
+    else if (wanted) this.load(this.index, this.offset, true);
     this.showState();
   }
 

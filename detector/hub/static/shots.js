@@ -15,12 +15,20 @@ const shotsInView = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting || shotsDrawn.has(target)) continue;
     shotsDrawn.add(target);
-    shotsInTurn = shotsInTurn.then(() => drawShot(target)).catch(() => {});
+    shotsInTurn = shotsInTurn.then(() => drawShot(target)).catch(() => drawLater(target));
   }
 }, { rootMargin: "200px" });
 
 function watchShots() {
   for (const canvas of document.querySelectorAll(".stills canvas")) shotsInView.observe(canvas);
+}
+
+function drawLater(canvas) {
+  setTimeout(() => {
+    shotsDrawn.delete(canvas);
+    shotsInView.unobserve(canvas);
+    if (canvas.isConnected) shotsInView.observe(canvas);
+  }, ASK_AGAIN_MS);
 }
 
 async function drawShot(canvas) {
@@ -29,11 +37,7 @@ async function drawShot(canvas) {
   const segment = player?.plan.segments[player.segmentOf((from + to) / 2)];
   const [film, side] = segment ? await Promise.all([shotSource(segment), shotSide(segment)]) : [];
   if (!film || !side) {
-    setTimeout(() => {
-      shotsDrawn.delete(canvas);
-      shotsInView.unobserve(canvas);
-      if (canvas.isConnected) shotsInView.observe(canvas);
-    }, ASK_AGAIN_MS);
+    drawLater(canvas);
     return;
   }
   const look = shotLook(side.looks, parcel, track, from - segment.start, to - segment.start);
@@ -70,14 +74,19 @@ function showAt(film, t) {
     document.body.append(shotFilm);
   }
   return new Promise((resolve, reject) => {
-    const late = setTimeout(reject, WAIT_MS);
+    const fail = () => {
+      clearTimeout(late);
+      shotFilm.removeAttribute("src"); // the next try loads it anew
+      reject();
+    };
+    const late = setTimeout(fail, WAIT_MS);
     const jump = () => {
       shotFilm.onseeked = () => { clearTimeout(late); resolve(); };
       shotFilm.currentTime = t + PAST_S;
     };
     if (shotFilm.src === film) return jump();
     shotFilm.onloadedmetadata = jump; // a jump loads the picture; without, some load none before somebody plays
-    shotFilm.onerror = reject;
+    shotFilm.onerror = fail;
     shotFilm.src = film;
     return undefined;
   });
