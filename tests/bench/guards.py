@@ -44,7 +44,7 @@ EDGES = 3
 ALERT_EVERY_S = 2.0
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 PASSWORD = "correct horse battery"
-HIDDEN = re.compile(r'<input type="hidden" name="(before|seen|to|shown)" value="([^"]*)"')
+HIDDEN = re.compile(r'<input type="hidden" name="(before|seen|until|to|shown)" value="([^"]*)"')
 
 
 class Times:

@@ -22,6 +22,7 @@ from detector.hub.storage.budget import Budget
 from detector.hub.storage.database import migrate
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
+from detector.hub.storage.stored import UNHEARD_S
 from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S
 from detector.wire import public_key_text
@@ -71,6 +72,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def listed(page: str) -> list[str]:
     """Incidents on a page, in their order."""
     return re.findall(r'data-incident="(\w+)"', page)
+
+
+def shown_by(page: str) -> dict[str, str]:
+    """What an open page tells of itself when it asks for what is new."""
+    fields = page[page.index('id="feed"') :]
+    names = ("before", "seen", "until", "to", "shown")
+    return {name: re.search(f'name="{name}" value="(.*?)"', fields)[1] for name in names}  # type: ignore[index]
 
 
 ALERTS = [incident for incident in TOLD if incident not in ("noted", "morning", "old")]
@@ -246,13 +254,32 @@ def test_an_open_page_of_a_zone_shows_what_has_come_there_from_the_next(site: Si
 
 def test_an_open_page_asks_for_nothing_it_has(site: Site) -> None:
     fill(site.store)
-    seen = site.store.last_change()
-    same = site.client.get(f"/feed/live?seen={seen}")
+    has = shown_by(site.client.get("/").text)
+    same = site.client.get("/feed/live", params=has)
     assert same.headers["HX-Reswap"] == "none" and listed(same.text) == [] and 'id="head"' in same.text
     site.store.add_alerts([make_envelope(99, incident="late", started_at_unix=NOON - 2 * DAY_S)], NOON)
-    fresh = site.client.get(f"/feed/live?seen={seen}")
+    fresh = site.client.get("/feed/live", params=has)
     assert "HX-Reswap" not in fresh.headers and listed(fresh.text)[-1] == "late"
     assert re.findall(r'fresh" id="card-(\w+)"', fresh.text) == ["late"]
+
+
+def test_an_open_page_says_today_until_midnight_and_that_something_goes_on_as_long_as_it_may(site: Site) -> None:
+    day_ends = datetime(2026, 11, 2, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+    began = day_ends - 50 * 60
+    site.clock.at = day_ends - 2
+    site.store.add_alerts([make_envelope(1, incident="inc", started_at_unix=began, ended_at_unix=began)], began)
+    client = site.somebody(Role.VIEWER)
+    has = shown_by(client.get("/").text)
+    assert client.get("/feed/live", params=has).headers["HX-Reswap"] == "none"
+    site.clock.at = day_ends + 1
+    next_day = client.get("/feed/live", params=has)
+    assert "昨天" in next_day.text and listed(next_day.text) == ["inc"] and 'class="ongoing"' in next_day.text
+    has = shown_by(next_day.text)
+    assert client.get("/feed/live", params=has).headers["HX-Reswap"] == "none"
+    site.clock.at = began + UNHEARD_S + 1
+    unheard = client.get("/feed/live", params=has).text
+    assert listed(unheard) == ["inc"] and 'class="ongoing"' not in unheard
+    assert client.get("/feed/live", params=shown_by(unheard)).headers["HX-Reswap"] == "none"
 
 
 def test_an_open_page_is_told_of_what_it_shows_and_no_more(site: Site) -> None:

@@ -7,6 +7,7 @@ lost on the way.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -168,17 +169,17 @@ def older(view: Somebody, before: str = "", shown: str = "") -> Response:
 
 @router.get("/feed/live")
 @router.get("/digest/live")
-def live(view: Somebody, before: str = "", to: str = "", shown: str = "", seen: str = "") -> Response:
+def live(view: Somebody, before: str = "", to: str = "", shown: str = "", seen: str = "", until: str = "") -> Response:
     """The list as it stands now, from the place `before` down to the place `to`; and the lines above it.
 
-    `shown` is how many cards the page has, `seen` the last change that is in them. When nothing has changed since, the
-    lines above come alone.
+    `shown` is how many cards the page has, `seen` the last change that is in them, `until` the time up to which they
+    are right without another (Unix seconds). When nothing has changed since, the lines above come alone.
     """
     listing = Listing.of(view)
     last_change = view.store.last_change()
     known = _number(seen, LATEST_CHANGE)
     head = _head(view, listing)
-    if known == last_change:
+    if known == last_change and view.now < _number(until, LATEST_CHANGE):
         unchanged = view.page("head.html", **head, listing=listing)
         unchanged.headers["HX-Reswap"] = "none"
         return unchanged
@@ -245,11 +246,18 @@ def _listed(
     return {
         **cards_of(view, incidents),
         "folds": folds,
+        "until": _until(view, incidents),
         "listing": listing,
         "last": f"{last[0]},{last[1]}" if last else "",
         "shown": above + len(incidents),
         "day_above": "",
     }
+
+
+def _until(view: View, incidents: list[StoredIncident]) -> int:
+    """Until when cards are right while nothing changes: they say `today`, and of what nobody ended that it goes on."""
+    midnight = view.span_of(view.local(view.now).date())[1]
+    return math.ceil(min([midnight, *(one.unheard_at for one in incidents if one.goes_on(view.now))]))
 
 
 def _head(view: View, listing: Listing) -> dict[str, Any]:

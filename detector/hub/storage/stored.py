@@ -58,8 +58,12 @@ class StoredIncident:
 
     def goes_on(self, now: float) -> bool:
         """Whether it does at Unix time `now`, as far as is known: the word that it is over may be lost with its box."""
-        unheard_s = max(UNHEARD_S, RETOLD * (self.ended_at - self.started_at))
-        return self.phase != "end" and now - self.ended_at < unheard_s
+        return self.phase != "end" and now < self.unheard_at
+
+    @property
+    def unheard_at(self) -> float:
+        """From when on (Unix seconds) it counts as over though nobody said so."""
+        return self.ended_at + max(UNHEARD_S, RETOLD * (self.ended_at - self.started_at))
 
     def awaits_clips(self, now: float) -> bool:
         """Whether clips that nobody announced may still come."""
