@@ -232,6 +232,33 @@ def test_what_is_usual_in_a_zone_is_typed_as_a_percentage_and_in_force_at_the_ed
     assert page.input_value("#zone-rate") == "87.5"
 
 
+def test_what_is_typed_is_of_the_zone_that_is_chosen_though_another_was_typed_in_before(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    page = live.page(browser, complaints, viewport=DESK)
+    page.locator("details.by-hand summary").click()
+    zones = [
+        {"name": name, "kind": "storage", "polygon": [[x, 0.3], [x + 0.3, 0.3], [x + 0.3, 0.9]], "label_up_rate": rate}
+        for name, x, rate in (("left", 0.1, 0.3), ("right", 0.6, 0.5))
+    ]
+    page.fill("#draft", json.dumps([{**zone, "was": None} for zone in zones]))
+    page.locator("#draft").blur()
+    (left, right) = spots(page, (0.35, 0.45), (0.85, 0.45))
+    for field, key in (("#zone-rate", "5"), ("#zone-name", "x")):
+        page.mouse.click(*left)
+        page.focus(field)
+        page.keyboard.press(key)
+        page.mouse.click(*right)
+        assert (page.input_value("#zone-name"), page.input_value("#zone-rate")) == ("right", "50")
+    changed = drafted(page)
+    page.focus("#zone-name")
+    page.keyboard.press("End")
+    page.keyboard.type("-2")
+    assert [zone["name"] for zone in drafted(page)] == [changed[0]["name"], "right-2"]
+    page.click("[data-do=undo]")
+    assert drafted(page) == changed
+
+
 def test_what_the_edge_would_refuse_is_refused_before_it_is_sent(
     live: Live, browser: Any, complaints: list[str]
 ) -> None:

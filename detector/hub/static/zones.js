@@ -31,6 +31,7 @@ let cross = [0.5, 0.5]; // where the keyboard would put the next one
 let crossShown = false;
 let drag = null;
 let naming = false;
+let shownOf = null; // the zone whose name and numbers stand in the fields
 const undone = [];
 
 svg.removeAttribute("aria-hidden");
@@ -206,14 +207,17 @@ function renderTools() {
     send.disabled = Boolean(bad || drawing || (proposing && !(zone && !zone.was)));
   });
   if (!zone) return;
-  if (nameInput !== document.activeElement) nameInput.value = zone.name;
+  // What somebody types in stays as they type it, as long as it is of this zone.
+  const fill = (input, value) => { if (input !== document.activeElement || zone !== shownOf) input.value = value; };
+  fill(nameInput, zone.name);
   kindInput.value = zone.kind;
   if (spotInput) {
-    if (spotInput !== document.activeElement) spotInput.value = zone.spot || "";
+    fill(spotInput, zone.spot || "");
     document.getElementById("zone-spot-label").hidden = document.getElementById("spot-why").hidden = zone.kind === "ignore";
-    if (rateInput !== document.activeElement) rateInput.value = inPercent(zone.label_up_rate);
+    fill(rateInput, inPercent(zone.label_up_rate));
     selectedBox.querySelectorAll("[data-for]").forEach((one) => { one.hidden = one.dataset.for !== zone.kind; });
   }
+  shownOf = zone;
   document.querySelectorAll("[data-why]").forEach((why) => { why.hidden = why.dataset.why !== zone.kind; });
   button("point-away").disabled = point < 0 || zone.polygon.length <= 3;
   button("earlier").disabled = selected <= 0;
@@ -244,7 +248,7 @@ function change(what) {
 
 function choose(z) {
   letGo();
-  [selected, point, drawing] = [z, -1, null];
+  [selected, point, drawing, naming] = [z, -1, null, false];
   render();
 }
 
