@@ -13,10 +13,13 @@ import pytest
 
 from detector import worker
 from detector.config import Analysis, Broker, Camera, EdgeConfig, HubConfig, Mounting, Zone
+from detector.hub.access.people import People
 from detector.hub.edges.pictures import Pictures
+from detector.hub.edges.proposals import Proposals
 from detector.hub.edges.zones import Zones
+from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Role
 from tests.conftest import REPOSITORY
-from tests.hub.conftest import make_hub
+from tests.hub.conftest import CHEAP, make_hub
 from tests.hub.test_browser import DESK, PHONE, browser, log_in, until
 from tests.parts_mosquitto import Mosquitto, soon
 
@@ -55,15 +58,15 @@ class Live:
         self.hub.stop()
         self.broker.kill()
 
-    def page(self, browser: Any, complaints: list[str], **options: Any) -> Any:
-        """The draw page, of the owner, once a picture to draw on has come."""
+    def page(self, browser: Any, complaints: list[str], user: dict[str, str] | None = None, **options: Any) -> Any:
+        """The draw page of somebody (the owner, when left out), once a picture to draw on has come."""
         context = browser.new_context(**options)
         context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         headers = {"Sec-Fetch-Site": "same-origin"}
-        page.request.post(f"{self.hub.url}login", form=self.hub.first_login, headers=headers, max_redirects=0)
+        page.request.post(f"{self.hub.url}login", form=user or self.hub.first_login, headers=headers, max_redirects=0)
         assert soon(lambda: self.in_force, 60)
         # Not by asking for the picture: until the large one comes, the small one is shown in its place.
         assert soon(lambda: Pictures(self.hub.store.database).glimpses(large=True), 60)
@@ -306,6 +309,26 @@ def test_a_change_that_the_edge_refuses_is_told_beside_what_stays_in_force(
     page.wait_for_selector("#answer .taken")
     assert soon(lambda: [zone["name"] for zone in live.in_force] == ["bulk"])
     assert not page.locator(".pending:visible").count()
+
+
+def test_a_guard_draws_one_zone_at_a_time_so_that_none_is_lost_when_it_is_proposed(
+    live: Live, browser: Any, complaints: list[str]
+) -> None:
+    guard = {"user": "bo", "password": "correct horse battery"}
+    people = People(live.hub.store.database)
+    people.add(CONSOLE, "bo", CHEAP.hash(guard["password"]), time.time(), role=Role.REVIEWER, scope=EVERYWHERE)
+    page = live.page(browser, complaints, guard, viewport=DESK)
+    for deed in ("delete", "undo", ""):
+        page.click("[data-do=new]")
+        for x, y in spots(page, (0.5, 0.05), (0.6, 0.05), (0.6, 0.2)):
+            page.mouse.click(x, y)
+        page.click("[data-do=done]")
+        assert page.is_disabled("[data-do=new]")
+        if deed:
+            page.click(f"[data-do={deed}]")
+    page.click("#proposing button")
+    page.wait_for_selector("#proposals")
+    assert len(Proposals(live.hub.store.database).all()) == 1 and page.is_enabled("[data-do=new]")
 
 
 def test_a_thumb_moves_a_corner_on_a_phone(live: Live, browser: Any, complaints: list[str]) -> None:

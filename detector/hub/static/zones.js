@@ -194,7 +194,8 @@ function renderTools() {
   const button = (name) => box.querySelector(`[data-do="${name}"]`);
   button("undo").disabled = !undone.length;
   button("new").hidden = Boolean(drawing);
-  button("new").disabled = zones.length >= Number(said.mostZones);
+  // Who proposes sends one at a time: a second one would be lost with the page that the first one's answer replaces.
+  button("new").disabled = zones.length >= Number(said.mostZones) || Boolean(proposing && zones.some((one) => one.was === null));
   button("done").hidden = button("cancel").hidden = !drawing;
   button("done").disabled = !drawing || drawing.length < 3;
   selectedBox.hidden = !zone || Boolean(drawing);
