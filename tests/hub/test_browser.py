@@ -368,6 +368,21 @@ def test_what_the_hub_does_not_have_is_asked_for_again_by_who_presses_play(scene
     scene.complaints.clear()  # the browser says, rightly, what it couldn't have
 
 
+def test_on_a_phone_that_shows_nothing_but_films_in_full_the_film_is(scene: Scene, mp4: bytes) -> None:
+    scene.alert("inc")
+    scene.upload("inc", 0, mp4, time.time() - 60)
+    page = scene.page("incidents/inc", viewport=PHONE)
+    until(page, "document.querySelector('video').readyState >= 2")
+    page.evaluate(
+        """() => {
+          delete Element.prototype.requestFullscreen;
+          HTMLVideoElement.prototype.webkitEnterFullscreen = function () { this.dataset.full = ""; };
+        }"""
+    )
+    page.click("[data-do=full]")
+    assert page.locator("video[data-full]").count() == 1
+
+
 # The picture before isn't told in time, once, so that a step has to look on.
 TOLD_LATE = """() => {
     const player = Player.in(document);

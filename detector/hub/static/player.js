@@ -312,11 +312,18 @@ class Player {
       rate: () => this.setRate(choices.rate === RATES.at(-1) ? 1 - RATES.length : 1),
       loop: () => this.choose("loop"),
       boxes: () => this.choose("boxes"),
-      full: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.querySelector(".stage").requestFullscreen()),
+      full: () => this.toFull(),
       earlier: () => this.toAct(-1),
       later: () => this.toAct(1),
     };
     deeds[what]?.();
+  }
+
+  toFull() {
+    const stage = this.root.querySelector(".stage");
+    if (document.fullscreenElement) document.exitFullscreen();
+    else if (stage.requestFullscreen) stage.requestFullscreen();
+    else this.video.webkitEnterFullscreen?.(); // all that an iPhone has, without the boxes
   }
 
   choose(what) {
