@@ -1013,9 +1013,21 @@ def test_a_day_of_how_labels_lie_is_shown_as_soon_as_it_is_chosen(scene: Scene) 
     page = scene.page("cameras/shanghai/box1/cam3/orientation")
     page.fill("#orientation [name=day]", "2026-01-02")  # before the page asks for itself anew, and is of today again
     page.wait_for_url("**/orientation?day=2026-01-02")
-    page.wait_for_selector("#orientation:not([hx-trigger])")
+    page.wait_for_selector("[hx-trigger^=every]", state="detached")
     assert page.input_value("#orientation [name=day]") == "2026-01-02" and page.locator("#main").count() == 1
     assert page.evaluate("document.activeElement.name") == "day"
+
+
+@pytest.mark.parametrize("path", ["day", "cameras/shanghai/box1/cam3/orientation"])
+def test_days_are_gone_through_by_keyboard(scene: Scene, path: str) -> None:
+    scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1.0}}}, time.time())
+    page = scene.page(f"{path}?day=2025-03-15", locale="en-US")
+    page.focus("#turn-day")
+    page.keyboard.press("ArrowRight")  # from the month
+    for day in ("14", "13"):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_url(f"**/{path}?day=2025-03-{day}")
+        until(page, f"document.querySelector('#turn-day').getAttribute('value') === '2025-03-{day}'")
 
 
 def test_long_names_are_shown_whole_and_push_nothing_off_the_page(scene: Scene) -> None:
