@@ -25,7 +25,12 @@ def line(name: str, camera: str, *, begun: float = 0.0, lasting: float = 40.0, *
     """What `incidents.jsonl` tells of one, as far as it matters here; when it began, as seconds after noon."""
     times = {"started_at": iso(NOON + begun), "ended_at": iso(NOON + begun + lasting)}
     fields = {"id": name, "camera": camera, "kind": "label_photography", "severity": "warning", "spot": "cage"}
-    return {**fields, **times, **changes}
+    return {**fields, "facts": {"photos": 3}, **times, **changes}
+
+
+IN_DOUBT: dict[str, Any] = {"facts": {"photos": 3, "unsure": True}}
+LINGERED: dict[str, Any] = {"findings": ["label_photography", "lingering"]}
+PATTERN: dict[str, Any] = {"kind": "orientation_pattern", "findings": ["orientation_pattern", "lingering"]}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,9 @@ def line(name: str, camera: str, *, begun: float = 0.0, lasting: float = 40.0, *
         ({"spot": "dock"}, None),
         ({"camera": "cam3"}, None),
         ({"kind": "lingering"}, None),
-        ({"kind": "lingering", "findings": ["lingering", "label_photography"]}, "near"),
+        (LINGERED, "near"),
+        (IN_DOUBT, "near"),
+        (PATTERN, None),
     ],
 )
 def test_what_another_camera_saw_of_the_spot_is_marked(changes: dict[str, Any], same_as: str | None) -> None:
@@ -49,6 +56,24 @@ def test_what_another_camera_saw_of_the_spot_is_marked(changes: dict[str, Any], 
 def test_the_gravest_is_shown_whichever_began_first() -> None:
     told = told_once([line("near", "cam3"), line("across", "cam4", begun=5, severity="critical"), line("up", "cam5")])
     assert [one.get("same_as") for one in told] == ["across", None, "across"]
+
+
+@pytest.mark.parametrize(
+    ("first", "sweep", "is_shown"),
+    [
+        (IN_DOUBT, {}, [False, True]),
+        ({**IN_DOUBT, "severity": "critical"}, {}, [True, True]),
+        ({**PATTERN, "severity": "critical"}, LINGERED, [True, True]),
+        ({"kind": "lingering"}, LINGERED, [False, True]),
+        (LINGERED, {}, [True, False]),
+    ],
+    ids=["in doubt", "in doubt, and graver", "a pattern with a stay", "a stay", "a sweep with a stay"],
+)
+def test_no_sweep_is_told_by_what_tells_of_none(
+    first: dict[str, Any], sweep: dict[str, Any], is_shown: list[bool]
+) -> None:
+    told = told_once([line("near", "cam3", **first), line("across", "cam4", begun=2, **sweep)])
+    assert ["same_as" not in one for one in told] == is_shown
 
 
 LINES = st.lists(

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from detector.clock import on_the_wall, unix
 from detector.config import EdgeConfig
+from detector.findings import is_sweep
 from detector.machine.progress import span
 from detector.recorded.recordings import FILE_DATE, UNDATED, VAGUE
 from detector.recorded.spots import shown
@@ -30,7 +31,7 @@ from detector.report.reach import reaches
 from detector.report.reasons import in_chinese
 from detector.report.squeezed import squeezed
 from detector.report.tables import Tables
-from detector.report.tally import Keys, PersonShift, Sum, is_doubtful, is_sweep, sums
+from detector.report.tally import Keys, PersonShift, Sum, is_doubtful, sums
 from detector.report.texts import EN, ZH
 from detector.sentences import KIND_NAMES, SEVERITY_NAMES, count_range, photos_counted, sentence
 from detector.shifts import Shifts

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from detector.report.tally import Keys, PersonShift, Record, Sum, is_sweep, sums
+from detector.findings import Record, is_sweep
+from detector.report.tally import Keys, PersonShift, Sum, sums
 from detector.report.texts import EN, ZH
 from detector.sentences import count_range
 

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterable
 from pathlib import Path
 
-from detector.report.tally import Record, is_sweep
+from detector.findings import Record, is_sweep
 from detector.values import Severity
 
 MOST_BYTES = 4_000_000  # of all pictures inside

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from detector.clock import unix
-from detector.facts import holds, number
+from detector.findings import Record, is_sweep, tells_of_photos
 from detector.shifts import Shifts
-from detector.values import IncidentKind
 
 Key = TypeVar("Key", bound=Hashable)
-Record = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -35,18 +33,9 @@ class Sum:
         self.high += exposed["high"]
 
 
-def is_sweep(incident: Record) -> bool:
-    """Whether labels were surely photographed: no scans where those aren't allowed, and nothing in doubt."""
-    return _tells_of_photos(incident) and not holds(incident["facts"], "unsure")
-
-
 def is_doubtful(incident: Record) -> bool:
     """Whether labels may have been photographed: who may have is counted nowhere."""
-    return _tells_of_photos(incident) and holds(incident["facts"], "unsure")
-
-
-def _tells_of_photos(incident: Record) -> bool:
-    return incident["kind"] == IncidentKind.LABEL_PHOTOGRAPHY.value and number(incident["facts"], "photos") != 0
+    return tells_of_photos(incident) and not is_sweep(incident)
 
 
 def sums(incidents: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key, Sum]:

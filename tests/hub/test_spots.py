@@ -79,7 +79,8 @@ def one(store: Store, name: str) -> Any:
         ({"edge": "box2"}, True),
         ({"zone": "row 2"}, True),  # each camera names its zones as it likes
         ({"kind": "orientation_pattern"}, False),
-        ({"kind": "lingering", "findings": ["lingering", "label_photography"]}, True),
+        ({"findings": ["label_photography", "lingering"]}, True),
+        ({"facts": {"photos": 3, "unsure": True}}, True),
         ({"severity": "info"}, True),
     ],
 )
@@ -111,6 +112,38 @@ def test_whichever_is_graver_is_shown(store: Store) -> None:
     assert set(doubles(store, SECOND)) == {FIRST, THIRD}
     store.add_alerts([told(THIRD, 31, severity="critical")], NOON + 2)
     assert ids(store) == [SECOND], "as grave as what is shown is not graver"
+
+
+IN_DOUBT: dict[str, Any] = {"facts": {"photos": 3, "unsure": True}}
+LINGERED: dict[str, Any] = {"findings": ["label_photography", "lingering"]}
+PATTERN: dict[str, Any] = {"kind": "orientation_pattern", "findings": ["orientation_pattern", "lingering"]}
+
+
+@pytest.mark.parametrize(
+    ("first", "sweep", "shown"),
+    [
+        (IN_DOUBT, {}, {SECOND}),
+        ({**IN_DOUBT, "severity": "critical"}, {}, {FIRST, SECOND}),
+        ({**PATTERN, "severity": "critical"}, LINGERED, {FIRST, SECOND}),
+        ({"kind": "lingering"}, LINGERED, {SECOND}),
+    ],
+    ids=["in doubt", "in doubt, and graver", "a pattern with a stay", "a stay"],
+)
+def test_no_sweep_is_the_double_of_what_tells_of_none(
+    store: Store, first: dict[str, Any], sweep: dict[str, Any], shown: set[str]
+) -> None:
+    store.add_alerts([told(**first)], NOON)
+    store.add_alerts([told(SECOND, **sweep)], NOON + 1)
+    assert set(ids(store)) == shown
+    assert doubles(store, SECOND) == [FIRST] * (FIRST not in shown)
+
+
+def test_a_double_that_turns_out_to_be_a_sweep_is_shown(store: Store) -> None:
+    store.add_alerts([told(**IN_DOUBT), told(SECOND, **IN_DOUBT)], NOON)
+    store.verdicts.add(FIRST, "li", "unclear", "", NOON)
+    assert ids(store) == [FIRST]
+    store.add_alerts([told(SECOND, 21)], NOON + 1)
+    assert set(ids(store)) == {FIRST, SECOND}
 
 
 def test_a_double_that_grows_graver_than_what_is_shown_takes_its_place(store: Store) -> None:

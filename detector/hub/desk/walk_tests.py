@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from detector import wire
+from detector.findings import kinds_of
 from detector.hub.access.audit import Audit
 from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.budget import ALERT, DIGEST, DOUBLE
 from detector.hub.storage.database import Database, one_at_a_time
-from detector.hub.storage.doubles import kinds_of
 from detector.hub.storage.schema import alerts, edges, gaps, incidents, walk_tests
 from detector.hub.storage.tuning import upper_bound
 from detector.values import DAY_S, IncidentKind
@@ -234,7 +234,7 @@ def _found(connection: Connection, test: WalkTest) -> tuple[str, str | None, flo
     best: tuple[str, str | None, float | None] = (NONE, None, None)
     goes_on = False
     for row in connection.execute(query.order_by(c.started_at, c.id)).all():
-        if IncidentKind.LABEL_PHOTOGRAPHY not in kinds_of(row._asdict()):
+        if IncidentKind.LABEL_PHOTOGRAPHY not in kinds_of(row.record):
             continue
         if row.started_at < began_at:
             goes_on = True

@@ -6,7 +6,6 @@ of what replays found, and `spots` of what several cameras tell of one spot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
@@ -18,17 +17,6 @@ from detector.hub.storage.verdicts import settle
 from detector.values import DAY_S
 
 LONGEST_S = DAY_S  # an incident that lasts longer is not looked for
-
-
-def kinds_of(state: Mapping[str, Any]) -> set[str]:
-    """Kinds of an incident's findings, from its row."""
-    findings = state["record"].get("findings")
-    return {state["kind"], *(str(kind) for kind in (findings if isinstance(findings, list) else ()))}
-
-
-def share_kinds(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two incidents are of one kind, or have findings of one."""
-    return bool(kinds_of(one) & kinds_of(other))
 
 
 def went_on_between(start: float, end: float, slack_s: float) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -21,8 +21,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from detector.findings import kinds_of
 from detector.hub.storage.budget import DOUBLE, rank
-from detector.hub.storage.doubles import hand_over, kinds_of, share_kinds, went_on_between
+from detector.hub.storage.doubles import hand_over, went_on_between
 from detector.hub.storage.schema import incidents
 from detector.values import Severity
 
@@ -121,8 +122,8 @@ def _gives_way(found: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 def _tells(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Whether what is known tells what a replay found, as far as their kinds go."""
     if rank(found["severity"]) <= rank(known["severity"]):
-        return share_kinds(known, found)
-    return found["kind"] in kinds_of(known) and rank(known["severity"]) > rank(Severity.INFO)
+        return bool(kinds_of(known["record"]) & kinds_of(found["record"]))
+    return found["kind"] in kinds_of(known["record"]) and rank(known["severity"]) > rank(Severity.INFO)
 
 
 def _holds_for(judged: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

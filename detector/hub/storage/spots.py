@@ -1,11 +1,13 @@
 """What several cameras tell of one spot: which incident is shown. The state of one comes in, the one beside it leaves.
 
 Zones of several cameras may show one piece of floor, and name it (`spot` in the configuration). What two cameras tell
-there is one event when both tell it live, or both by a replay, it shares a kind (or a finding), and went on within
-`MEANWHILE_S`. People are told of it once and judge it once, from both sides:
+there is one event when both tell it live, or both by a replay, it went on within `MEANWHILE_S`, and the graver tells of
+what the other is (`findings.tells_of`): a pattern beside which somebody lingers is no sweep by somebody who lingers.
+People are told of it once and judge it once, from both sides:
 
     a camera tells what another has told     the first stays the one shown, the newcomer becomes its `double`
-    and the newcomer is graver               it is shown, the other becomes its double
+    and the newcomer is graver, or as grave  it is shown, the other becomes its double
+    and a sweep that the other only doubts
     but somebody judged the other already,   both are shown
     holds it, or put it into a case
 
@@ -21,8 +23,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, select
 
+from detector.findings import is_sweep, tells_of
 from detector.hub.storage.budget import ALERT, DOUBLE, rank
-from detector.hub.storage.doubles import share_kinds, went_on_between
+from detector.hub.storage.doubles import went_on_between
 from detector.hub.storage.schema import case_incidents, holds, incidents
 from detector.values import MEANWHILE_S
 
@@ -40,7 +43,7 @@ class Beside:
 def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str, Any] | None) -> Beside | None:
     """What another camera told of the event; `None` where nothing is, or both are to be shown.
 
-    Of several, the gravest comes first, then what began first.
+    Of several, the gravest comes first, of equal ones a sure sweep, then what began first.
 
     Args:
         connection: To the database.
@@ -68,15 +71,27 @@ def beside(connection: Connection, state: Mapping[str, Any], before: Mapping[str
             c.verdict.is_(None) | (c.verdict == "true"),
         )
     is_live = c.replayed_at.is_(None) if state["replayed_at"] is None else c.replayed_at.is_not(None)
-    query = select(incidents).where(*which, is_live)
-    rows = [row for row in connection.execute(query) if share_kinds(row._asdict(), state)]
-    found = max(rows, key=lambda row: (rank(row.severity), -row.started_at, row.id), default=None)
+    told = [row._asdict() for row in connection.execute(select(incidents).where(*which, is_live))]
+    found = max(
+        (row for row in told if _is_same_event(row, state)),
+        key=lambda row: (*_weight(row), -row["started_at"], row["id"]),
+        default=None,
+    )
     if found is None:
         return None
-    gives_way = rank(state["severity"]) > rank(found.severity)
-    if gives_way and _is_in_use(connection, found._asdict()):
+    gives_way = _weight(state) > _weight(found)
+    if gives_way and _is_in_use(connection, found):
         return None
-    return Beside(found.id, found.severity, found.told, gives_way)
+    return Beside(found["id"], found["severity"], found["told"], gives_way)
+
+
+def _is_same_event(row: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    graver, lesser = (state, row) if _weight(state) > _weight(row) else (row, state)
+    return tells_of(graver["record"], lesser["record"])
+
+
+def _weight(row: Mapping[str, Any]) -> tuple[int, bool]:
+    return rank(row["severity"]), is_sweep(row["record"])
 
 
 def _is_in_use(connection: Connection, row: Mapping[str, Any]) -> bool:
