@@ -160,6 +160,13 @@ def test_what_cases_come_to_leaves_out_what_was_cleared(office: Office) -> None:
     assert office.cases.sums([]) == {}
 
 
+def test_the_labels_of_a_note_count_in_no_list_of_cases_until_it_is_judged_true(office: Office) -> None:
+    case = office.case(office.incident("one", severity="info"))
+    assert office.cases.sums([case.number])[case.number].labels_high == 0
+    office.store.verdicts.add("one", "li", "true", "", NOON)
+    assert office.cases.sums([case.number])[case.number].labels_high == 6
+
+
 def test_a_case_of_cleared_incidents_alone_comes_to_no_day(office: Office) -> None:
     case = office.case(office.incident("one"))
     office.store.verdicts.add("one", "li", "false", "", NOON)
@@ -194,7 +201,7 @@ def test_a_legal_hold_keeps_an_incident_without_a_case(office: Office) -> None:
 
 def incident(begins: float, ends: float, name: str = "one", photos: int = 0, **changes: Any) -> StoredIncident:
     acts = [make_act(begins + n) for n in range(photos)] + [{"started_at_unix": begins, "ended_at_unix": begins}]
-    record = {"acts": acts, "camera": "cam3"}
+    record = {"acts": acts, "camera": "cam3", "facts": {}}
     fields: dict[str, Any] = {
         "id": name, "site": "shanghai", "edge": "box1", "phase": "end", "kind": "label_photography",
         "severity": "critical", "started_at": begins, "ended_at": ends, "labels_low": 1, "labels_best": 2,
@@ -228,6 +235,36 @@ def test_time_is_counted_once_where_incidents_overlap(
 def test_what_was_cleared_counts_for_nothing_but_is_told() -> None:
     found = totals([incident(NOON, NOON + 60), incident(NOON, NOON + 90, "two", verdict="authorised")], SHANGHAI)
     assert (found.incidents, found.cleared, found.seconds, found.labels_high) == (1, 1, 60, 4)
+
+
+NOTE: dict[str, Any] = {"severity": "info"}
+IN_DOUBT: dict[str, Any] = {"facts": {"photos": 3, "unsure": True}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "unsure", "photos", "labels"),
+    [
+        ({}, None, 0, 3, (3, 6)),
+        ({**NOTE, **IN_DOUBT}, None, 1, 0, (0, 0)),
+        ({**NOTE, **IN_DOUBT}, "unclear", 1, 0, (0, 0)),
+        ({**NOTE, **IN_DOUBT}, "true", 0, 3, (3, 6)),
+        (IN_DOUBT, None, 1, 0, (0, 0)),  # a warning, as it was out of hours
+    ],
+)
+def test_of_what_is_in_doubt_neither_photos_nor_labels_count(
+    office: Office, changes: dict[str, Any], verdict: str | None, unsure: int, photos: int, labels: tuple[int, int]
+) -> None:
+    office.incident("one", **changes)
+    if verdict:
+        office.store.verdicts.add("one", "li", verdict, "", NOON)
+    found = totals(office.store.incidents(["one"]), SHANGHAI)
+    assert (found.incidents, found.unsure, found.photos) == (1, unsure, photos)
+    assert (found.labels_low, found.labels_high) == labels
+
+
+def test_a_stay_is_no_photo_in_doubt() -> None:
+    stay = incident(NOON, NOON + 60, kind="lingering", labels_low=0, labels_best=0, labels_high=0, **NOTE)
+    assert totals([stay], SHANGHAI).unsure == 0
 
 
 def test_as_many_photos_are_told_of_as_in_the_sentences(site: Site) -> None:

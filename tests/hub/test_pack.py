@@ -417,6 +417,15 @@ def test_cleared_incidents_do_not_count_on_the_sheet(desk: Office) -> None:
     assert "拍照 3 次" in sheet and "另有 1 起判为误报或已授权，不计入。" in sheet
 
 
+def test_the_sheet_counts_no_photos_that_are_not_sure(desk: Office) -> None:
+    unsure = desk.incident("two", started_at_unix=NOON + 600, severity="info", facts={"photos": 2, "unsure": True})
+    found = read(desk.pack(desk.case(desk.incident("one"), unsure)))
+    chinese, sheet = (found[name].decode() for name in (ZH, EN))
+    assert "拍照 3 次" in chinese and "有 1 起是否拍照不太确定，其中的拍照和面单不计入。" in chinese
+    assert "photos: 3 in" in sheet and "labels exposed: about 3–6" in sheet and "1 is in doubt: its photos" in sheet
+    assert re.findall(r'<td class="n">(2[^<]*)</td>', sheet) == ["2", "2 · Not sure"]
+
+
 # Making them
 
 

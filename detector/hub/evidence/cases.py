@@ -17,6 +17,7 @@ from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Principal, Role, Scope
 from detector.hub.storage.schema import case_incidents, cases, holds, incidents
 from detector.hub.storage.stored import CLEARED, StoredIncident
+from detector.hub.storage.wanted import were_exposed
 
 OPEN, HANDED_OVER, CLOSED = "open", "handed_over", "closed"
 STATES = (OPEN, HANDED_OVER, CLOSED)
@@ -176,7 +177,7 @@ class Cases:
         return self._read(select(cases).where(cases.c.number.in_(numbers)).order_by(cases.c.number.desc()), scope, user)
 
     def sums(self, numbers: Sequence[int]) -> dict[int, Sum]:
-        """What cases come to, each event once, cleared ones left out; without cases of which none is known any more."""
+        """What cases come to, each event once, cleared ones left out, and the labels of notes; no case without any."""
         other = case_incidents.alias()
         is_again = exists().where(other.c.case == case_incidents.c.case, other.c.incident == incidents.c.same_as)
         counted = (incidents.c.verdict.is_(None) | ~incidents.c.verdict.in_(CLEARED)) & ~is_again
@@ -184,8 +185,8 @@ class Cases:
             select(
                 case_incidents.c.case,
                 func.count().filter(counted),
-                func.coalesce(func.sum(incidents.c.labels_low).filter(counted), 0),
-                func.coalesce(func.sum(incidents.c.labels_high).filter(counted), 0),
+                func.coalesce(func.sum(incidents.c.labels_low).filter(counted, were_exposed()), 0),
+                func.coalesce(func.sum(incidents.c.labels_high).filter(counted, were_exposed()), 0),
                 func.min(incidents.c.started_at).filter(counted),
                 func.max(incidents.c.ended_at).filter(counted),
             )

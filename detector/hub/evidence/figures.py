@@ -17,12 +17,14 @@ FEW_TICKS = 300  # drawn on one day at most
 class CaseTotals:
     """What a case comes to, incidents judged authorised or false left out (`cleared` of them).
 
-    Labels are added up over incidents: one that was photographed twice, or seen by two cameras, counts twice.
-    `seconds` is the time that any of the incidents lasted, counted once where they overlap.
+    Of those in doubt (`unsure` of them) neither photos nor labels count. Labels are added up over incidents: one that
+    was photographed twice, or seen by two cameras, counts twice. `seconds` is the time that any of the incidents
+    lasted, counted once where they overlap.
     """
 
     incidents: int
     cleared: int
+    unsure: int
     labels_low: int
     labels_best: int
     labels_high: int
@@ -44,14 +46,16 @@ def totals(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseTotals:
     """Sum up, each event once; days are those of a time zone."""
     incidents = events(incidents)
     counted = [incident for incident in incidents if incident.verdict not in CLEARED]
+    sure = [incident for incident in counted if not incident.in_doubt]
     spans = [_span(incident) for incident in counted]
     return CaseTotals(
         len(counted),
         len(incidents) - len(counted),
-        sum(incident.labels_low for incident in counted),
-        sum(incident.labels_best for incident in counted),
-        sum(incident.labels_high for incident in counted),
-        sum(incident.photos for incident in counted),
+        len(counted) - len(sure),
+        sum(incident.labels_low for incident in sure),
+        sum(incident.labels_best for incident in sure),
+        sum(incident.labels_high for incident in sure),
+        sum(incident.photos for incident in sure),
         united_s(spans),
         tuple(sorted({(incident.site, incident.camera, incident.title) for incident in counted})),
         tuple(sorted({datetime.fromtimestamp(begins, zone).date() for begins, _ in spans})),

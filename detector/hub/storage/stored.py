@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from detector.facts import count
+from detector.facts import count, holds
 from detector.sentences import photos_counted
-from detector.values import DAY_S
+from detector.values import DAY_S, Severity
 
 VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
@@ -103,6 +103,12 @@ class StoredIncident:
     def photos(self) -> int:
         """How many photos it tells of, as its sentence does."""
         return photos_counted(self.record)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody can say that its photos were taken and its labels exposed, until it is judged true."""
+        is_doubted = self.severity == Severity.INFO or holds(self.record["facts"], "unsure")
+        return is_doubted and self.verdict != "true" and bool(self.photos or self.labels_high)
 
 
 @dataclass(frozen=True, slots=True)

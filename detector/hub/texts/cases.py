@@ -55,6 +55,7 @@ ZH: dict[str, str] = {
     "case_events": "告警",
     "case_events_n": "{n} 起",
     "case_cleared": "另有 {n} 起判为误报或已授权，不计入。",
+    "case_unsure": "有 {n} 起是否拍照不太确定，其中的拍照和面单不计入。",
     "case_added_up": "各起相加；同一张面单被两次拍到会算两次。",
     "case_line": "时间线",
     "case_day": "{n} 起",
@@ -216,6 +217,8 @@ EN: dict[str, str] = {
     "case_events_n": "{n}",
     "case_cleared": "{n} more was judged false or authorised and isn't counted.|{n} more were judged false or "
     "authorised and aren't counted.",
+    "case_unsure": "{n} is in doubt: its photos and labels aren't counted.|{n} are in doubt: their photos and labels "
+    "aren't counted.",
     "case_added_up": "Added up: a label that was photographed twice counts twice.",
     "case_line": "Time line",
     "case_day": "{n} alert|{n} alerts",
