@@ -616,6 +616,27 @@ def test_what_another_camera_tells_before_a_pack_is_made_is_not_for_who_sees_but
     assert office.packs.pack(case.number, number, Scope.of(["shanghai/cam3"]), NOON) is None
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_that_footage_of_another_camera_was_exported_is_on_record_whenever_that_told(
+    office: Office, late: bool
+) -> None:
+    case = office.case(office.incident("here", spot="cage"))
+    across = make_envelope(90, incident="across", camera="cam4", spot="cage")
+    across["after"]["camera"] = "cam4"
+    if not late:
+        office.store.add_alerts([across], NOON)
+    with office.packs._one_at_a_time:  # another pack is being made
+        number = office.packs.ask(case, user="wang", at=office.clock.now())
+        if late:
+            office.store.add_alerts([across], NOON)
+    office.packs.wait()
+    for incident in ("here", "across"):
+        exports = [
+            (entry.user, entry.details) for entry in office.audit.entries(subject=incident) if entry.action == "export"
+        ]
+        assert exports == [("wang", {"case": case.number, "pack": number})]
+
+
 def test_what_two_cameras_told_of_one_event_is_packed_and_counted_once_though_both_were_put_in(
     office: Office,
 ) -> None:

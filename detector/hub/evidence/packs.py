@@ -113,14 +113,19 @@ class Packs:
 
     def places(self, case: Case) -> set[tuple[str, str]]:
         """Sites and cameras of all that a pack of a case holds: beside its incidents, what others told of them."""
+        return {*case.places, *self._doubles(case).values()}
+
+    def _doubles(self, case: Case) -> dict[str, tuple[str, str]]:
+        """Sites and cameras of what others told of a case's incidents, by id."""
         inside = (double for incident in case.incidents for double in self._archive.store.doubles(incident))
-        return {*case.places, *((double.site, double.camera) for double in inside)}
+        return {one.id: (one.site, one.camera) for one in inside if one.id not in case.incidents}
 
     def ask(self, case: Case, *, user: str, at: float) -> int | None:
         """Begin to make the pack of a case; its number, or `None` while another of the case is being made."""
+        doubles = self._doubles(case)
         row = {
             "case": case.number, "made_by": user, "asked_at": at, "state": MAKING, "told_at": at, "done": 0,
-            "total": 0, "reason": "", "places": sorted(self.places(case)),
+            "total": 0, "reason": "", "places": sorted({*case.places, *doubles.values()}),
         }  # fmt: skip
         with self._database.writing() as connection:
             one_at_a_time(connection)
@@ -132,10 +137,10 @@ class Packs:
                 return None
             number = int(connection.execute(packs.insert().returning(packs.c.number), row).scalar_one())
             self._audit.add(connection, at, user, "pack_asked", case.subject, pack=number)
-            for incident in case.incidents:
+            for incident in (*case.incidents, *doubles):
                 self._audit.add(connection, at, user, "export", incident, case=case.number, pack=number)
         made = threading.Thread(
-            target=self._make, args=(number, case, user, at), name=f"pack-{number}", daemon=True
+            target=self._make, args=(number, case, set(doubles), user, at), name=f"pack-{number}", daemon=True
         )  # fmt: skip
         self._mine[number] = made
         made.start()
@@ -189,11 +194,11 @@ class Packs:
 
     # In the thread that makes one
 
-    def _make(self, number: int, case: Case, user: str, at: float) -> None:
+    def _make(self, number: int, case: Case, on_record: set[str], user: str, at: float) -> None:
         part = self._folder / f"{number}.part"
         try:
             with self._one_at_a_time:
-                reason = self._tried(number, case, part, user, at)
+                reason = self._tried(number, case, on_record, part, user, at)
             part.unlink(missing_ok=True)
             if reason:
                 self._file(number).unlink(missing_ok=True)
@@ -203,10 +208,10 @@ class Packs:
         finally:
             self._mine.pop(number, None)
 
-    def _tried(self, number: int, case: Case, part: Path, user: str, at: float) -> str:
+    def _tried(self, number: int, case: Case, on_record: set[str], part: Path, user: str, at: float) -> str:
         """Make it; why it couldn't be made, or nothing."""
         try:
-            self._write(number, case, part, user, at)
+            self._write(number, case, on_record, part, user, at)
         except PackStopped as error:
             return str(error)
         except _Stopped:
@@ -219,7 +224,7 @@ class Packs:
             return "error"
         return ""
 
-    def _write(self, number: int, case: Case, part: Path, user: str, at: float) -> None:
+    def _write(self, number: int, case: Case, on_record: set[str], part: Path, user: str, at: float) -> None:
         def progress(done: int, total: int) -> None:
             if self._stopping.is_set():
                 raise _Stopped
@@ -238,11 +243,15 @@ class Packs:
         part.chmod(0o600)
         sha256, size = sha256_of(part), part.stat().st_size
         part.replace(self._file(number))
-        places = sorted(self.places(case))  # once more: other cameras may have told of it since it was asked for
+        doubles = self._doubles(case)  # once more: other cameras may have told of it since it was asked for
+        places = sorted({*case.places, *doubles.values()})
         with self._database.writing() as connection:
             ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size, "places": places}
             connection.execute(update(packs).where(packs.c.number == number).values(ready))
-            self._audit.add(connection, self._clock.now(), user, "pack_made", case.subject, pack=number, sha256=sha256)
+            now = self._clock.now()
+            for incident in doubles.keys() - on_record:
+                self._audit.add(connection, now, user, "export", incident, case=case.number, pack=number)
+            self._audit.add(connection, now, user, "pack_made", case.subject, pack=number, sha256=sha256)
 
     def _wait_with(self, now: float) -> None:
         """Those that wait for this one are not left behind either."""
