@@ -15,8 +15,8 @@ from tests.conftest import REPOSITORY
 
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
-    "values", "geometry", "clock", "errors", "names", "facts", "sentences", "shifts", "census", "cards", "plain_yaml",
-    "config", "wire", "credentials", "machine", "media", "mqtt",
+    "values", "geometry", "clock", "errors", "names", "facts", "findings", "sentences", "shifts", "census", "cards",
+    "plain_yaml", "config", "wire", "credentials", "machine", "media", "mqtt",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 

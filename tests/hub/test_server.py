@@ -116,8 +116,8 @@ hub.start()
 hub.stop()
 others = [name for name in sys.modules if name.startswith("detector.")]
 allowed = {{
-    "values", "geometry", "clock", "errors", "names", "facts", "sentences", "shifts", "census", "plain_yaml",
-    "config", "wire", "credentials", "machine", "media", "mqtt", "hub", "version",
+    "values", "geometry", "clock", "errors", "names", "facts", "findings", "sentences", "shifts", "census",
+    "plain_yaml", "config", "wire", "credentials", "machine", "media", "mqtt", "hub", "version",
 }}
 assert {{name.split(".")[1] for name in others}} <= allowed, others
 """
