@@ -15,7 +15,7 @@ from detector.errors import SourceError, SourceUnavailable
 from detector.machine.whole_files import sync_folder, write_whole
 from detector.media.shape import AS_TOLD, Shape
 from detector.media.sides import SUFFIX
-from detector.values import Act, Frame, Incident, IncidentUpdate, Phase, Sight
+from detector.values import Act, ActKind, Frame, Incident, IncidentUpdate, Phase, Sight
 from detector.wire.alerts import told_fields
 from detector.wire.payloads import told_score
 
@@ -24,9 +24,10 @@ FILES_OF_A_CLIP = 150  # at most that one clip is cut from: ten minutes of files
 
 @dataclass(slots=True)
 class Told:
-    """An incident as told so far; the recording it begins in, and when that does; its files once they are cut."""
+    """An incident as told so far, and when first; the recording it begins in, when that does; its files once cut."""
 
     incident: Incident
+    told_at: float
     recording: Path
     recording_start: float
     ended: bool = False
@@ -79,7 +80,7 @@ class ReplaySink:
         if after.id not in self.told:
             begun = bisect_right(self._files, after.started_at, key=lambda file: file[1])
             path, start, _ = self._files[max(begun - 1, 0)]
-            self.told[after.id] = Told(after, path, start)
+            self.told[after.id] = Told(after, frame.captured_at, path, start)
             self._uncut.append(self.told[after.id])
         self.told[after.id].incident = after
         is_graver = before is None or (after.severity.rank > before.severity.rank and after.boxes is not before.boxes)
@@ -115,8 +116,9 @@ class ReplaySink:
 
         self._uncut.remove(told)
         incident, settings = told.incident, self._settings
-        begin = incident.started_at - settings.pre_roll_s
-        end = min(incident.ended_at + settings.post_roll_s, incident.started_at + settings.longest_s)
+        since = self._shown_from(told)
+        begin = since - settings.pre_roll_s
+        end = min(incident.ended_at + settings.post_roll_s, since + settings.longest_s)
         clip, side = f"clips/{incident.id}.mp4", f"clips/{incident.id}{SUFFIX}"
         try:
             started_at, duration_s = self._clip(begin, end, self._out / clip)
@@ -133,6 +135,19 @@ class ReplaySink:
         )
         told.clip, told.side = clip, side if written else None
         told.clip_span = started_at, duration_s
+
+    def _shown_from(self, told: Told) -> float:
+        """From when on a clip shows an incident: its beginning, where all of it fits in then.
+
+        Somebody may stay for long before the first photo: without room for both, the clip is of what offends.
+        """
+        from detector.alerts.sink import LOOK_BACK_S
+
+        incident = told.incident
+        if incident.ended_at - incident.started_at <= self._settings.longest_s:
+            return incident.started_at
+        offends = (act.started_at for act in incident.acts if act.kind in (ActKind.PHOTO, ActKind.SCAN))
+        return min(offends, default=max(incident.started_at, told.told_at - LOOK_BACK_S))
 
     def _clip(self, begin: float, end: float, out: Path) -> tuple[float, float]:
         """Make a clip of a stretch of time; when its first picture was taken, and how many seconds it has."""
