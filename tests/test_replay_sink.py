@@ -62,3 +62,11 @@ def test_a_clip_shows_what_offends(out: Path, told: list[Signal], begins: float,
     sink.begin(make_video(out / "day.mkv", seconds=160, fps=1, size=(64, 48), key_every=1), 0.0)
     (line,) = found(sink, told)
     assert sink.told[line["id"]].clip_span == pytest.approx((begins, lasts), abs=1.5)
+
+
+def test_the_file_is_the_one_an_incident_begins_in_though_that_became_known_in_the_next(out: Path) -> None:
+    sink = ReplaySink(out, SHORT)
+    sink.begin(out / "0900.mkv", 0.0)
+    sink.begin(out / "0910.mkv", 100.0)
+    (line,) = found(sink, [*photos(102, 106), stay(80, 120)])
+    assert (line["file"], line["start_offset_s"], line["acts"][0]["start_offset_s"]) == ("0900.mkv", 80.0, 102.0)

@@ -77,23 +77,24 @@ class ReplaySink:
         from detector.alerts.snapshot import is_of, snapshot_jpeg
 
         after, before = update.after, update.before
-        if after.id not in self.told:
-            begun = bisect_right(self._files, after.started_at, key=lambda file: file[1])
-            path, start, _ = self._files[max(begun - 1, 0)]
-            self.told[after.id] = Told(after, frame.captured_at, path, start)
-            self._uncut.append(self.told[after.id])
-        self.told[after.id].incident = after
+        told = self.told.get(after.id)
+        if told is None:
+            told = self.told[after.id] = Told(after, frame.captured_at, *self._recording_at(after.started_at))
+            self._uncut.append(told)
+        elif after.started_at < told.incident.started_at:  # what joined it began earlier
+            told.recording, told.recording_start = self._recording_at(after.started_at)
+        told.incident = after
         is_graver = before is None or (after.severity.rank > before.severity.rank and after.boxes is not before.boxes)
         # What an end still tells may be of a frame before time leapt.
         if is_graver and update.phase is not Phase.END and is_of(frame, after):
             try:
                 picture = snapshot_jpeg(frame, update)
                 write_whole(self._out / "snapshots" / f"{after.id}.jpg", picture)
-                self.told[after.id].snapshot = f"snapshots/{after.id}.jpg"
-                self.told[after.id].snapshot_at = frame.captured_at
+                told.snapshot = f"snapshots/{after.id}.jpg"
+                told.snapshot_at = frame.captured_at
             except SourceError:
                 pass  # it was read once and can't be any more; the incident stands without its picture
-        self.told[after.id].ended = update.phase is Phase.END
+        told.ended = update.phase is Phase.END
 
     def see(self, sight: Sight) -> None:
         """What was seen in a frame, after its updates; clips that end before it are cut."""
@@ -109,6 +110,12 @@ class ReplaySink:
         for told in list(self._uncut):
             self._cut(told)
         sync_folder(self._out / "clips")
+
+    def _recording_at(self, at: float) -> tuple[Path, float]:
+        """The recording that has a moment, of those that overlap the later; and when it begins."""
+        begun = bisect_right(self._files, at, key=lambda file: file[1])
+        path, start, _ = self._files[max(begun - 1, 0)]
+        return path, start
 
     def _cut(self, told: Told) -> None:
         """Cut an incident's clip from the files it lies in, and write the side file beside it."""
