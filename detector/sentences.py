@@ -39,6 +39,7 @@ ZH = {
     "scans_only": "扫码 {n} 次",
     "staying": "停留在货堆旁",
     "staying_here": "停留在这里",
+    "stayed": "共停留 {span}",
     "squatting_for": "其中蹲着 {span}",
     "away": "走到看不见的地方 {span}",
     "away_unknown": "走到看不见的地方",
@@ -91,6 +92,7 @@ EN = {
     "scans_only": "{n} scan|{n} scans",
     "staying": "staying beside the parcels",
     "staying_here": "staying here",
+    "stayed": "stayed {span} in all",
     "squatting_for": "squatting for {span} of it",
     "away": "out of sight for {span}",
     "away_unknown": "out of sight",
@@ -173,7 +175,7 @@ def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
     """The parts of the sentence, which a page may set in lines: people, parcels, camera; at least one."""
     record = _record(told)
     say = _Words(language)
-    kinds = {str(record["kind"]), *(str(kind) for kind in _list(record.get("findings")))}
+    kinds = _kinds(record)
     parts: list[str] = []
     if kinds & {IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}:
         parts.append(COMMA[language].join(_people_items(record, kinds, say)))
@@ -204,6 +206,14 @@ def labels_exposed(low: int, high: int, language: str) -> str:
 def photos_counted(told: Incident | Mapping[str, Any]) -> int:
     """How many photos an incident tells of; among its acts may be more, that are fine there or look like scans."""
     return _photos(_record(told))
+
+
+def photographed(told: Incident | Mapping[str, Any]) -> tuple[float, float] | None:
+    """From when to when photos were taken where an incident tells of a stay as well, which is longer; else `None`.
+
+    In the seconds by which its acts are told. `None` too where they aren't told with their times, or not all of them.
+    """
+    return _photographed(_record(told))
 
 
 def squats(facts: Mapping[str, Any]) -> bool:
@@ -247,7 +257,10 @@ def _record(told: Incident | Mapping[str, Any]) -> dict[str, Any]:
             "findings": list(told.findings),
             "facts": told.facts,
             "span_s": max(0.0, told.ended_at - told.started_at),
-            "acts": [{"kind": act.kind.value, "track": act.track} for act in told.acts],
+            "acts": [
+                {"kind": act.kind.value, "track": act.track, "times": (act.started_at, act.ended_at)}
+                for act in told.acts
+            ],
             "tracks": list(told.tracks),
             "labels": labels,
         }
@@ -256,24 +269,33 @@ def _record(told: Incident | Mapping[str, Any]) -> dict[str, Any]:
         "kind": told.get("kind") or "",
         "findings": told.get("findings"),
         "facts": _mapping(told.get("facts")),
-        "span_s": _span(told),
-        "acts": [act for act in _list(told.get("acts")) if isinstance(act, Mapping)],
+        "span_s": _length(_times(told)),
+        "acts": [{**act, "times": _times(act)} for act in _list(told.get("acts")) if isinstance(act, Mapping)],
         "tracks": _list(told.get("tracks")),
         "labels": (count(exposed, "low"), max(count(exposed, "low"), count(exposed, "high"))),
         "sentence": _mapping(told.get("sentence")),
     }
 
 
-def _span(record: Mapping[str, Any]) -> float | None:
+def _times(record: Mapping[str, Any]) -> tuple[float, float] | None:
+    """From when to when something was, in seconds of whatever clock its record has."""
     for begin, end in (("started_at_unix", "ended_at_unix"), ("start_offset_s", "end_offset_s")):
         # Unix seconds are beyond what a count may be.
         values = [record.get(begin), record.get(end)]
         if all(isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) for v in values):
-            return max(0.0, float(values[1]) - float(values[0]))  # type: ignore[arg-type]
+            return float(values[0]), float(values[1])  # type: ignore[arg-type]
     try:
-        return max(0.0, unix(str(record["ended_at"])) - unix(str(record["started_at"])))
+        return unix(str(record["started_at"])), unix(str(record["ended_at"]))
     except (KeyError, ValueError, OverflowError):
         return None
+
+
+def _length(times: tuple[float, float] | None) -> float | None:
+    return None if times is None else max(0.0, times[1] - times[0])
+
+
+def _kinds(record: Mapping[str, Any]) -> set[str]:
+    return {str(record["kind"]), *(str(kind) for kind in _list(record.get("findings")))}
 
 
 def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[str]:
@@ -297,10 +319,21 @@ def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> li
 
 def _span_item(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[str]:
     span_s = record["span_s"]
+    if taken := _photographed(record):  # how long they stayed as well is said there
+        span_s = _length(taken)
     if kinds == {IncidentKind.LINGERING}:
         span_s = number(record["facts"], "stay_s") or span_s
     # How long somebody was away behind a corner is said there.
     return [] if span_s is None or kinds == {IncidentKind.BLIND_CORNER} else [say.span(span_s)]
+
+
+def _photographed(record: Mapping[str, Any]) -> tuple[float, float] | None:
+    kinds, photos = _kinds(record), _photos(record)
+    stays = IncidentKind.LABEL_PHOTOGRAPHY in kinds and kinds & {IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}
+    times = [act["times"] for act in record["acts"] if act.get("kind") == "photo" and act["times"]]
+    if not stays or not photos or len(times) < photos:  # of very many, a record has only some
+        return None
+    return min(begins for begins, _ in times), max(ends for _, ends in times)
 
 
 def _photo_items(record: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
@@ -323,8 +356,11 @@ def _scan_items(facts: Mapping[str, Any], photos: int, say: _Words) -> list[str]
 
 
 def _lingering_items(facts: Mapping[str, Any], photos: int, say: _Words) -> list[str]:
-    alone = number(facts, "parcels") == 0
-    items = [] if photos else [say("staying_here" if alone else "staying")]
+    if not photos:
+        items = [say("staying_here" if number(facts, "parcels") == 0 else "staying")]
+    else:  # whose own time is said first
+        stay_s = number(facts, "stay_s")
+        items = [say("stayed", span=say.span(stay_s))] if stay_s else []
     crouched_s = number(facts, "crouched_s") or 0.0
     if crouched_s >= 1 and not squats(facts):
         items.append(say("squatting_for", span=say.span(crouched_s)))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from detector import wire
 from detector.facts import FACTS
 from detector.sentences import EN, KIND_NAMES, LANGUAGES, SEVERITY_NAMES, ZH, clauses, count_range, sentence, sentences
-from detector.values import CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Severity
+from detector.values import Act, CountRange, Incident, IncidentKind, IncidentUpdate, Phase, Severity
+from detector.wire.alerts import act_record
 from tests.builders import act
 
 NAMES = re.compile(r"{(\w+)")
@@ -26,6 +27,10 @@ def record(kind: str, seconds: float = 420.0, **fields: Any) -> dict[str, Any]:
 
 def photos(number: int, track: int = 7) -> list[dict[str, Any]]:
     return [{"kind": "photo", "track": track}] * number
+
+
+def timed(*acts: Act) -> list[dict[str, Any]]:
+    return [act_record(each) for each in acts]
 
 
 TABLE = [
@@ -188,6 +193,43 @@ TABLE = [
         id="lingering that goes on",
     ),
     pytest.param(
+        record(
+            "label_photography",
+            720,
+            findings=["label_photography", "lingering"],
+            acts=timed(*(act(at, at + 3, [7]) for at in (600, 608, 616, 624, 632))),
+            labels_exposed={"low": 5, "best": 5, "high": 5},
+            facts={"people": 1, "photos": 5, "stay_s": 720, "crouched_s": 30},
+        ),
+        "35 秒，1 人，拍照 5 次，暴露面单约 5 张，共停留 12 分钟，其中蹲着 30 秒",
+        "35 seconds, one person, 5 photos, 5 labels exposed, stayed 12 minutes in all, squatting for 30 seconds of it",
+        id="photos by somebody who stayed",
+    ),
+    pytest.param(
+        record(
+            "label_photography",
+            720,
+            findings=["label_photography", "lingering"],
+            acts=timed(act(600, 603, [7])),
+            facts={"people": 1, "photos": 500, "stay_s": 720},
+        ),
+        "12 分钟，1 人，拍照 500 次，共停留 12 分钟",
+        "12 minutes, one person, 500 photos, stayed 12 minutes in all",
+        id="photos by somebody who stayed, most of them left out of the record",
+    ),
+    pytest.param(
+        record(
+            "label_photography",
+            300,
+            findings=["label_photography", "blind_corner"],
+            acts=timed(act(10, 14, [7]), act(36, 40, [8])),
+            facts={"people": 1, "photos": 2, "away_s": 200},
+        ),
+        "30 秒，1 人，拍照 2 次，走到看不见的地方 3 分钟",
+        "30 seconds, one person, 2 photos, out of sight for 3 minutes",
+        id="photos before a blind corner",
+    ),
+    pytest.param(
         record("lingering", 600, facts={"stay_s": 600, "people": 1, "parcels": 0, "out_of_hours": True}),
         "10 分钟，1 人，停留在这里，非工作时间",
         "10 minutes, one person, staying here, out of hours",
@@ -288,10 +330,16 @@ def test_an_incident_its_record_and_its_line_in_a_replay_say_the_same() -> None:
         CountRange(2, 2, 5), {"people": 1}, findings=(IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.LINGERING),
     )  # fmt: skip
     told = record(
-        "label_photography", 30, findings=["label_photography", "lingering"], tracks=[1], acts=photos(2, track=1),
+        "label_photography", 30, findings=["label_photography", "lingering"], tracks=[1], acts=timed(*acts),
         labels_exposed={"low": 2, "best": 2, "high": 5}, facts={"people": 1},
     )  # fmt: skip
-    in_replay = {**told, "start_offset_s": 1.0, "end_offset_s": 31.0}
+    offsets = [{"start_offset_s": a.started_at - 999, "end_offset_s": a.ended_at - 999} for a in acts]
+    in_replay = {
+        **told,
+        "start_offset_s": 1.0,
+        "end_offset_s": 31.0,
+        "acts": [{"kind": "photo", "track": 1, **offset} for offset in offsets],
+    }
     del in_replay["started_at_unix"], in_replay["ended_at_unix"]
     assert sentences(incident) == sentences(told) == sentences(in_replay)
     in_iso = {**in_replay, "started_at": "2026-11-01T09:26:13.250Z", "ended_at": "2026-11-01T09:26:43.250Z"}

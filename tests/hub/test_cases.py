@@ -237,6 +237,15 @@ def test_what_was_cleared_counts_for_nothing_but_is_told() -> None:
     assert (found.incidents, found.cleared, found.seconds, found.labels_high) == (1, 1, 60, 4)
 
 
+def test_photos_by_somebody_who_stayed_count_with_their_own_time() -> None:
+    stay = incident(NOON, NOON + 720, photos=5)
+    stay.record["findings"] = ["label_photography", "lingering"]
+    first, *_, last = (act for act in stay.record["acts"] if act.get("kind") == "photo")
+    assert totals([stay], SHANGHAI).seconds == last["ended_at_unix"] - first["started_at_unix"]
+    stay.record["findings"] = ["label_photography"]
+    assert totals([stay], SHANGHAI).seconds == 720
+
+
 NOTE: dict[str, Any] = {"severity": "info"}
 IN_DOUBT: dict[str, Any] = {"facts": {"photos": 3, "unsure": True}}
 

@@ -9,6 +9,7 @@ from math import ceil, floor
 
 from detector.clock import changed
 from detector.hub.storage.stored import CLEARED, StoredIncident
+from detector.sentences import photographed
 
 FEW_TICKS = 300  # drawn on one day at most
 
@@ -19,7 +20,7 @@ class CaseTotals:
 
     Of those in doubt (`unsure` of them) neither photos nor labels count. Labels are added up over incidents: one that
     was photographed twice, or seen by two cameras, counts twice. `seconds` is the time that any of the incidents
-    lasted, counted once where they overlap.
+    lasted, counted once where they overlap; of one that tells of photos and a stay, the time of the photos.
     """
 
     incidents: int
@@ -56,7 +57,7 @@ def totals(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseTotals:
         sum(incident.labels_best for incident in sure),
         sum(incident.labels_high for incident in sure),
         sum(incident.photos for incident in sure),
-        united_s(spans),
+        united_s(map(_told_span, counted)),
         tuple(sorted({(incident.site, incident.camera, incident.title) for incident in counted})),
         tuple(sorted({datetime.fromtimestamp(begins, zone).date() for begins, _ in spans})),
         min((begins for begins, _ in spans), default=None),
@@ -66,6 +67,15 @@ def totals(incidents: Sequence[StoredIncident], zone: tzinfo) -> CaseTotals:
 
 def _span(incident: StoredIncident) -> tuple[float, float]:
     return incident.started_at, max(incident.started_at, incident.ended_at)
+
+
+def _told_span(incident: StoredIncident) -> tuple[float, float]:
+    """From when to when it was as its sentence says it."""
+    begins, ends = _span(incident)
+    taken = photographed(incident.record)
+    if taken is None:
+        return begins, ends
+    return max(begins, taken[0] - incident.ahead_s), min(ends, taken[1] - incident.ahead_s)
 
 
 def united_s(spans: Iterable[tuple[float, float]]) -> float:
