@@ -8,13 +8,15 @@ A signal is the state of one finding. Findings of one place, people and time are
 - in different zones, when they are of different kinds and share a track, or are of one kind and an act was told of
   both: its people, or some of them, went on there; and so did who lingers in one after the other.
 
-A camera that was tampered with is never joined with anything. The incident is told as the gravest of its kinds
+A camera that was tampered with is never joined with anything, and for as long as that lasts it is one incident:
+whoever heard of its end would take the camera for one that sees again. The incident is told as the gravest of its kinds
 (`severity.GRAVITY`) and keeps the id of its first signal when that changes. Two incidents that are already told stay
 two, even when a later finding would fit both: it goes to the one with which it shares people, else to the latest.
 A rule tells a finding from its beginning, so what it says replaces what it said. But where it counts only acts that
 began more than `join_s` after the last it told, it has forgotten those: while the incident is open, both count.
 
-An incident speaks when it is new, when a signal adds to it, and when it ends. What it then says of its findings is
+An incident speaks when it is new, when a signal adds to it, and when it ends; one that outlasts `longest_s` only at
+each doubling of its length, and when it turns out to be graver or something else. What it then says of its findings is
 `merging`.
 """
 
@@ -46,12 +48,13 @@ from detector.values import (
 Key = tuple[IncidentKind, str | None]
 
 SAME_S = 0.001  # findings that begin within this have the same id
+RETOLD = 2.0  # an incident longer than `longest_s` is told again when it is so many times as long as when it was last
 LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
 
 
 @dataclass(slots=True)
 class _Case:
-    """An open incident, the latest state of each of its findings, and when it was first told.
+    """An open incident, the latest state of each of its findings, when it was first told, and as what it was last.
 
     `earlier` are findings as they were before they were told anew.
     """
@@ -59,6 +62,7 @@ class _Case:
     incident: Incident
     findings: dict[Key, Signal]
     told_at: float
+    last_told: Incident
     earlier: dict[Key, Signal] = field(default_factory=dict)
 
     def told(self) -> frozenset[ActKey]:
@@ -147,15 +151,18 @@ class IncidentBook:
         case = case or self._fitting(fresh)
         if case is None:
             incident = self._placed(begun(self._site, fresh))
-            self._open.append(_Case(incident, {key: fresh}, at))
+            self._open.append(_Case(incident, {key: fresh}, at, incident))
             return IncidentUpdate(Phase.NEW, None, incident)
         case.gather(key, fresh.acts)
-        before, finding = case.incident, case.findings.get(key)
+        finding = case.findings.get(key)
         if finding and is_anew(finding, fresh, self._window_s):
             case.earlier[key] = finding
         finding = joined(finding, fresh, case.earlier.get(key)) if finding else fresh
         case.findings[key] = finding
-        case.incident = self._placed(grown(before, finding, case.findings.values()))
+        case.incident = self._placed(grown(case.incident, finding, case.findings.values()))
+        if not self._is_news(case):
+            return None
+        before, case.last_told = case.last_told, case.incident
         return IncidentUpdate(Phase.UPDATE, before, case.incident)
 
     def _placed(self, incident: Incident) -> Incident:
@@ -175,12 +182,22 @@ class IncidentBook:
         people = set(signal.tracks)
         return max(cases, key=lambda c: (bool(people & {*c.incident.tracks}), c.incident.ended_at), default=None)
 
+    def _is_news(self, case: _Case) -> bool:
+        """Whether what a signal added is told: where an incident lasts longer than most may, ever more seldom."""
+        told, now = case.last_told, case.incident
+        told_s, lasted_s = (each.ended_at - each.started_at for each in (told, now))
+        if now.kind is not IncidentKind.TAMPER or lasted_s <= self._settings.longest_s:
+            return True
+        is_same = told.severity is now.severity and told.facts.get("what") == now.facts.get("what")
+        return not is_same or lasted_s >= RETOLD * told_s
+
     def _is_over(self, case: _Case, at: float) -> bool:
         # A rule may tell of what began long ago: that must not end at once.
         longest_s = self._settings.longest_s
         since = max(case.incident.started_at, case.told_at - min(self._settings.join_s, longest_s / 2))
+        is_too_long = at - since > longest_s and case.incident.kind is not IncidentKind.TAMPER
         quiet = abs(at - case.incident.ended_at)  # time may have been set back
-        return quiet > self._settings.join_s or at - since > longest_s
+        return quiet > self._settings.join_s or is_too_long
 
     def _end(self, case: _Case) -> IncidentUpdate:
         self._open.remove(case)

@@ -14,7 +14,7 @@ from detector.clock import iso
 from detector.config import Camera, EdgeConfig
 from detector.errors import StoreError, WireError
 from detector.media.packets import PacketRing
-from detector.values import Frame, IncidentUpdate, Phase, Sight
+from detector.values import Frame, IncidentKind, IncidentUpdate, Phase, Sight
 
 if TYPE_CHECKING:
     from detector.alerts.clips import Segment
@@ -113,8 +113,9 @@ class AlertSink:
             self._sizes.pop(incident.id, None)
             clips = self._segments.pop(incident.id, None)
         elif frame is not None:
-            since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
-            self._recorder.start_or_extend(incident.id, frame.captured_at, since, incident.tracks)
+            if not self._shows_no_more(update, frame.captured_at):
+                since = max(incident.started_at, frame.captured_at - LOOK_BACK_S)
+                self._recorder.start_or_extend(incident.id, frame.captured_at, since, incident.tracks)
             if update.before is None or incident.boxes is not update.before.boxes:
                 picture = self._snapshot(frame, update)
         if update.phase is Phase.NEW:
@@ -159,6 +160,12 @@ class AlertSink:
         if film is not None:
             self._segments.pop(film, None)  # as in `tick`
         self._settle()
+
+    def _shows_no_more(self, update: IncidentUpdate, at: float) -> bool:
+        """Whether a camera's trouble has lasted for so long that its clip has enough of it."""
+        lasted_s = at - update.after.started_at
+        goes_on = update.before is not None and lasted_s > self._config.incidents.longest_s
+        return goes_on and update.after.kind is IncidentKind.TAMPER
 
     def _snapshot(self, frame: Frame, update: IncidentUpdate) -> bytes | None:
         from detector.alerts.snapshot import is_of, snapshot_jpeg

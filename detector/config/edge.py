@@ -55,7 +55,9 @@ class Incidents(Settings):
         description="signals of a kind scored lower raise no incident; of label_photography below 0.8 unless said",
     )
     join_s: float = Field(180.0, gt=0, description="signals that follow each other within this are one incident")
-    longest_s: float = Field(600.0, gt=0, description="a longer incident ends and a new one begins")
+    longest_s: float = Field(
+        600.0, gt=0, description="a longer incident ends and a new one begins; a camera's trouble goes on"
+    )
     pre_roll_s: float = Field(5.0, ge=0, le=30, description="a clip begins so long before the first act")
     post_roll_s: float = Field(8.0, ge=0, le=30, description="and ends so long after the last sign")
     segment_s: float = Field(

@@ -150,7 +150,7 @@ class TamperRule:
     def observe(self, scene: Scene) -> Iterator[Signal]:
         """A signal when a disturbance is sure, and again while it lasts and with its whole length when it is over.
 
-        What lasts longer than an incident may is told for so long only, and remains the one incident it was.
+        What lasts is told often enough to remain the one incident it was, however long that is.
         """
         memory, view, at = self._memory, scene.view, scene.at
         self._at = at
@@ -179,7 +179,7 @@ class TamperRule:
         spell = memory.spell
         if spell is None:
             over_at = before.calm_since
-            if before.told_at is not None and over_at is not None and self._may_go_on(before, at):
+            if before.told_at is not None and over_at is not None:
                 yield self._signal(scene, before, over_at)
         elif self._is_due(spell, scene):
             told = spell.told_at is not None
@@ -193,7 +193,7 @@ class TamperRule:
     def withheld(self, scene: Scene) -> Iterator[Signal]:
         """How long a disturbance has lasted since it was told."""
         spell, at = self._memory.spell, self._memory.at
-        if spell is not None and at is not None and spell.told_at is not None and self._may_go_on(spell, at):
+        if spell is not None and at is not None and spell.told_at is not None:
             yield self._signal(scene, spell, at if spell.calm_since is None else spell.calm_since)
 
     def learned(self) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class TamperRule:
     def _is_due(self, spell: Spell, scene: Scene) -> bool:
         lasted_s = scene.at - spell.since
         if spell.told_at is not None:
-            return spell.calm_since is None and scene.at >= spell.again_at and self._may_go_on(spell, scene.at)
+            return spell.calm_since is None and scene.at >= spell.again_at
         if spell.what == "dark" and self._memory.usual.dark_at(scene.at):
             return False
         return lasted_s >= self._waits_s(spell, scene) and self._may_tell(spell.what, scene.at)
@@ -286,10 +286,6 @@ class TamperRule:
         picture = (0.0, 0.0, float(scene.size[0]), float(scene.size[1]))
         filled = any(covered_share(picture, person.box) >= FILLED for person in scene.people)
         return self._settings.after_s * (PATIENCE if filled else 1.0)
-
-    def _may_go_on(self, spell: Spell, at: float) -> bool:
-        """Whether an incident that began with a spell may still be told of at frame time `at`."""
-        return at - spell.since <= self._cadence.longest_s
 
     def _may_tell(self, what: str, at: float) -> bool:
         rest = self._memory.rests.get(what)

@@ -24,7 +24,7 @@ class Cadence:
 
     Attributes:
         within_s: Told no later than this after the last time, signals are joined.
-        longest_s: An incident lasts no longer.
+        longest_s: An incident lasts no longer, but for a camera's trouble.
     """
 
     def __init__(self, incidents: Incidents | None = None) -> None:

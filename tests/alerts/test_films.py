@@ -15,16 +15,17 @@ from detector import wire
 from detector.alerts.clip_queue import Clip
 from detector.alerts.films import CameraFilms
 from detector.alerts.identity import load_identity
+from detector.alerts.incidents import IncidentBook
 from detector.alerts.outbox import Outbox
 from detector.alerts.sink import AlertSink
 from detector.clock import SystemClock
-from detector.config import Camera, EdgeConfig, HubLink
+from detector.config import Camera, EdgeConfig, HubLink, Incidents
 from detector.errors import WireError
 from detector.media.packets import PacketRing
 from detector.media.sides import read_side
-from detector.values import Sight
+from detector.values import IncidentKind, Sight
 from tests.alerts.test_clips import START, Stored, packets_of
-from tests.builders import scene
+from tests.builders import frame, scene, signal
 from tests.sources.footage import make_video
 
 A, B = "walk-0123456789abcdef", "walk-fedcba9876543210"
@@ -92,6 +93,26 @@ def test_a_film_begins_before_the_wish_and_ends_when_it_is_over(watched: Watched
     with side.path.open("rb") as file:
         looks = read_side(file)["looks"]
     assert len(looks) == pytest.approx(5 * clip.duration_s, abs=2) and all(not look["offender"] for look in looks)
+
+
+def test_a_clip_of_a_camera_that_stays_covered_ends_though_its_incident_goes_on(
+    watched: Watched, minute: list[Stored]
+) -> None:
+    settings = Incidents(join_s=10, longest_s=20)
+    watched.config = watched.config.model_copy(update={"incidents": settings})
+    sink, book = watched.begin_anew(), IncidentBook("north", settings)
+    due = {START + at: signal(START + 10, START + at, kind=IncidentKind.TAMPER) for at in range(12, 60, 8)}
+    for packet, form in minute:
+        at = round(packet.shown_at, 3)
+        watched.ring.append(packet, form)
+        for update in book.admit([due[at]] if at in due else [], at):
+            sink.accept(update, frame(at))
+        sink.tick(at)
+    sink.finish()
+    assert sink.published == 4, "the last when it had doubled"
+    watched.outbox.acknowledge([row.id for row in watched.outbox.take_due()])  # clips go after them
+    over_at = max(clip.started_at + clip.duration_s for clip in watched.waiting())
+    assert over_at == pytest.approx(START + 28 + 8, abs=1.1)
 
 
 def test_no_alert_tells_of_a_film(watched: Watched, minute: list[Stored]) -> None:

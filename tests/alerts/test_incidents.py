@@ -482,6 +482,14 @@ def test_of_two_troubles_with_a_camera_the_longer_is_told() -> None:
     assert (update.after.facts["what"], update.after.facts["lasted_s"]) == ("defocused", 80.0)
 
 
+def test_a_trouble_that_lasts_is_told_at_each_doubling_and_at_once_when_it_is_another() -> None:
+    told = [finding(TAMPER, 0, 90.0 * n, what="covered", lasted_s=90.0 * n) for n in range(1, 21)]
+    turned = [finding(TAMPER, 0, 90.0 * n, what="turned", lasted_s=90.0 * n) for n in range(21, 24)]
+    updates = lived([*told, *turned], 3000)
+    assert [u.after.ended_at for u in updates] == [*(90 * n for n in (1, 2, 3, 4, 5, 6, 12, 21, 23))]
+    assert phases(updates) == ["new", *["update"] * 7, "end"]
+
+
 def test_a_trouble_that_turns_out_to_be_another_is_told_as_that() -> None:
     mine = book()
     mine.admit([finding(TAMPER, 0, 40, what="defocused", lasted_s=40.0)], 40)

@@ -831,6 +831,26 @@ def test_onvif_is_told_in_its_own_form(house: House) -> None:
     assert all(datetime.fromisoformat(one["UtcTime"]) for one in found)
 
 
+@pytest.mark.parametrize(
+    ("lasted_s", "quiet_s", "goes_on"), [(3 * 3600, 2 * 3600, True), (600, 1800, True), (600, 7200, False)]
+)
+def test_a_camera_that_was_covered_for_hours_goes_on_being_so_until_it_should_have_been_told_of(
+    store: Store, lasted_s: float, quiet_s: float, goes_on: bool
+) -> None:
+    store.edges.set_status("shanghai", "box1", "online", NOON)
+    store.edges.set_health("shanghai", "box1", {"cameras": {"cam3": {"age_s": 1}}}, NOON)
+    span = {"started_at_unix": NOON - quiet_s - lasted_s, "ended_at_unix": NOON - quiet_s}
+    covered = make_envelope(1, kind="tamper", facts={"what": "covered"}, zone=None, phase="update", **span)
+    store.add_alerts([covered], NOON - quiet_s)
+    observer = observer_of(store)
+    observer.listen(NOON)
+    (camera,) = observer.read(NOON).cameras
+    assert bool(camera.going_on) is goes_on
+    again = {**covered, "id": "box1-again", "seq": 2, "after": {**covered["after"], "ended_at_unix": NOON}}
+    store.add_alerts([again], NOON + 1)
+    assert bool(observer.read(NOON + 1).news) is (not goes_on)
+
+
 def test_a_topic_holds_nothing_that_mqtt_has_other_uses_for(house: House) -> None:
     house.alert(1, incident="odd", zone="a/b#+&c\n" + "x" * 200)
     sweeps = f"{ROOT}/onvif/shanghai/box1/onvif-ej/RuleEngine/labelwatch:LabelPhotography/Sweep/&cam3/abc"

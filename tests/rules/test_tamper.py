@@ -15,7 +15,7 @@ from detector.config import Calendar, Incidents, Shift
 from detector.config import TamperRule as Settings
 from detector.rules.tamper import ACCEPT_S, TamperRule
 from detector.shifts import Shifts
-from detector.values import CameraView, IncidentKind, Phase, Scene, Severity, Signal
+from detector.values import CameraView, IncidentKind, IncidentUpdate, Phase, Scene, Severity, Signal
 from tests.builders import person, scene, times
 
 MIDNIGHT = 1_793_491_200.0  # 2026-11-01T00:00:00Z
@@ -141,22 +141,30 @@ def test_a_flickering_figure_does_not_end_a_disturbance() -> None:
     assert disturbances(told(views)) == [("turned", NOON + 120, NOON + 128)]
 
 
-def incidents(signals: list[Signal], until: float) -> int:
-    """How many incidents they become, with the settings as they come."""
+def lived(signals: list[Signal], until: float) -> list[IncidentUpdate]:
+    """What is told of the incidents that they become, with the settings as they come."""
     book = IncidentBook("site", Incidents())
     by_time = {s.at: s for s in signals}
     updates = []
     for at in sorted({*by_time, *(NOON + k * 10.0 for k in range(round(until / 10)))}):
         updates += book.admit([by_time[at]] if at in by_time else [], at)
-    return sum(update.phase is Phase.NEW for update in updates)
+    return updates
 
 
-def test_a_camera_covered_for_hours_is_one_incident() -> None:
+def incidents(signals: list[Signal], until: float) -> int:
+    """How many incidents they become."""
+    return sum(update.phase is Phase.NEW for update in lived(signals, until))
+
+
+def test_a_camera_covered_for_hours_is_one_incident_and_over_when_it_sees_again() -> None:
     signals = told([*shown(FINE, 0, 120), *shown(WRONG["covered"], 120, 4 * 3600, 0.5), *shown(FINE, 14400, 15000)])
-    assert len(signals) < 12
     assert [s.facts["lasted_s"] for s in signals] == sorted(s.facts["lasted_s"] for s in signals)
     assert max(b.at - a.at for a, b in pairwise(signals)) < Incidents().join_s
-    assert incidents(signals, 15000) == 1
+    first, *updates, last = lived(signals, 15000)
+    assert (first.phase, {u.phase for u in updates}, last.phase) == (Phase.NEW, {Phase.UPDATE}, Phase.END)
+    assert len(updates) < 15, "ever more seldom"
+    assert all(b.after.ended_at - NOON - 120 <= 2 * (a.after.ended_at - NOON - 120) + 180 for a, b in pairwise(updates))
+    assert (last.after.ended_at, last.after.facts["lasted_s"]) == (NOON + 14400, 14280.0)
 
 
 def test_what_comes_back_again_and_again_is_told_ever_more_seldom() -> None:

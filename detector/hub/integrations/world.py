@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from detector.hub.edges.cameras import CameraState, camera_states, counter, told_of
 from detector.hub.edges.keys import EdgeKeys
@@ -18,13 +18,12 @@ from detector.hub.storage.budget import ALERT, Budget, rank
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.schema import incidents
 from detector.hub.storage.store import Store
-from detector.hub.storage.stored import CLEARED, Edge, StoredIncident
+from detector.hub.storage.stored import CLEARED, RETOLD, UNHEARD_S, Edge, StoredIncident
 from detector.hub.watch.health import Health
 from detector.names import is_name
 from detector.values import DAY_S
 
-LOOK_BACK_S = 7 * DAY_S  # how old the last alert told of may be
-GOING_ON_S = 3600.0  # an incident without an end that was not heard of for so long is over: its edge is gone
+LOOK_BACK_S = 7 * DAY_S  # how long ago the last alert told of, and what goes on, may have begun
 NEWS_S = 300.0  # what is older when it is found is no news
 MOST_GOING_ON = 2000  # incidents at a time; of more the newest are told of
 REMEMBERED = 5000
@@ -106,7 +105,8 @@ class Observer:
         """From now on there is news; what happened before is none, and what goes on is when it grows more severe."""
         self._seen = self._store.last_change()
         c = incidents.c
-        lately = select(c.id).where(c.started_at > now - 2 * GOING_ON_S, c.ended_at > now - GOING_ON_S, c.told == ALERT)
+        is_late = and_(c.started_at > now - 2 * UNHEARD_S, c.ended_at > now - UNHEARD_S)
+        lately = select(c.id).where(or_(is_late, _goes_on(now)), c.told == ALERT)
         ids = list(self._store.database.read(lately.order_by(c.started_at.desc()).limit(REMEMBERED // 2)).scalars())
         for one in self._store.incidents(ids):
             self._remember(one)
@@ -169,13 +169,7 @@ class Observer:
     def _going_on(self, now: float) -> defaultdict[Place, list[StoredIncident]]:
         """What goes on at each camera, the newest first."""
         c = incidents.c
-        query = select(c.id).where(
-            c.started_at > now - 2 * GOING_ON_S,
-            c.started_at <= now + 60,
-            c.phase != "end",
-            c.ended_at > now - GOING_ON_S,
-            _is_live(),
-        )
+        query = select(c.id).where(_goes_on(now), _is_live())
         ids = list(self._store.database.read(query.order_by(c.started_at.desc()).limit(MOST_GOING_ON)).scalars())
         found: defaultdict[Place, list[StoredIncident]] = defaultdict(list)
         for one in self._store.incidents(ids):
@@ -205,6 +199,14 @@ class Observer:
         self._told.move_to_end(one.id)
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
+
+
+def _goes_on(now: float) -> ColumnElement[bool]:
+    """As `StoredIncident.goes_on`, of what began within `LOOK_BACK_S`."""
+    c = incidents.c
+    begun = c.started_at.between(now - LOOK_BACK_S, now + 60)
+    is_heard = or_(c.ended_at > now - UNHEARD_S, c.ended_at + RETOLD * (c.ended_at - c.started_at) > now)
+    return and_(begun, is_heard, c.phase != "end")
 
 
 def _is_live() -> ColumnElement[bool]:
