@@ -548,8 +548,30 @@ def test_without_leave_no_switch_is_there_and_none_is_obeyed(open_house: Callabl
     assert house.parts.pauses.all(house.clock.at) == []
 
 
+def test_what_went_is_told_to_go_though_the_link_breaks_before_it_is_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.report("cam3", "cam4")
+    kept, publish, breaks = house.listener.kept, links.Link._publish, [True]
+    assert soon(lambda: any(b"cam4" in payload for payload in list(kept.values())))
+    box = next(topic for topic in kept if topic.startswith("homeassistant/device/") and "box1" in topic)
+
+    def broken(link: links.Link, client: Client, topic: str, payload: bytes, *, retain: bool) -> bool:
+        if breaks and topic == box:
+            breaks.pop()
+            raise OSError("the cable is out")
+        return publish(link, client, topic, payload, retain=retain)
+
+    monkeypatch.setattr(links.Link, "_publish", broken)
+    house.report("cam3")
+    assert soon(lambda: b"cam4" not in kept[box])
+    said = [json.loads(payload)["cmps"] for topic, payload, _ in list(house.listener.heard) if topic == box]
+    (taken,) = filter(None, map(gone, said))
+    assert not breaks and {name.partition("-")[0] for name in taken} == {"cam4"}
+
+
 @pytest.mark.parametrize("kept", ["kept", "lost", "odd"])
-def test_a_camera_taken_away_while_no_hub_ran_is_told_to_go_once(tmp_path: Path, kept: str) -> None:
+def test_a_camera_taken_away_while_no_hub_ran_is_told_to_go_until_that_is_sent(tmp_path: Path, kept: str) -> None:
     def told(home: HomeAssistant, *names: str) -> dict[str, Any]:
         states = (CameraState("shanghai", "box1", name, name, "ok", "", 1.0, 12.0, 0) for name in names)
         edge = EdgeNow("shanghai", "box1", True, 0, "", tuple(map(CameraNow, states)))
@@ -560,12 +582,15 @@ def test_a_camera_taken_away_while_no_hub_ran_is_told_to_go_once(tmp_path: Path,
     from detector.hub.integrations.world import CameraNow, EdgeNow
 
     config, file = HubConfig(integrations=ALL), tmp_path / "home-assistant.json"
-    before = told(HomeAssistant(config, PictureLinks(None), file), "cam3", "cam9")
+    before = told(HomeAssistant(config, PictureLinks(None), file), "cam3", "cam9")  # and ends before that is confirmed
     if kept != "kept":
         file.write_text("[5" if kept == "odd" else "{}")
     home = HomeAssistant(config, PictureLinks(None), file)
     gone = {key: {"p": fields["p"]} for key, fields in before.items()} if kept == "kept" else {}
     assert told(home, "cam3") == gone
+    home = HomeAssistant(config, PictureLinks(None), file)  # another hub, as the one before couldn't send it
+    assert told(home, "cam3") == told(home, "cam3") == gone
+    home.forget_gone()
     assert told(home, "cam3") == {}
 
 

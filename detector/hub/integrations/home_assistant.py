@@ -55,13 +55,13 @@ class Switched:
 
 
 class HomeAssistant:
-    """Makes topics and payloads for Home Assistant. Remembers which components were announced last.
+    """Makes topics and payloads for Home Assistant. Remembers which components that may know of.
 
     Args:
         config: Of the hub.
         links: Makes addresses of pictures.
-        kept: File with the components that were announced last, so that those of a camera that was taken away while no
-            hub ran are told to go; nothing outlives the hub when left out.
+        kept: File with these components, so that those of a camera that was taken away while no hub ran are told to go;
+            nothing outlives the hub when left out.
     """
 
     def __init__(self, config: HubConfig, links: PictureLinks, kept: Path | None = None) -> None:
@@ -73,7 +73,8 @@ class HomeAssistant:
         self._links = links
         self._say = Phrases(config.language)
         self._kept = kept
-        self._announced = _read(kept)
+        self._known = _read(kept)
+        self._there = self._known
 
     @property
     def birth_topic(self) -> str:
@@ -96,13 +97,17 @@ class HomeAssistant:
         return topic.startswith(start) and f'"{self._base}/'.encode() in payload
 
     def retained(self, world: World) -> dict[str, Payload]:
-        """All that the broker is to keep, by topic."""
+        """All that the broker is to keep, by topic; what went is told to go until `forget_gone`."""
         devices = {self._config_topic("hub"): self._hub_device()}
         devices |= {self._config_topic(edge.site, edge.edge): self._edge_device(edge) for edge in world.edges}
-        told = {topic: _json(self._with_gone(topic, device)) for topic, device in devices.items()}
-        self._remember({
+        self._there = {
             topic: {key: fields["p"] for key, fields in device["cmps"].items()} for topic, device in devices.items()
+        }
+        # Before any of it is sent: were the hub to end in between, what was sent might never be told to go.
+        self._remember({
+            topic: self._known.get(topic, {}) | self._there.get(topic, {}) for topic in self._known | self._there
         })  # fmt: skip
+        told = {topic: _json(self._with_gone(topic, device)) for topic, device in devices.items()}
         told[f"{self._base}/state"] = _json(self._hub_state(world))
         for edge in world.edges:
             base = f"{self._base}/{edge.site}/{edge.edge}"
@@ -116,6 +121,10 @@ class HomeAssistant:
                 if (address := self._picture(camera, world.at)) is not None:
                     told[f"{own}/picture"] = address.encode()
         return told
+
+    def forget_gone(self) -> None:
+        """The broker has all that was last told: what went needn't be told to go any more."""
+        self._remember(self._there)
 
     def events(self, world: World) -> list[tuple[str, Payload]]:
         """What is news, in order."""
@@ -163,16 +172,16 @@ class HomeAssistant:
 
     def _with_gone(self, topic: str, device: dict[str, Any]) -> dict[str, Any]:
         """With the platform alone of each component that went: one that is merely left out stays in Home Assistant."""
-        before = self._announced.get(topic, {})
-        gone = {key: {"p": platform} for key, platform in before.items() if key not in device["cmps"]}
+        known = self._known.get(topic, {})
+        gone = {key: {"p": platform} for key, platform in known.items() if key not in device["cmps"]}
         return {**device, "cmps": device["cmps"] | gone}
 
-    def _remember(self, announced: dict[str, dict[str, str]]) -> None:
-        """Have these be what was announced last."""
-        if self._kept is not None and announced != self._announced:
+    def _remember(self, known: dict[str, dict[str, str]]) -> None:
+        """Have these be the components that Home Assistant may know of."""
+        if self._kept is not None and known != self._known:
             with suppress(OSError):  # a full disk costs no more than what is to go
-                write_whole(self._kept, json.dumps(announced), mode=0o600, lasting=False)
-        self._announced = announced
+                write_whole(self._kept, json.dumps(known), mode=0o600, lasting=False)
+        self._known = known
 
     def _hub_device(self) -> dict[str, Any]:
         say, topic = self._say, f"{self._base}/state"
@@ -331,7 +340,7 @@ def _json(fields: Mapping[str, Any]) -> Payload:
 
 
 def _read(kept: Path | None) -> dict[str, dict[str, str]]:
-    """Platforms of the components that were announced last, by topic and component; none where that isn't known."""
+    """Platforms of the components that were known of, by topic and component; none where that isn't known."""
     try:
         told = json.loads(kept.read_text(encoding="utf-8")) if kept is not None else {}
         return {

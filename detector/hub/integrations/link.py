@@ -169,6 +169,7 @@ class Link:
         self._sent: dict[str, bytes] = {}
         self._leftovers.begin()
         self._unconfirmed: set[int] = set()
+        self._is_all_sent = False
         self._inbox: deque[MQTTMessage] = deque(maxlen=MOST_COMMANDS)
         self._ready = False
         self._handshake = Handshake(self._broker)
@@ -191,6 +192,9 @@ class Link:
             while not self._background.stopping and not self._is_done:
                 run_once(client, POLL_S)
                 self._take_commands()
+                if self._home and self._is_all_sent and not self._unconfirmed:
+                    self._home.forget_gone()
+                    self._is_all_sent = False
                 passed = time.monotonic() - self._looked_at
                 is_due = passed > LOOK_S or (self._poked.is_set() and passed > SHORTEST_LOOK_S)
                 if is_due and self.is_wanted:
@@ -267,6 +271,7 @@ class Link:
         for topic, payload in wanted.items():
             if self._sent.get(topic) != payload and self._publish(client, topic, payload, retain=True):
                 self._sent[topic] = payload
+        self._is_all_sent = all(self._sent.get(topic) == payload for topic, payload in wanted.items())
         for topic in [topic for topic in self._sent if topic not in wanted]:
             if self._publish(client, topic, b"", retain=True):
                 del self._sent[topic]
