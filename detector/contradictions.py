@@ -82,6 +82,9 @@ def _in_rules(config: EdgeConfig) -> Iterator[Found]:
             f"make it {2 * rules.photo.least_fps:.2g} or more, so that one look may fail, or rules.photo.gap_s longer"
         )
         yield Found("analysis.fps", reason, hint)
+    if not config.analysis.zooms:
+        reason = "nobody is looked at closely, which is what tells what hands do: no photo is told"
+        yield Found("analysis.zooms", reason, "make it 1 or more: people take turns")
     if rules.orientation.by_shift and not config.calendar.shifts:
         yield Found("rules.orientation.by_shift", "there are no shifts", "give calendar.shifts, or leave it out")
     elif rules.orientation.by_shift and not rules.orientation.learn:

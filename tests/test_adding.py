@@ -52,7 +52,8 @@ def test_an_export_becomes_a_model_that_the_worker_takes(
     assert "classes passed over: 1" in told
     assert "on noise: 1 person" in told
     assert "it sees no scanner, no parcel, no label" in told
-    assert "without parcel nobody is found photographing labels: `labelwatch check` refuses it" in told
+    lacks = "it sees no parcel, doesn't tell photographing from reading"
+    assert f"{lacks}: nobody is found photographing labels, and `labelwatch check` refuses it" in told
     assert "labelwatch detect PICTURES --out FILE.jsonl --model own" in told and "analysis.model" not in told
     found = load_detector(Analysis(model="own")).detect(frame(0, (1280, 640)))
     assert [LABELS[k] for k in found.class_ids] == ["person"]
@@ -257,8 +258,8 @@ def test_a_model_put_elsewhere_is_named_so_that_a_configuration_anywhere_finds_i
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ["model", "add", str(export(tmp_path / "own.onnx")), "--into", "mine", "--as", "bicycle=parcel"]
-    assert main(words) == 0
+    file = export(tmp_path / "own.onnx", names={**COCO, 3: "photo"}, shape=(1, 4 + 4, 100))
+    assert main(["model", "add", str(file), "--into", "mine", "--as", "bicycle=parcel"]) == 0
     assert f"use it with analysis.model: {tmp_path}/mine/own.yaml\n" in capsys.readouterr().out
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +20,7 @@ from detector.config import Camera, EdgeConfig, HubConfig, check_edge, check_fil
 from detector.errors import ConfigError
 from detector.machine.resources import resource
 from detector.machine.whole_files import sha256_of
+from detector.values import ACT_TRAITS, TRAITS
 from tests.conftest import REPOSITORY, let_others_come
 from tests.inference.tiny_models import card_file, model_file, raw_output
 
@@ -316,18 +317,22 @@ def test_models_that_are_not_what_they_should_be_are_told(
 
 
 @pytest.mark.parametrize(
-    ("labels", "reason"),
+    ("labels", "traits", "reason"),
     [
-        (["person"], "tiny sees no phone, no parcel: nobody is found"),
-        (["person", "phone"], "tiny sees no parcel: nobody is found"),
-        (["cat", "phone", "parcel"], "tiny sees no person: nobody is found"),
-        (["person", "phone", "parcel"], None),
+        (["person"], TRAITS, "tiny sees no phone, sees no parcel: nobody is found"),
+        (["person", "phone"], TRAITS, "tiny sees no parcel: nobody is found"),
+        (["cat", "phone", "parcel"], TRAITS, "tiny sees no person: nobody is found"),
+        (["person", "phone", "parcel"], TRAITS, None),
+        (["person", "phone", "parcel"], ["up", "photo"], None),
+        (["person", "phone", "parcel"], TRAITS[ACT_TRAITS], None),
+        (["person", "phone", "parcel"], ["up", "act_photo"], "tiny doesn't tell photographing from reading: nobody is"),
+        (["person", "phone"], [], "tiny sees no parcel, doesn't tell photographing from reading: nobody is found"),
     ],
 )
 def test_a_model_by_which_nobody_can_be_found_is_told(
-    labels: list[str], reason: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    labels: list[str], traits: Sequence[str], reason: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = card_file(model_file(tmp_path / "tiny.onnx", raw_output([])), labels=labels)
+    card = card_file(model_file(tmp_path / "tiny.onnx", raw_output([])), labels=labels, traits=list(traits))
     path = tmp_path / "edge.yaml"
     path.write_text(changed(analysis__model=card.name))
     problems = checked(path, capsys)

@@ -317,6 +317,8 @@ CONTRADICTIONS = [
     pytest.param(config(zone(), rules={"tamper": {"after_s": 3600}}),
                  "rules.tamper.after_s", "usual one after 1800 s", id="turned for longer than until that is usual"),
     pytest.param(config(zone(), analysis={"fps": 0.8}), "analysis.fps", "1.25 s apart", id="too few looks for an act"),
+    pytest.param(config(zone(), analysis={"zooms": 0}), "analysis.zooms", "nobody is looked at closely",
+                 id="no close look"),
     pytest.param(config(zone(), rules={"photo": {"gap_s": 0.15}}), "analysis.fps", "after 0.15 s",
                  id="an act that ends between two looks"),
     pytest.param(config(zone(), cameras=[{"name": "a", "source": "rtsp://10.0.0.2/1"},

@@ -203,9 +203,12 @@ def _in_models(config: EdgeConfig, path: Path) -> Iterator[Problem]:
         card = find_card(config.analysis.model)
         if config.analysis.precision != "fp32":
             check_variants(card)
-        if card.unseen:
-            reason = f"the model {card.name} sees no {', no '.join(card.unseen)}: nobody is found photographing labels"
-            hint = "the model scene sees them; `labelwatch model add --as` says what classes of one of your own are"
+        if card.lacks:
+            reason = f"the model {card.name} {', '.join(card.lacks)}: nobody is found photographing labels"
+            hint = (
+                "the model scene does; of your own, `labelwatch model add --as` says what its classes are, and "
+                "models/train.py teaches one what people do"
+            )
             yield Problem(str(path), "analysis.model", reason, hint)
     except LabelwatchError as error:
         yield Problem(str(path), "analysis.model", str(error), "`labelwatch doctor` looks at every model")

@@ -95,13 +95,9 @@ def run_model_add(options: argparse.Namespace) -> int:
         print(line)
     if unseen := [label for label in LABELS if label not in card.ours.values()]:
         print(f"it sees no {', no '.join(unseen)}")
-    if "photo" not in card.traits:
-        print("it doesn't tell photographing from reading: with it alone no photo act is found")
     called = card.name if options.into is None else added.path.resolve()
-    if card.unseen:
-        print(
-            f"without {' and '.join(card.unseen)} nobody is found photographing labels: `labelwatch check` refuses it"
-        )
+    if card.lacks:
+        print(f"it {', '.join(card.lacks)}: nobody is found photographing labels, and `labelwatch check` refuses it")
         print(f"look at pictures with it: labelwatch detect PICTURES --out FILE.jsonl --model {called}")
     else:
         print(f"use it with analysis.model: {called}")

@@ -12,7 +12,7 @@ from detector.errors import MissingPart, ModelError
 from detector.inference.decode import Layout
 from detector.machine.resources import resource
 from detector.machine.whole_files import sha256_of
-from detector.values import LABELS, PARCEL, PERSON, PHONE, TRAITS
+from detector.values import ACT_TRAITS, LABELS, PARCEL, PERSON, PHONE, PHOTO, TRAITS
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -92,9 +92,12 @@ class ModelCard(BaseModel):
         return self
 
     @property
-    def unseen(self) -> list[str]:
-        """What it doesn't see of that without which nobody is found photographing labels."""
-        return [LABELS[k] for k in (PERSON, PHONE, PARCEL) if k not in self.layout.labels]
+    def lacks(self) -> list[str]:
+        """What it doesn't do of that without which nobody is found photographing labels, as "sees no phone"."""
+        unseen = [f"sees no {LABELS[k]}" for k in (PERSON, PHONE, PARCEL) if k not in self.layout.labels]
+        # Of a phone it says whether it is held as for a photo, or of people what they do: either speaks about acts.
+        tells = TRAITS[PHOTO] in self.traits or set(TRAITS[ACT_TRAITS]) <= set(self.traits)
+        return unseen if tells else [*unseen, "doesn't tell photographing from reading"]
 
     @property
     def layout(self) -> Layout:
