@@ -1,8 +1,8 @@
 """How far a camera sees well enough: where it hangs and what the model can see enter, a line on the ground leaves.
 
 Pinhole model without lens distortion, the camera level from side to side. It hangs `H` metres above flat ground and
-looks `t` degrees below the horizontal. The focal length in pixels follows from the picture's width `W` and the
-horizontal field of view:
+looks `t` degrees below the horizontal. The focal length in pixels follows from the picture's width `W`, as the camera
+took it and before anybody turned it, and the horizontal field of view:
 
     f = (W / 2) / tan(fov / 2)
 
@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from detector.errors import ModelError
 from detector.media.lettering import can_chinese, length, write
+from detector.media.shape import across
 
 PHONE_M = (0.15, 0.075)
 PHONE_SIDE_M = math.sqrt(PHONE_M[0] * PHONE_M[1])
@@ -54,9 +55,10 @@ class View:
     Attributes:
         height_m: Of the lens above the ground, metres.
         tilt_deg: Of the optical axis below the horizontal, 0 to below 90.
-        fov_deg: Horizontal field of view, above 0 and below 180.
-        width: Of the picture, pixels.
-        height: Of the picture, pixels; they are square.
+        fov_deg: Horizontal field of view before the picture is turned, above 0 and below 180.
+        width: Of the picture as it is shown, pixels.
+        height: Of the picture as it is shown, pixels; they are square.
+        turned: Degrees by which it is turned to be shown, a multiple of 90.
 
     Raises:
         ValueError: A value lies outside.
@@ -67,6 +69,7 @@ class View:
     fov_deg: float
     width: int
     height: int
+    turned: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.height_m < 1000:
@@ -81,7 +84,7 @@ class View:
     @property
     def focal_px(self) -> float:
         """Focal length, pixels."""
-        return self.width / 2 / math.tan(math.radians(self.fov_deg) / 2)
+        return across((self.width, self.height), self.turned)[0] / 2 / math.tan(math.radians(self.fov_deg) / 2)
 
     def depth_m(self, distance_m: float, above_m: float = 0.0) -> float:
         """Depth along the optical axis of a point at a ground distance ahead and a height, metres."""

@@ -21,6 +21,7 @@ from detector.coverage import (
     least_phone_px,
 )
 from detector.errors import ModelError
+from detector.media.shape import across
 
 views = st.builds(
     View,
@@ -84,6 +85,15 @@ def test_resolution_scales_sizes_and_rows(camera: View, distance: float, times: 
 def test_a_longer_lens_sees_farther(camera: View, least_px: float) -> None:
     longer = View(camera.height_m, camera.tilt_deg, camera.fov_deg / 2, camera.width, camera.height)
     assert longer.distance_m(least_px) > camera.distance_m(least_px)
+
+
+@given(views, distances, st.sampled_from([90, 180, 270]))
+def test_turning_the_picture_changes_no_size(camera: View, distance: float, turn: int) -> None:
+    assume(camera.depth_m(distance, PHONE_HEIGHT_M) > 0.05)
+    width, height = across((camera.width, camera.height), turn)
+    turned = View(camera.height_m, camera.tilt_deg, camera.fov_deg, width, height, turn)
+    assert turned.phone_px(distance) == camera.phone_px(distance)
+    assert turned.row(distance) - turned.height / 2 == pytest.approx(camera.row(distance) - camera.height / 2)
 
 
 @given(views)

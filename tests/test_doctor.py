@@ -297,6 +297,22 @@ def test_a_camera_of_a_configuration_hangs_as_it_says_and_is_judged_by_its_model
     assert seen["limit_m"] == pytest.approx(View(*hangs, 1280, 720).distance_m(16.0), abs=0.01)
 
 
+def test_a_camera_that_hangs_on_its_side_sees_as_far_as_its_lens_does(
+    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, config = make_video(tmp_path / "a.mp4", size=(640, 360), seconds=1, fps=5), tmp_path / "edge.yaml"
+    common = [*GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png"), "--config", str(config), "--json"]
+    seen = []
+    for turned in (0, 90):
+        config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {clip}, turned: {turned}}}]\n")
+        assert main(["doctor", "--camera", "bulk", *common]) == 0
+        seen.append(told(capsys))
+    level, upright = seen
+    assert (level["width"], upright["width"]) == (640, 360)
+    assert level["limit_m"] == upright["limit_m"] == pytest.approx(View(*MOUNTED, 640, 360).distance_m(16), abs=0.01)
+    assert upright["fov_deg"] == MOUNTED[2]
+
+
 def test_a_camera_that_is_a_folder_of_videos_shows_the_first(
     card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

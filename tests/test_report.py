@@ -7,7 +7,7 @@ import html
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,7 @@ from detector.recorded.recordings import FILE_DATE, VAGUE
 from detector.report import write_report
 from detector.report.calendar import Day, weeks
 from detector.report.drawing import WIDTH, Days, parcel_days, watched_days
+from detector.report.reach import Reach, reaches
 from detector.report.remarks import remarks
 from detector.report.tally import Keys, Sum, sums
 from detector.report.texts import EN, ZH
@@ -383,6 +384,15 @@ def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> N
     config = EdgeConfig(site="s", edge="e", cameras=[camera])
     written = write_report(tmp_path, told, [], config, {}).read_text(encoding="utf-8")
     assert "无法判断是否在拍摄" in written and "dock：配置里没有填" in read_in("zh", written)
+
+
+def test_a_camera_that_hangs_on_its_side_is_judged_by_its_lens() -> None:
+    def told(turned: Literal[0, 90], size: list[int]) -> list[Reach]:
+        hangs = Mounting(height_m=3, tilt_deg=30, fov_deg=90)
+        camera = Camera(name="gate", source="x.mp4", mounting=hangs, turned=turned)
+        return reaches([GATE | {"size": size}], EdgeConfig(site="s", edge="e", cameras=[camera]))
+
+    assert told(0, [1280, 720]) == told(90, [720, 1280]) != told(0, [720, 1280])
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def add_verbs(verb: Verb) -> None:
     )
     doctor.add_argument("--height", type=float, metavar="M", help="of the lens above the ground, metres")
     doctor.add_argument("--tilt", type=float, metavar="DEG", help="of the optical axis below the horizontal")
-    doctor.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
+    doctor.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, before pictures are turned")
     doctor.add_argument("--focal", type=float, metavar="MM", help="focal length, instead of --fov")
     doctor.add_argument("--sensor", type=float, metavar="MM", help="width of the sensor (5.57: 1/2.8 inch)")
     doctor.add_argument(

@@ -28,7 +28,9 @@ class Mounting(Settings):
 
     height_m: float = Field(gt=0, lt=1000, description="of the lens above the ground")
     tilt_deg: float = Field(ge=0, lt=90, description="of the optical axis below the horizontal")
-    fov_deg: float = Field(gt=0, lt=180, description="horizontal field of view")
+    fov_deg: float = Field(
+        gt=0, lt=180, description="horizontal field of view, as the data sheet has it: before its pictures are turned"
+    )
 
 
 class Camera(Settings):

@@ -104,7 +104,7 @@ def _coverage(camera: CameraWorker, model: str) -> dict[str, Any] | None:
     from detector.coverage import View, coverage, least_px_of
 
     try:
-        view = View(mounting.height_m, mounting.tilt_deg, mounting.fov_deg, *size)
+        view = View(mounting.height_m, mounting.tilt_deg, mounting.fov_deg, *size, turned=camera.camera.turned or 0)
         return coverage(view, least_px_of(model)).record()
     except (ModelError, ValueError) as error:
         logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera.camera.name, error)

@@ -53,11 +53,13 @@ def _reach(camera: Mapping[str, Any], config: EdgeConfig) -> Reach:
     from detector.coverage import View, coverage, least_px_of
 
     title = camera["title"]
-    hangs = next((c.mounting for c in config.cameras if c.name == camera["camera"]), None)
-    if hangs is None:
+    known = next((c for c in config.cameras if c.name == camera["camera"]), None)
+    if known is None or known.mounting is None:
         return Reach(title)
+    hangs = known.mounting
     try:
-        view = View(hangs.height_m, hangs.tilt_deg, hangs.fov_deg, *camera["size"])
+        width, height = camera["size"]
+        view = View(hangs.height_m, hangs.tilt_deg, hangs.fov_deg, width, height, known.turned or 0)
         return Reach(title, *coverage(view, least_px_of(config.analysis.model)).sentence())
     except (ModelError, ValueError) as error:
         logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera["camera"], error)

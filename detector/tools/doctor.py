@@ -376,7 +376,7 @@ def see_camera(
         out: The picture to write.
         height_m: Height of the lens above the ground.
         tilt_deg: Tilt of the optical axis below the horizontal.
-        fov_deg: Horizontal field of view.
+        fov_deg: Horizontal field of view, before the camera's pictures are turned.
         model: Whose card says how large a phone must be.
         language: Of what is written on the picture, `zh` or `en`.
 
@@ -404,9 +404,11 @@ def see_camera(
         View(height_m, tilt_deg, fov_deg, 1, 1)  # a camera is long to answer: what is wrong anyhow is told before
     except ValueError as error:
         raise _wrong_geometry(error) from error
+    aspect, turned = (source.aspect, source.turned or 0) if isinstance(source, Camera) else (None, 0)
     picture = one_picture(source)
+    size = picture.shape[1], picture.shape[0]
     try:
-        covered = coverage(View(height_m, tilt_deg, fov_deg, picture.shape[1], picture.shape[0]), least)
+        covered = coverage(View(height_m, tilt_deg, fov_deg, *size, turned=turned), least)
     except ValueError as error:
         raise _wrong_geometry(error) from error
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -414,9 +416,7 @@ def see_camera(
     if not written:
         raise ConfigError([Problem("--out", "", f"can't be made a picture: {out.name}", "name it .png")])
     out.write_bytes(data.tobytes())
-    size = picture.shape[1], picture.shape[0]
-    aspect, turned = (source.aspect, source.turned) if isinstance(source, Camera) else (None, None)
-    squeezed = aspect is None and is_doubtful(across(size, turned or 0))
+    squeezed = aspect is None and is_doubtful(across(size, turned))
     seen = {"picture": str(out), "width": size[0], "height": size[1], "squeezed": squeezed}
     return seen | covered.record()
 
