@@ -31,7 +31,7 @@ MOST_LEARNED = 12.0  # grey levels: larger changes count as this large, so that 
 DEVIATIONS = 4.0  # a change so many times what is usual is none of noise
 LEAST_PLACES = 7  # within WINDOW: grain that passes the bounds lies scattered, what moves lies together
 WINDOW = 5  # places of a sample 320 wide; a person 12 pixels wide in a picture of 1280 covers 3 x 9 of them
-ALL_ANEW = 0.2  # of the picture changed at once: the light was switched or the camera turned
+ALL_ANEW = 0.2  # of the picture changed at once: the light was switched or the camera turned, which teaches nothing
 
 
 class MotionGate:
@@ -82,7 +82,11 @@ class MotionGate:
         if printed is not None:
             changed[printed] = 0
         places = cv2.countNonZero(changed)
-        if places > ALL_ANEW * smooth.size and self._learned_s >= FIRST_S:
+        if places <= ALL_ANEW * smooth.size:
+            self._known_at = at
+        elif self._learned_s >= FIRST_S:
+            if at - self._known_at > USUAL_S:  # no lamp takes as long: the grain of dusk, or a belt that was started
+                self._begin(smooth)
             self._mean = smooth
             return True
         ahead = cv2.subtract(smooth, self._mean, self._mean)
@@ -105,6 +109,7 @@ class MotionGate:
         self._usual = np.zeros_like(smooth)
         self._bound = np.full_like(smooth, LEAST_CHANGE)
         self._learned_s = 0.0
+        self._known_at = self._at
 
     def _learn(self, change: Any, passed_s: float) -> None:
         """Take the mean square of changes at each place, of all seen at first, then of about the last minute."""

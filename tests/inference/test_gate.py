@@ -147,6 +147,35 @@ def test_a_switched_light_is_looked_at_and_forgotten() -> None:
     assert len(times[(times >= 24) & (times < 29)]) >= 4 * FPS
 
 
+def dusk(picture: np.ndarray, at: float) -> None:
+    """The sensor's gain goes up."""
+    if at >= 20:
+        picture += np.random.default_rng(round(at * FPS)).normal(0, 12, SIDES)
+
+
+def wide_belt(picture: np.ndarray, at: float) -> None:
+    """A belt across a third of the picture is started."""
+    if at >= 20:
+        picture[110:170] = STRIPES[round(37 * at) :][: SIDES[1]]
+
+
+@pytest.mark.parametrize("restless", [dusk, wide_belt])
+def test_what_stirs_much_of_the_picture_for_minutes_becomes_usual(restless: Draw) -> None:
+    times = opened(samples(135, both(restless, walker(6, since=125, until=130))))
+    assert np.diff(times[(times >= 20) & (times < 80)]).max() < 1.5 / FPS
+    assert len(times[(times >= 100) & (times < 125)]) <= 25 / KEEP_ALIVE_S + 2
+    assert len(times[(times >= 125) & (times < 130)]) >= 4 * FPS
+
+
+def test_a_lamp_that_lights_up_in_jerks_hides_nobody_afterwards() -> None:
+    def jerks(picture: np.ndarray, at: float) -> None:
+        if 20 <= at < 50 and round(at * FPS) % 2:
+            picture *= 1.6
+
+    times = opened(samples(65, both(jerks, walker(6, since=53, until=63, contrast=15))))
+    assert len(times[(times >= 53) & (times < 63)]) >= 9 * FPS
+
+
 def test_a_camera_that_turns_is_looked_at_all_the_while_and_knows_the_new_view() -> None:
     wide = cv2.resize(PLACE, (640, 180))
 
