@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from detector.errors import MissingPart, ModelError
 
 Shape = tuple[int | None, ...]
-KEPT_SIZES = 4  # of input: whole frames and close looks of cameras of two aspect ratios
+KEPT_SIZES = 12  # of input, 10 to 40 MB each: one of close looks, and one of each shape of picture on a box
 OPENVINO_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 
 
@@ -121,7 +121,7 @@ class OpenVino:
         self.inputs = tuple(_partial_shape(port) for port in self._model.inputs)
         self.outputs = tuple(_partial_shape(port) for port in self._model.outputs)
         self.metadata: dict[str, str] = {}
-        self._compiled: OrderedDict[Shape, Any] = OrderedDict()
+        self._sizes: OrderedDict[Shape, _Size] = OrderedDict()
         self._lock = threading.Lock()
         self._own = threading.local()
 
@@ -139,15 +139,25 @@ class OpenVino:
     def _for(self, shape: Shape) -> Any:
         """The network for one size of input."""
         with self._lock:
-            compiled = self._compiled.get(shape)
-            if compiled is None:
-                model = self._model.clone()
+            size = self._sizes.setdefault(shape, _Size())
+            self._sizes.move_to_end(shape)
+            if len(self._sizes) > KEPT_SIZES:
+                self._sizes.popitem(last=False)
+        with size.lock:  # only who needs this size waits for it
+            if size.compiled is None:
+                with self._lock:
+                    model = self._model.clone()
                 model.reshape(list(shape))
-                compiled = self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
-                if len(self._compiled) > KEPT_SIZES:
-                    self._compiled.popitem(last=False)
-            self._compiled.move_to_end(shape)
-            return compiled
+                size.compiled = self._core.compile_model(model, "CPU", self._options)
+            return size.compiled
+
+
+class _Size:
+    """One size of input, and the network for it once somebody asked."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.compiled: Any = None
 
 
 def usable(runtime: str, precision: str) -> bool:

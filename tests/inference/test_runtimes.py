@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from detector.config import Analysis
 from detector.errors import MissingPart, ModelError
 from detector.inference import load_detector, session
 from detector.inference.card import find_card
-from detector.inference.runtimes import OpenVino
+from detector.inference.runtimes import KEPT_SIZES, OpenVino
 from detector.inference.session import Session, choose
 from detector.values import LABELS
 from tests.builders import frame
@@ -198,8 +199,49 @@ def test_openvino_gives_what_onnxruntime_gives(tmp_path: Path) -> None:
     np.testing.assert_allclose(first, raw_output([FP32]), rtol=0.01)
     ours(np.ones((1, 3, 64, 64), np.float32))  # an answer stays what it was when the next is asked for
     np.testing.assert_allclose(first, raw_output([FP32]), rtol=0.01)
-    for side in (32, 64, 96, 128, 160, 192, 32):  # more sizes than are kept
+    for side in (*range(32, 32 * (KEPT_SIZES + 2), 32), 32):  # more sizes than are kept
         np.testing.assert_allclose(ours(np.zeros((1, 3, side, 32), np.float32)), raw_output([FP32]), rtol=0.01)
+
+
+class Core:
+    """OpenVINO's, which counts what it compiles, and does `before` it."""
+
+    def __init__(self, core: Any, before: Callable[[], object]) -> None:
+        self.core, self.before, self.compiled = core, before, 0
+
+    def compile_model(self, *arguments: Any) -> Any:
+        self.compiled += 1
+        self.before()
+        return self.core.compile_model(*arguments)
+
+
+def openvino_of(folder: Path, before: Callable[[], object] = bool) -> tuple[OpenVino, Core]:
+    pytest.importorskip("openvino")
+    ours = OpenVino(model_file(folder / "tiny.onnx", raw_output([FP32])), "fp32")
+    ours._core = Core(ours._core, before)
+    return ours, ours._core
+
+
+def test_openvino_keeps_the_sizes_of_a_box_with_cameras_of_many_shapes(tmp_path: Path) -> None:
+    ours, core = openvino_of(tmp_path)
+    shapes = [(640, 384), (640, 480), (640, 544), (384, 640), (480, 640), (640, 640), (320, 320)]
+    for shape in 3 * shapes:
+        ours(np.zeros((1, 3, *shape), np.float32))
+    assert core.compiled == len(shapes)
+
+
+def test_a_camera_of_another_shape_keeps_nobody_waiting_while_openvino_compiles(tmp_path: Path) -> None:
+    compiling, looked, waited = threading.Event(), threading.Event(), []
+    ours, core = openvino_of(tmp_path)
+    ours(np.zeros((1, 3, 32, 32), np.float32))
+    core.before = lambda: (compiling.set(), waited.append(looked.wait(10)))
+    other = threading.Thread(target=ours, args=[np.zeros((1, 3, 64, 64), np.float32)])
+    other.start()
+    assert compiling.wait(10)
+    ours(np.zeros((1, 3, 32, 32), np.float32))
+    looked.set()
+    other.join()
+    assert waited == [True]
 
 
 def test_openvino_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
