@@ -86,6 +86,12 @@ def test_a_model_that_chooses_its_boxes_itself_and_one_of_one_size_work(folder: 
     np.testing.assert_allclose(found.boxes, [[600, 280, 680, 440]], atol=0.1)
 
 
+def test_a_model_of_wide_strides_works_at_its_one_size(folder: Path, tmp_path: Path) -> None:
+    file = export(tmp_path / "p6.onnx", size=(640, 640), metadata={"stride": "64"})
+    found = load_detector(Analysis(model=str(add_model(file, folder=folder).path))).detect(frame(0, (640, 480)))
+    assert [LABELS[k] for k in found.class_ids] == ["person"]
+
+
 def test_a_scene_model_keeps_its_traits(folder: Path, tmp_path: Path) -> None:
     said: list[Row] = [("person", 100.0, 100.0, 40.0, 80.0, 0.9, {})]
     names = dict(enumerate((*LABELS, *TRAITS)))
@@ -104,6 +110,7 @@ def test_a_scene_model_keeps_its_traits(folder: Path, tmp_path: Path) -> None:
         pytest.param({"names": {1: "person"}}, "aren't numbered from 0", id="names from one"),
         pytest.param({"names": {}}, "aren't numbered from 0", id="no names"),
         pytest.param({"shape": (1, 116, 100)}, r"puts out 1 arrays, .*116, 100.*\(1, 7, N\), or", id="another head"),
+        pytest.param({"metadata": {"stride": "64"}}, "multiples of 64, .* imgsz=640", id="wide strides, any size"),
         pytest.param({"metadata": {"task": "pose"}}, "kpt_shape can't be read", id="pose without keypoints"),
         pytest.param({"metadata": {"task": "pose", "kpt_shape": "[5]"}}, "isn't two numbers", id="odd keypoints"),
     ],

@@ -30,7 +30,7 @@ from detector.errors import ConfigError, MissingPart, ModelError, NotThere, Prob
 from detector.inference.card import ModelCard, cards_in, find_card
 from detector.inference.decode import Layout
 from detector.inference.detector import SceneDetector
-from detector.inference.letterbox import Letterbox
+from detector.inference.letterbox import STRIDE, Letterbox
 from detector.inference.runtimes import OnnxRuntime, first_line
 from detector.inference.session import Session, fixed_size
 from detector.machine.resources import resource
@@ -180,7 +180,13 @@ def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
             raise ModelError(f"{source}: its kpt_shape isn't two numbers: {points}")
         keypoints = (points[0], points[1])
     size = fixed_size(source, runtime.inputs)
-    height, width = size or (384, 640)
+    stride = _literal(source, "stride", said.get("stride", str(STRIDE)))
+    if size is None and isinstance(stride, int) and stride > STRIDE:  # many a camera's picture has others
+        raise ModelError(
+            f"{source} wants sides that are multiples of {stride}, and is given multiples of {STRIDE}: export it for "
+            "one size (yolo export format=onnx dynamic=False imgsz=640)"
+        )
+    height, width = size or (480, 640)  # as a 4:3 camera has it: no multiple of 64
     try:
         shape = runtime(np.zeros((1, 3, height, width), np.float32)).shape
     except Exception as error:  # whatever the runtime raises
@@ -208,7 +214,7 @@ def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
         "ours": meanings(labels, named),
         "keypoints": list(keypoints),
         "end2end": not raw.fits(shape),
-        "input": list(size) if size else "any multiples of 32",
+        "input": list(size) if size else f"any multiples of {STRIDE}",
         "bytes": source.stat().st_size,
         "licence": said.get("license", "unknown"),
         "origin": said.get("description", "").strip(),
