@@ -66,7 +66,7 @@ class Outbox:
     ) -> None:
         self._key = key
         self._key_text = wire.public_key_text(key)
-        self._keys_of_run = {self._key_text.encode()}
+        self._vouch_until = {self._key_text.encode(): math.inf}  # keys of this run: the last time that each may name
         self._clock = clock
         self._file = OutboxFile(path, clock)
         self._alerts = AlertQueue(self._file)
@@ -77,10 +77,11 @@ class Outbox:
         self._file.open(self._load, self._bury_torn)
 
     def use_key(self, key: Ed25519PrivateKey) -> None:
-        """Sign with this key from now on; what is here already stays signed as it is."""
+        """Sign with this key from now on; what is here stays signed as it is, unless it names a time still to come."""
         with self._file.locked():
+            self._vouch_until[self._key_text.encode()] = self._clock.now()
             self._key, self._key_text = key, wire.public_key_text(key)
-            self._keys_of_run.add(self._key_text.encode())
+            self._vouch_until[self._key_text.encode()] = math.inf
 
     def close(self) -> None:
         """Close the file; safe to call twice. What is in it stays for the next start."""
@@ -333,11 +334,18 @@ class Outbox:
         A box that was shut out and joined again, with a new key, still owes its hub what it saw meanwhile; so does one
         that has joined under another name. An incident that the hub has under the other stays so, and the key that the
         box has kept tells whose it is; but the hub may be another one, or its word that it has it may be lost: tried
-        again, each goes under the other name. What was signed before a change within this run stays (`rotation`).
+        again, each goes under the other name.
+
+        What was signed before a change within this run stays (`rotation`): the hub believes the old key up to the first
+        time that it hears of the new one, which an older alert, signed anew, would make an older time. But where the
+        clock was put back, an alert may name a later time than the change, and goes signed by the new key.
         """
         name = {} if topics is None else {"site": topics.site, "edge": topics.edge}
         is_named_so = all(f'"{field}":"{value}"'.encode() in row.payload for field, value in name.items())
-        is_signed_so = any(key in row.payload for key in self._keys_of_run)
+        is_signed_so = any(
+            key in row.payload and (until == math.inf or wire.decode(row.payload)["sent_at_unix"] <= until)
+            for key, until in self._vouch_until.items()
+        )
         if is_named_so and is_signed_so:
             return row
         if not is_named_so and self._keeps_its_name(row):

@@ -73,6 +73,25 @@ def test_what_an_earlier_run_signed_by_another_key_goes_signed_by_the_one_in_use
     assert found == {**told, "key": wire.public_key_text(key), "signature": found["signature"]}
 
 
+def test_what_was_put_before_the_clock_was_set_back_goes_signed_by_the_new_key(
+    tmp_path: Path, key: Ed25519PrivateKey, clock: SteppedClock
+) -> None:
+    old = Ed25519PrivateKey.generate()
+    with contextlib.closing(Outbox(tmp_path / "outbox.db", old, clock=SteppedClock(clock.now() + 3 * 3600))) as ahead:
+        ahead.put(make_fields("ahead"))
+    with contextlib.closing(Outbox(tmp_path / "outbox.db", old, clock=clock)) as outbox:
+        outbox.put(make_fields("before"))
+        outbox.use_key(key)
+        clock.sleep(1.0)
+        outbox.put(make_fields("after"))
+        told = [wire.decode(row.payload) for row in outbox.take_due()]
+    signers = {fields["after"]["id"]: fields["key"] for fields in told}
+    by_old, by_new = wire.public_key_text(old), wire.public_key_text(key)
+    assert signers == {"ahead": by_new, "before": by_old, "after": by_new}
+    for fields in told:
+        wire.verify(fields, fields["key"])
+
+
 def test_of_what_the_hub_may_have_under_the_name_before_each_name_is_tried(
     open_outbox: Open, clock: SteppedClock
 ) -> None:
