@@ -396,6 +396,29 @@ def test_an_old_word_that_is_said_again_is_refused(sender: Sender, store: Memory
     assert {topic for topic, why in store.refusals if "says it again" in why} == {ONE.health, ONE.status}
 
 
+def test_the_last_word_of_an_edge_tells_nothing_new_when_it_is_said_again(
+    sender: Sender, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[int] = []
+    monkeypatch.setattr(store, "set_health", lambda _site, _edge, fields, _at: reports.append(fields["serial"]))
+    words = [
+        (ONE.status, status("online", n=11, session=10)),
+        (ONE.health, report(1, n=12, session=10)),
+        (ONE.status, status("offline", n=10, session=10)),  # its last will, before it is gone
+        (ONE.health, report(2, n=13, session=10)),
+    ]
+    for topic, payload in words:
+        sender.say(topic, payload)
+        sender.say(topic, payload)
+    sender.say(*words[2])
+    sender.say(*words[3])
+    sender.say(ONE.alerts, alert("end"))
+    assert soon(lambda: sender.acked == ["end"])
+    assert [state for _, _, state, _ in store.states] == ["online", "offline"]
+    assert reports == [12, 13]
+    assert store.refusals == [], "brokers bring a word once more"
+
+
 def test_a_hub_that_was_restarted_knows_how_far_each_edge_had_come(
     broker: Mosquitto, store: MemoryStore, keys: EdgeKeys
 ) -> None:

@@ -338,6 +338,21 @@ def test_a_box_that_joined_and_never_says_anything_is_an_alarm_until_its_first_w
     assert who_is_silent(site, after_min=6) == ["edge_silent"]
 
 
+def test_a_last_will_that_is_said_early_hides_nothing_about_a_box_that_goes_on_reporting(site: Site) -> None:
+    site.parts.health.begin()
+    kinds = []
+    for minute in range(50):
+        site.clock.at = NOON + 60 * minute
+        if minute == 1:
+            site.store.edges.set_status("shanghai", "box1", "offline", site.clock.at)
+        if minute < 40:
+            waiting = {"cameras": {}, "backlog": minute, "oldest_s": 60.0 * minute}
+            site.store.edges.set_health("shanghai", "box1", waiting, site.clock.at)
+        site.parts.watchman.look_round()
+        kinds.append({alarm.kind for alarm in site.parts.alarms.open()})
+    assert kinds[39] == {"backlog"} and kinds[-1] == {"backlog", "edge_silent"}, kinds
+
+
 def test_a_box_that_was_shut_out_and_joins_again_has_its_time_to_begin(site: Site) -> None:
     site.parts.health.begin()
     told(site, cam3=1.0)

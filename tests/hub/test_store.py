@@ -409,7 +409,7 @@ def test_late_health_does_not_replace_newer(store: Store) -> None:
     assert store.edges.all()[0].health == {"n": 2, "x": None}
     store.edges.set_health("shanghai", "box1", {"n": 2}, NOON + 5)
     (edge,) = store.edges.all()
-    assert (edge.health, edge.health_at, edge.state) == ({"n": 2}, NOON + 5, "offline")
+    assert (edge.health, edge.health_at, edge.state) == ({"n": 2}, NOON + 5, "online")  # who reports is there
 
 
 def test_refusals_are_counted_and_kept_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

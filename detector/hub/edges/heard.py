@@ -1,8 +1,16 @@
 """What edges said of themselves comes in; whether it is new, or an old word that somebody says again, leaves.
 
 Every word has a number that only grows at its edge (`serial`), and the number of the connection that it belongs to
-(`session`). A last will was written when the connection began, but is what is said last on it. Known by heart here; the
-reports that the store keeps tell a hub that was restarted how far each edge had come.
+(`session`): an edge takes a new one for each attempt to connect, over restarts too, and never goes back. A last will
+was written when the connection began, but follows all that the edge said of its state on it.
+
+A will may be heard while the edge is still there: whoever owns the broker has it from the beginning. So a report that
+comes after it is believed, and shows that the edge is there. The very word that was heard last tells nothing new,
+neither of an edge that is there nor of one that is gone, however often it comes; but it is no older one either: the
+broker brings a status once more that wasn't acknowledged, and the one that it keeps to each connection of the hub. With
+several hubs each hears some words of an edge, which grow all the same.
+
+Known by heart here; the reports that the store keeps tell a hub that was restarted how far each edge had come.
 """
 
 from __future__ import annotations
@@ -29,8 +37,8 @@ class Heard:
         self._session: dict[Source, int] = {}
         self._newest: dict[tuple[Source, str], Order] = {}
 
-    def check(self, fields: Mapping[str, Any]) -> None:
-        """Whether a word that is signed by its edge is new.
+    def is_new(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a word that is signed by its edge is another than the last of its kind.
 
         Raises:
             WireError: A newer one of its kind, or one of a newer connection, was heard before.
@@ -40,8 +48,10 @@ class Heard:
                 self._remember(report)
             self._is_read = True
         source, order = _source(fields), _order(fields)
-        if order[0] < self._session.get(source, 0) or order < self._newest.get((source, fields["what"]), order):
+        newest = self._newest.get((source, fields["what"]))
+        if order[0] < self._session.get(source, 0) or (newest is not None and order < newest):
             raise WireError("older than what this edge said before: somebody says it again")
+        return order != newest
 
     def note(self, fields: Mapping[str, Any]) -> None:
         """Take a word for heard: once it is stored, since where that failed the broker brings older ones once more."""
@@ -60,4 +70,4 @@ def _source(fields: Mapping[str, Any]) -> Source:
 
 
 def _order(fields: Mapping[str, Any]) -> Order:
-    return fields["session"], fields.get("state") == "offline", fields["serial"]
+    return fields["session"], fields["what"] == "status" and fields.get("state") == "offline", fields["serial"]

@@ -28,10 +28,13 @@ class Edges:
         self._upsert({"site": site, "edge": edge, "state": state[:40], "state_at": at})
 
     def set_health(self, site: str, edge: str, fields: Mapping[str, Any], at: float) -> None:
-        """Keep an edge's newest health report; NaN and infinity, which JSON can't hold, become null."""
+        """Keep an edge's newest health report; NaN and infinity, which JSON can't hold, become null.
+
+        Whoever reports is there, whatever its last will said before.
+        """
         clean = json.loads(json.dumps(fields), parse_constant=lambda _: None)
         older = edges.c.health_at.is_(None) | (edges.c.health_at <= at)
-        self._upsert({"site": site, "edge": edge, "health": clean, "health_at": at}, where=older)
+        self._upsert({"site": site, "edge": edge, "state": "online", "health": clean, "health_at": at}, where=older)
 
     def note_replaying(self, site: str, edge: str) -> None:
         """Note that an edge brings replays, or is about to; one that has said anything else of itself watches, too."""
