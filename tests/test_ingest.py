@@ -18,10 +18,12 @@ from detector import wire
 from detector.clock import SystemClock
 from detector.config import Broker
 from detector.errors import WireError
+from detector.hub.access.audit import Audit
 from detector.hub.edges import ingest as ingest_module
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.ingest import LEAST, Ingest, _Believed
 from detector.hub.edges.keys import EdgeKeys
+from detector.hub.edges.rotation import Rotations
 from detector.hub.storage.database import Database
 from detector.mqtt.broker import EmbeddedBroker
 from detector.values import NOTHING
@@ -141,6 +143,15 @@ def status(
 def report(backlog: int, n: int = 1, session: int = 1, key: Ed25519PrivateKey = KEY) -> bytes:
     fields = {"at_unix": 1000.0, "backlog": backlog}
     return wire.from_edge(ONE, "health", fields, serial=n, session=session, key=key)
+
+
+def change_key(keys: EdgeKeys, old: Ed25519PrivateKey, new: Ed25519PrivateKey) -> None:
+    """Somebody asks for it, and the edge makes the new one known; its first word by that is still to come."""
+    rotations = Rotations(keys._database, Audit(keys._database))
+    assert rotations.ask("north", "box-1", "owner", 1000.0)
+    ((_, command),) = rotations.commands()
+    id_, _ = wire.decode_rotate(command)
+    assert rotations.word(ONE.key, wire.new_key_payload(ONE, id_, old, new), 1000.0)
 
 
 def changed(payload: bytes, **changes: Any) -> dict[str, Any]:
@@ -417,6 +428,56 @@ def test_the_last_word_of_an_edge_tells_nothing_new_when_it_is_said_again(
     assert [state for _, _, state, _ in store.states] == ["online", "offline"]
     assert reports == [12, 13]
     assert store.refusals == [], "brokers bring a word once more"
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_key_that_was_replaced_says_no_more_of_its_edge_than_that_the_connection_of_then_broke(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, *, is_restarted: bool
+) -> None:
+    old, new = Ed25519PrivateKey.generate(), KEY
+    first = [
+        (ONE.status, status("online", old, n=11, session=10)),
+        (ONE.health, report(1, n=12, session=10, key=old)),
+        (ONE.health, report(2, n=14, session=10, key=new)),
+    ]
+    by_old = [
+        (ONE.health, report(3, n=13, session=10, key=old)),
+        (ONE.health, report(4, n=99, session=90, key=old)),  # whoever has the key may say what he likes
+        (ONE.status, status("online", old, n=11, session=10)),  # which the broker still keeps
+        (ONE.status, status("offline", old, n=98, session=90)),
+        (ONE.status, status("offline", old, n=10, session=10)),
+        (ONE.status, status("offline", old, n=97, session=10)),
+    ]
+    then = [
+        (ONE.status, status("online", new, n=21, session=20)),
+        (ONE.health, report(5, n=22, session=20, key=new)),
+    ]
+
+    def listen(words: list[tuple[str, bytes]]) -> None:
+        heard = Heard(lambda: store.health.values())
+        ingest = Ingest(
+            store, Broker(port=broker.port), SystemClock(), lambda _ids: None, keys=keys, key=HUB, heard=heard
+        )
+        ingest.start()
+        try:
+            with closing(Sender(broker.port)) as sender:
+                assert soon(lambda: ingest.connected)
+                for topic, payload in words:
+                    sender.say(topic, payload)
+                sender.say(ONE.alerts, alert("end", old))
+                assert soon(lambda: sender.acked == ["end"])
+        finally:
+            assert ingest.stop(10.0)
+
+    listen(first[:2])
+    change_key(keys, old, new)
+    for words in [first[2:], by_old] if is_restarted else [first[2:] + by_old]:
+        listen(words)
+    assert [state for _, _, state, _ in store.states] == ["online", "offline"]
+    assert store.health["north", "box-1"]["backlog"] == 2
+    listen(then)
+    assert [state for _, _, state, _ in store.states][2:] == ["online"]
+    assert store.health["north", "box-1"]["backlog"] == 5
 
 
 def test_a_hub_that_was_restarted_knows_how_far_each_edge_had_come(

@@ -371,7 +371,7 @@ class Ingest:
             return None
         fields = wire.decode_word(topic, bytes(message.payload))
         self._keys.believe(fields, signed_at=fields["at_unix"], at=at)
-        if not self._heard.is_new(fields):
+        if not self._heard.is_new(fields, self._keys.states(site, edge)):
             return None
         if topic.endswith("/status"):
             self._note_status(site, edge, fields, at, retained=message.retain)

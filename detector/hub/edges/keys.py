@@ -179,6 +179,10 @@ class EdgeKeys:
             return
         raise refused or WireError("the signature does not fit")
 
+    def states(self, site: str, edge: str) -> dict[str, str]:
+        """The state of every key that an edge ever had, by the key."""
+        return {key.key: key.state for key in self._of(site, edge)}
+
     def _of(self, site: str, edge: str) -> list[EdgeKey]:
         read: dict[tuple[str, str], list[EdgeKey]] | None = getattr(self._read, "keys", None)
         if read is None:
