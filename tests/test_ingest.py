@@ -26,7 +26,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.rotation import Rotations
 from detector.hub.storage.database import Database
 from detector.mqtt.broker import EmbeddedBroker
-from detector.values import NOTHING
+from detector.values import DAY_S, NOTHING
 from tests.alerts.conftest import make_fields
 from tests.builders import SteppedClock
 from tests.hub.conftest import sqlite_url
@@ -565,6 +565,34 @@ def test_on_a_disk_that_is_nearly_full_an_edge_that_brought_much_waits_and_other
         assert ingest.stop(10.0)
 
 
+def test_what_the_disk_had_no_room_for_is_no_part_of_what_an_edge_brought(
+    broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detector.hub.edges.ingest.SHORT_A_DAY", 10_000)
+    ingest = Ingest(
+        store, Broker(port=broker.port), SystemClock(), lambda _ids: None, keys=keys, key=HUB, is_short=lambda: True
+    )
+    ingest.start()
+    try:
+        with closing(Sender(broker.port)) as sender:
+            assert soon(lambda: ingest.connected)
+            store.broken = True
+            sender.say(ONE.alerts, alert("tomorrow's", sent_at_unix=SystemClock().now() + DAY_S))
+            sender.say(ONE.alerts, alert("a", snapshot="a" * 6000))
+            assert soon(lambda: store.failed)
+            store.broken = False
+            assert soon(lambda: (sender.acked, sender.early) == (["a"], ["tomorrow's"])), "each once"
+            for _ in range(4):
+                sender.say(ONE.alerts, alert("a"))
+            assert soon(lambda: sender.acked == ["a"] * 5)
+            for name in "bcdef":
+                sender._client.publish(ONE.alerts, wire.encode(alert(name)), qos=1)
+            assert soon(lambda: sender.early[1:] == ["f"]), "a double takes no room, and what comes together does"
+            assert sender.acked[5:] == ["b", "c", "d", "e"]
+    finally:
+        assert ingest.stop(10.0)
+
+
 def test_who_says_very_much_at_once_waits_for_a_fair_pace_while_others_speak(
     broker: Mosquitto, store: MemoryStore, keys: EdgeKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -706,8 +734,8 @@ def test_what_one_edge_has_wrong_is_told_in_few_words_and_costs_no_other_its_com
     of_two = [alert(f"right {n}", site="north", edge="box-2") for n in range(5)]
     ingest = Ingest(strict, Broker(port=1), SteppedClock(), lambda _ids: None, keys=keys, key=HUB)
     came = [alert("wrong 1"), *of_two, alert("wrong 2"), alert("right")]
-    new, stored = ingest._keep([_Believed(fields, (fields["site"], fields["edge"])) for fields in came], 0.0)
-    assert new == [fields["id"] for fields, _ in stored] == ["right", *(fields["id"] for fields in of_two)]
+    new, stored = ingest._keep([_Believed(fields, (fields["site"], fields["edge"]), 1) for fields in came], 0.0)
+    assert new == [alert.fields["id"] for alert in stored] == ["right", *(fields["id"] for fields in of_two)]
     assert strict.batches == [1, 5]
     assert [reason for _, reason in strict.refusals] == [f"wrong {n} can't be stored: too much" for n in (1, 2)]
     assert not caplog.records

@@ -74,10 +74,14 @@ Box = tuple[str, str]  # site and edge
 
 
 class _Believed(NamedTuple):
-    """An envelope, or word of dropped ones, and the box that brought it: that had the name in it before, if another."""
+    """An envelope, or word of dropped ones, of so many bytes.
+
+    And the box that brought it: that had the name in it before, if another.
+    """
 
     fields: Mapping[str, Any]
     bringer: Box
+    size: int
 
 
 class Watch(Protocol):
@@ -150,7 +154,8 @@ class Ingest:
         self._key = key
         self._heard = heard or Heard()
         self._is_short = is_short
-        self._brought: dict[Box, tuple[float, int]] = {}  # since when, and how many bytes
+        self._brought: dict[Box, tuple[float, int]] = {}  # since when, and how many bytes were stored
+        self._coming: Counter[Box] = Counter()  # bytes that are about to be
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._background = Background("ingest", self._run)
         self._ready = threading.Event()
@@ -278,6 +283,8 @@ class Ingest:
 
     def _take_in(self, client: Client) -> None:
         messages, self._inbox = self._inbox, []
+        self._early.clear()  # what a store that failed left comes again
+        self._coming.clear()
         received_at = self._clock.now()
         views: list[MQTTMessage] = []
         others: list[MQTTMessage] = []
@@ -287,14 +294,14 @@ class Ingest:
         with self._keys.together():
             believed = [alert for message in others if (alert := self._read(message, received_at)) is not None]
         new, stored = self._keep(believed, received_at)
+        self._charge(new, stored, received_at)
         ids: dict[Box, list[str]] = defaultdict(list)
-        for fields, bringer in stored:
+        for fields, bringer, _ in stored:
             ids[bringer].append(fields["id"])
         for (site, edge), of_edge in ids.items():
             self._say(client, wire.Topics(site, edge).ack, wire.ack_payload(of_edge))
         for (site, edge), early in self._early.items():
             self._say(client, wire.Topics(site, edge).ack, wire.early_payload(early))
-        self._early.clear()
         if new:
             self._tell(new)
         for n in range(0, len(views), VIEWS_AT_ONCE):
@@ -399,7 +406,8 @@ class Ingest:
         if not self._has_room(bringer, len(payload), at):
             why = "the hub's disk is nearly full, and this edge brought much today: it waits there"
             self._postpone(bringer, fields, why)
-        return _Believed(fields, bringer)
+        self._coming[bringer] += len(payload)
+        return _Believed(fields, bringer, len(payload))
 
     def _postpone(self, bringer: Box, fields: Mapping[str, Any], why: str) -> NoReturn:
         self._early[bringer].append(fields["id"])
@@ -407,13 +415,20 @@ class Ingest:
 
     def _has_room(self, edge: Box, size: int, at: float) -> bool:
         """Whether so many bytes of an edge may be kept: one that is mad, or a thief's, leaves room for the others."""
+        _, brought = self._brought_today(edge, at)
+        return brought + self._coming[edge] + size <= SHORT_A_DAY or not self._is_short()
+
+    def _brought_today(self, edge: Box, at: float) -> tuple[float, int]:
         since, brought = self._brought.get(edge, (at, 0))
-        if not 0.0 <= at - since < DAY_S:
-            since, brought = at, 0
-        if brought + size > SHORT_A_DAY and self._is_short():
-            return False
-        self._brought[edge] = since, brought + size
-        return True
+        return (since, brought) if 0.0 <= at - since < DAY_S else (at, 0)
+
+    def _charge(self, new: list[str], stored: list[_Believed], at: float) -> None:
+        """Note what each edge brought that takes room now: neither what failed, and comes again, nor a double."""
+        ids = set(new)
+        for fields, bringer, size in stored:
+            if fields["id"] in ids:
+                since, brought = self._brought_today(bringer, at)
+                self._brought[bringer] = since, brought + size
 
     def _note_status(self, site: str, edge: str, fields: Mapping[str, Any], at: float, *, retained: bool) -> None:
         state, said_at = fields.get("state"), float(fields["at_unix"])
@@ -436,8 +451,8 @@ class Ingest:
         if not alerts:
             return [], []
         try:
-            bringers = {fields["id"]: bringer for fields, bringer in alerts}
-            return self._store.add_alerts([fields for fields, _ in alerts], at, bringers), alerts
+            bringers = {alert.fields["id"]: alert.bringer for alert in alerts}
+            return self._store.add_alerts([alert.fields for alert in alerts], at, bringers), alerts
         except Exception as error:  # noqa: BLE001  (if the store is at fault, putting it on record fails too)
             refused = error
         if len(alerts) == 1:
