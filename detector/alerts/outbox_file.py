@@ -259,16 +259,18 @@ class OutboxFile:
             logger.error("what was set aside of the outbox %s can't be emptied: %s", self._path, error.strerror)
 
     def _open(self, *, is_torn: bool = False) -> None:
+        self._connect()
         try:
             try:
-                self._connect()
+                self._keep_log("NORMAL")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode not in NO_INDEX:
                     raise
                 # Memory will do for who has the file to himself. So a worker begins on a full disk too, where nobody
                 # but itself gives clips up to make room.
                 self._db.close()
-                self._connect("EXCLUSIVE")
+                self._connect()
+                self._keep_log("EXCLUSIVE")
             self._db.execute("PRAGMA synchronous=FULL")
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
@@ -298,9 +300,11 @@ class OutboxFile:
             self._db.close()
             raise
 
-    def _connect(self, locking_mode: str = "NORMAL") -> None:
+    def _connect(self) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         self._db.text_factory = _text
+
+    def _keep_log(self, locking_mode: str) -> None:
         self._db.execute(f"PRAGMA locking_mode={locking_mode}")
         self._db.execute("PRAGMA journal_mode=WAL")
 

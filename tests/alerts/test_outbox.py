@@ -1008,6 +1008,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, key: Ed25519Priva
         Outbox(tmp_path / "file" / "outbox.db", key, clock=clock)
 
 
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, key: Ed25519PrivateKey, clock: Any) -> None:
+    (tmp_path / "outbox.db").mkdir()
+    with pytest.raises(StoreError, match=r"outbox\.db can't be used: unable to open"):
+        Outbox(tmp_path / "outbox.db", key, clock=clock)
+    (tmp_path / "outbox.db").rmdir()
+    Outbox(tmp_path / "outbox.db", key, clock=clock).close()
+
+
 def test_a_closed_outbox_says_so(outbox: Outbox, fields: Fields) -> None:
     outbox.close()
     outbox.close()
