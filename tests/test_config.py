@@ -557,7 +557,10 @@ def test_a_hub_configuration_is_known_by_its_keys(
     assert [p["key"] for p in checked(path, capsys)] == [key]
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "is empty"), (b" \n", "is empty"), (b"\xef\xbb\xbf\n", "is empty"), (b"\xff\xfe", "UTF-8")],
+)
 def test_a_secret_with_nothing_in_it_is_told(
     content: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -576,11 +579,27 @@ def test_a_secret_with_nothing_in_it_is_told(
     assert told["cameras[1].password_env"] == "the variable LABELWATCH_TEST_SECRET is empty"
 
 
+def test_an_address_of_the_database_that_the_hub_would_refuse_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub, address, good = tmp_path / "hub.yaml", tmp_path / "address", "postgresql+psycopg://hub:pw7Qx@db/hub"
+    for text in ("database_env: LABELWATCH_TEST_SECRET\n", "database_file: address\n"):
+        hub.write_text(text)
+        key = text.partition(":")[0]
+        for held, reason in [(good, ""), (good.replace("pw", "p@w"), "holds an @"), ("lw", "holds no address")]:
+            monkeypatch.setenv("LABELWATCH_TEST_SECRET", held)
+            address.write_text(held)
+            told = checked(hub, capsys)
+            assert [problem["key"] for problem in told] == [key] * bool(reason)
+            assert all(reason in problem["reason"] and "7Qx" not in str(problem) for problem in told)
+
+
 def test_a_secret_that_comes_by_a_pipe_is_left_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "secret")  # nobody writes, so that reading it would wait for ever
-    edge = tmp_path / "edge.yaml"
+    edge, hub = tmp_path / "edge.yaml", tmp_path / "hub.yaml"
     edge.write_text(changed(cameras__0__password_file="secret"))
-    assert checked(edge, capsys) == []
+    hub.write_text("database_file: secret\n")
+    assert checked(edge, capsys) == checked(hub, capsys) == []
 
 
 def test_an_empty_password_of_a_camera_does_not_keep_a_worker_from_the_others(
@@ -663,6 +682,8 @@ def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path, monkeypat
     file.write_text("from file\n")
     assert secret("LABELWATCH_TEST_SECRET", None) == PASSWORD
     assert secret(None, file) == "from file"
+    file.write_text("from Windows\r\n", encoding="utf-8-sig")
+    assert secret(None, file) == "from Windows"
     assert secret(None, None) is None
 
 

@@ -29,7 +29,8 @@ def check_file(path: Path) -> list[Problem]:
             told = check_edge(config, path) + told
             return told + _for_people(path, list(_secrets_of_edge(config)), _files_of_edge(config))
         told = check_hub(config, path) + told
-        return told + _for_people(path, list(_secrets_of_hub(config)), _files_of_hub(config))
+        told += _for_people(path, list(_secrets_of_hub(config)), _files_of_hub(config))
+        return told if any(problem.key.startswith("database") for problem in told) else told + _database(config, path)
     except ConfigError as error:
         return error.problems
 
@@ -146,7 +147,7 @@ def _hollow_secrets(path: Path, named: Iterable[Named]) -> list[Problem]:
             problems.append(Problem(str(path), f"{name}_env", f"the variable {env} is empty", hint))
         if file and _may_read(file) and file.is_file():  # a pipe can be read once only, by whom it is for
             try:
-                if not file.read_text(encoding="utf-8").strip():
+                if not file.read_text(encoding="utf-8-sig").strip():
                     problems.append(Problem(str(path), f"{name}_file", f"is empty: {file}", hint))
             except OSError as error:
                 reason = f"{file} can't be read: {error.strerror}"
@@ -154,6 +155,19 @@ def _hollow_secrets(path: Path, named: Iterable[Named]) -> list[Problem]:
             except UnicodeDecodeError:
                 problems.append(Problem(str(path), f"{name}_file", f"is not UTF-8 text: {file}", "save it as UTF-8"))
     return problems
+
+
+def _database(config: HubConfig, path: Path) -> list[Problem]:
+    """What is wrong with the database's address where it stands elsewhere, and can be read more than once."""
+    env, file = config.database_env, config.database_file
+    if not env and not (file and file.is_file()):
+        return []
+    try:
+        config.database_url()
+    except ConfigError as error:
+        name, place = ("database_env", f"the variable {env}") if env else ("database_file", str(file))
+        return [Problem(str(path), name, f"{place} {problem.reason}", problem.hint) for problem in error.problems]
+    return []
 
 
 def _is_known(model: str) -> bool:

@@ -21,7 +21,7 @@ def secret(env: str | None, file: Path | None) -> str | None:
         return know(os.environ[env])
     if file:
         try:
-            return know(file.read_text(encoding="utf-8").strip())
+            return know(file.read_text(encoding="utf-8-sig").strip())  # editors of Windows begin it with a mark
         except OSError as error:
             raise ConfigError([Problem(str(file), "", f"can't be read: {error.strerror}", "check the path")]) from error
         except UnicodeDecodeError as error:
