@@ -268,7 +268,7 @@ def test_a_new_incident_has_no_before_and_may_lack_picture_and_clips() -> None:
 def test_only_what_is_certain_is_told_with_a_score_of_one(score: float, told: float) -> None:
     sure = incident(score=score, acts=(Act(ActKind.PHOTO, 7, 0.0, 1.0, score, (12,)),))
     made = wire.envelope(IncidentUpdate(Phase.NEW, None, sure), site="n", edge="e", title="t", size=(10, 10))["after"]
-    line = record(Told(sure, Path("a.mp4"), 0.0))
+    line = record(Told(sure, 0.0, Path("a.mp4"), 0.0))
     assert [made["score"], made["acts"][0]["score"], line["score"], line["acts"][0]["score"]] == [told] * 4
 
 
