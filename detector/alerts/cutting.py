@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile, islice
@@ -32,6 +33,7 @@ from detector.media.shape import AS_TOLD, Shape, level_size
 
 TICKS = 90_000
 WHOLE = float("inf")
+MOST_REORDERED = 16  # pictures that are decoded before one that is shown before them; no codec takes more
 # Without it FFmpeg holds back fragments until the end, and a full disk is no error to it.
 WRITE_THROUGH = {"flush_packets": "1"}
 
@@ -144,12 +146,17 @@ def add_copy(target: av.container.OutputContainer, stream: av.VideoStream, shape
 
 def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> tuple[float, float]:
     """Copy packets; seconds where the copy begins and how long it is."""
-    with _opened(path) as (source, stream):
+    with ExitStack() as opened:
+        source, stream = opened.enter_context(_opened(path))
         base = stream.time_base or Fraction(1, TICKS)
         zero = stream.start_time or 0
         end = zero + end_s / base if end_s != WHOLE else WHOLE
         start = zero + round(start_s / base)
-        packets = _packets_between(source, stream, start, end, leaps=leaps(path) or not _can_enter(path, start))
+        found = None if leaps(path) else _entered(source, stream, start)
+        if found is None:
+            source, stream = opened.enter_context(_opened(path))
+            found = _in_line(_usable(source, stream))
+        packets = _between(found, start, end)
         first = next(packets, None)
         if first is None:
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
@@ -219,22 +226,12 @@ def _copy_in_order(path: Path, start_s: float, end_s: float, out: Path, shape: S
     return float(begin * length), float(len(chosen) * length)
 
 
-def _packets_between(
-    source: av.container.InputContainer, stream: av.VideoStream, start: int, end: float, *, leaps: bool
+def _between(
+    packets: Iterator[av.Packet[av.VideoStream]], start: int, end: float
 ) -> Iterator[av.Packet[av.VideoStream]]:
     """Packets from the last key frame shown at or before `start` up to `end`, in the stream's ticks."""
-    if leaps:
-        packets = _in_line(_packets_from(source, stream, None))
-        first = next(packets, None)
-    else:
-        packets = _packets_from(source, stream, start)
-        first = next(packets, None)
-        if first is None or _shown(first) > start:
-            # Formats without an index are sought by guess and may land too late: read from the beginning instead.
-            packets = _packets_from(source, stream, stream.start_time or 0)
-            first = next(packets, None)
     group: list[av.Packet[av.VideoStream]] = []
-    for packet in chain([first] if first else [], packets):
+    for packet in packets:
         assert packet.dts is not None
         if packet.dts <= start:
             # Not there yet: hold the newest group of pictures that begins in time.
@@ -251,34 +248,48 @@ def _packets_between(
         yield from group
 
 
-def _can_enter(path: Path, ticks: int) -> bool:
-    """Whether a file lets itself be sent to a time; Dahua's refuse their first seconds, and give nothing more then."""
-    with _opened(path) as (source, stream):
-        try:
-            source.seek(ticks, stream=stream)
-        except av.error.FFmpegError:
-            return False
-    return True
+def _entered(
+    source: av.container.InputContainer, stream: av.VideoStream, ticks: int
+) -> Iterator[av.Packet[av.VideoStream]] | None:
+    """Packets from a key frame shown at or before a time; `None` where a file can't be entered there.
 
-
-def _packets_from(
-    source: av.container.InputContainer, stream: av.VideoStream, ticks: int | None
-) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets that are whole and carry a time, from the first key frame met after seeking, if told where to."""
-    if ticks is not None:
+    Dahua's refuse their first seconds, and give nothing more then. Formats without an index are sought by guess, and
+    may land too late, even where their beginning is sought.
+    """
+    try:
         source.seek(ticks, stream=stream)
-    usable = (p for p in _timed(packets_of(source, stream), stream) if not p.is_corrupt)
-    return dropwhile(lambda packet: not packet.is_keyframe, usable)
+        packets = _usable(source, stream)
+        first = next(packets, None)
+    except av.error.FFmpegError:
+        return None
+    return chain([first], packets) if first is not None and _shown(first) <= ticks else None
+
+
+def _usable(source: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets that are whole and carry a time, from the first key frame on."""
+    whole = (p for p in _timed(packets_of(source, stream), stream) if not p.is_corrupt)
+    return dropwhile(lambda packet: not packet.is_keyframe, whole)
 
 
 def _timed(packets: Iterator[av.Packet[av.VideoStream]], stream: av.VideoStream) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets that carry a time; where some are told none and are shown as they come, each follows the one before."""
+    """Packets that carry a time; where some are told none and are shown as they come, each follows the one before.
+
+    Where pictures are reordered, FFmpeg tells of the first ones read when they are shown alone: they are decoded
+    before the one that it tells both of.
+    """
     last = None
+    untold: deque[av.Packet[av.VideoStream]] = deque(maxlen=MOST_REORDERED)
     for packet in packets:
         if packet.dts is None and last is not None and not stream.codec_context.has_b_frames:
             packet.pts = packet.dts = last + _frame_ticks(packet)
+        if packet.dts is None and packet.pts is not None and packet.size:
+            untold.append(packet)
         last = packet.dts
         if packet.size and last is not None:
+            for place, early in enumerate(untold):
+                early.dts = last - (len(untold) - place) * _frame_ticks(early)
+                yield early
+            untold.clear()
             yield packet
 
 

@@ -477,6 +477,17 @@ def test_a_recording_is_cut_from_the_key_frame_before(tmp_path: Path, suffix: st
     assert [p.name for p in cut.path.parent.iterdir()] == ["out.mp4"]
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_clip_may_begin_where_a_recording_of_reordered_pictures_does(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = make_video(tmp_path / f"a{suffix}", seconds=8, key_every=250, b_frames=2, codec=codec)
+    cut = cut_recording(path, 1.0, 4.0, tmp_path / "out.mp4")
+    assert cut.start_s == pytest.approx(0.0, abs=0.001) and cut.duration_s == pytest.approx(4.0, abs=0.3)
+    with av.open(str(cut.path)) as container:
+        pictures = [number_of(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
+    assert pictures[:98] == [n % 12 for n in range(98)]
+
+
 @pytest.mark.parametrize(
     ("start_s", "end_s", "real_start_s", "real_end_s"),
     [
