@@ -20,10 +20,11 @@ from detector.errors import SourceUnavailable
 from detector.media.containers import (
     DECODING,
     FAR_S,
+    HARDLY_S,
     LEAP_S,
     film_of,
     frame_s,
-    leaps,
+    may_be_another,
     open_recording,
     packets_of,
     pixel_aspect,
@@ -152,7 +153,7 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> 
         zero = stream.start_time or 0
         end = zero + end_s / base if end_s != WHOLE else WHOLE
         start = zero + round(start_s / base)
-        found = None if leaps(path) else _entered(source, stream, start)
+        found = None if may_be_another(path, start_s) else _entered(source, stream, start)
         if found is None:
             source, stream = opened.enter_context(_opened(path))
             found = _in_line(_usable(source, stream))
@@ -300,7 +301,7 @@ def _frame_ticks(packet: av.Packet[av.VideoStream]) -> int:
 
 
 def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet[av.VideoStream]]:
-    """Packets from a file's beginning on one line of time, going on where theirs leaps, as that of looks does.
+    """Packets from a file's beginning on one line of time, which goes on where theirs goes back, as that of looks does.
 
     Nothing can be sought in a file whose time leaps, so it is read from its beginning.
     """
@@ -313,8 +314,11 @@ def _in_line(packets: Iterator[av.Packet[av.VideoStream]]) -> Iterator[av.Packet
         # Where pictures are reordered, they are shown far ahead some packets before they are decoded there.
         waits = _shown(packet) - packet.dts
         shown = packet.dts + shift + (waits if waits * packet.time_base <= FAR_S else 0)
-        last = packet.dts = packet.dts + shift
-        packet.pts = shown
+        packet.dts += shift
+        if last is not None and packet.dts < last:
+            packet.dts = last + round(HARDLY_S / packet.time_base)
+            shown = max(shown, packet.dts)
+        last, packet.pts = packet.dts, shown
         yield packet
 
 

@@ -34,7 +34,10 @@ _TURNS: dict[tuple[int, ...], int] = {(0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0
 
 MAY_LEAP = 0x0200  # AVFMT_TS_DISCONT, of formats in which time may leap
 LEAP_S = 1.0  # what goes back by less is a stutter, or pictures in another order
+HARDLY_S = 0.002  # from picture to picture while such a stutter lasts: they can still be told apart
+PASSED_S = 1.0  # pictures aren't reordered by more
 FAR_S = 86_400.0  # no recorder leaves out more within a file: what is further ahead is a clock that went wrong
+EVER = (float("-inf"), float("inf"))
 
 SHORTEST_S = 1 / 240  # from frame to frame; no camera of a warehouse takes more
 MOST_STUMBLES = 100  # damaged places one after the other: a file in which nothing else comes isn't of its format
@@ -197,28 +200,53 @@ def packets_of(
                 raise
 
 
-@lru_cache(maxsize=256)
 def leaps(path: Path) -> bool:
     """Whether time goes back within a file, as in joined ones, or where a recorder wrote on after a lost connection.
 
-    Or far ahead (`FAR_S`), where a camera's clock went wrong. Then nothing in it can be found by time. Only reading all
-    of it tells, which is done for formats and lengths with which that may be, once in a process; a file that can't be
-    read doesn't leap.
+    Or far ahead (`FAR_S`), where a camera's clock went wrong. Then nothing in it can be found by time. A file that
+    can't be read doesn't leap.
+    """
+    return EVER in _told_twice(path)
+
+
+def may_be_another(path: Path, offset_s: float) -> bool:
+    """Whether a file that is entered at a time may give other pictures of then: it is to be read from its start.
+
+    That is so of all of it where it leaps, else round the places where its clock was put back a little.
+
+    Args:
+        path: The file.
+        offset_s: Seconds from its first picture.
+    """
+    return any(begin_s - PASSED_S <= offset_s <= end_s + PASSED_S for begin_s, end_s in _told_twice(path))
+
+
+@lru_cache(maxsize=256)
+def _told_twice(path: Path) -> tuple[tuple[float, float], ...]:
+    """Stretches in which a file's time may come more than once, seconds from its first picture; `EVER` where it leaps.
+
+    Only reading all of it tells, which is done for formats and lengths with which that may be, once in a process.
     """
     import av
 
-    last_s = float("-inf")
+    twice: list[tuple[float, float]] = []
+    latest_s = float("-inf")
     try:
         with open_recording(path) as container:
             if not container.format.flags & MAY_LEAP and (container.duration or 0) < FAR_S * av.time_base:
-                return False
+                return ()
             film = film_of(container)
             for packet in () if film is None else packets_of(container, film):
                 if packet.dts is not None and packet.time_base is not None:
-                    at_s = float(packet.dts * packet.time_base)
-                    if last_s - at_s > LEAP_S or FAR_S < at_s - last_s < float("inf"):
-                        return True
-                    last_s = at_s
+                    at_s = float((packet.dts - (packet.stream.start_time or 0)) * packet.time_base)
+                    if latest_s - at_s > LEAP_S or FAR_S < at_s - latest_s < float("inf"):
+                        return (EVER,)
+                    if at_s < latest_s:
+                        begin_s = latest_s - LEAP_S
+                        if twice and begin_s <= twice[-1][1]:
+                            begin_s, _ = twice.pop()
+                        twice.append((begin_s, latest_s))
+                    latest_s = max(latest_s, at_s)
     except av.error.FFmpegError:  # who reads pictures says what is wrong
         pass
-    return False
+    return tuple(twice)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import NotThere, SourceUnavailable
-from detector.media.containers import FAR_S, LEAP_S, leaps, open_recording, turn_of
+from detector.media.containers import FAR_S, HARDLY_S, LEAP_S, PASSED_S, leaps, may_be_another, open_recording, turn_of
 from detector.media.packets import Packet
 from detector.media.pictures import Picture
 from detector.media.shape import AS_TOLD, Shape, shown
@@ -40,7 +40,6 @@ BOXES = frozenset({b"ftyp", b"styp", b"moof", b"mdat", b"free", b"wide"})  # wha
 ARCHIVES = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf")
 SAME_S = 0.001  # times of one picture differ by rounding only
 HOLE_S = 10.0  # recorders that record on motion leave such stretches out
-PASSED_S = 1.0  # pictures aren't reordered by more
 
 
 class Recording:
@@ -276,7 +275,7 @@ class RecordedPicture:
     @cached_property
     def _picture(self) -> Picture:
         # Where a file can't be entered in its middle, it is read from its start.
-        for begin_s in (None,) if leaps(self._path) else (self._offset_s, None):
+        for begin_s in (None,) if may_be_another(self._path, self._offset_s) else (self._offset_s, None):
             recording = Recording(self._path, camera="", start_at=0.0, fps=1.0, due=self._is_it, shape=self._shape)
             try:
                 if begin_s is not None:
@@ -298,27 +297,30 @@ class _Timeline:
     """Seconds since a stream began, strictly increasing.
 
     Missing times, and times that stand still, are filled in by the frame rate; where time jumps back (joined files) or
-    ahead by more than `FAR_S`, it goes on from where it was. What goes back by less than `LEAP_S` is a stutter: the
-    stream's own time holds again as soon as it is ahead. Jumps ahead of less than `FAR_S` stand: recorders that record
-    on motion have real gaps.
+    ahead by more than `FAR_S`, it goes on from where it was. What goes back by less than `LEAP_S` is a stutter: time
+    hardly goes on until the stream's own is ahead, and holds again. Jumps ahead of less than `FAR_S` stand: recorders
+    that record on motion have real gaps.
     """
 
     def __init__(self, start_s: float | None) -> None:
         self._start_s = start_s
         self._last: float | None = None
+        self._told_s: float | None = None
 
     def at(self, stream_s: float | None, frame_s: float) -> float:
         """Seconds for the next time in the stream, frames being `frame_s` apart where it doesn't say."""
         expected = 0.0 if self._last is None else self._last + frame_s
         found = expected
-        if stream_s is not None:
+        if stream_s is not None and stream_s != self._told_s:
             # Decoding begins a little before the first picture is shown, hence not below -1 rather than 0.
             earliest, latest = (-1.0, FAR_S) if self._last is None else (self._last - LEAP_S, self._last + FAR_S)
             if self._start_s is None or not earliest < stream_s - self._start_s <= latest:
                 self._start_s = stream_s - expected
             offset_s = stream_s - self._start_s
-            # A stutter moves nothing that comes after it, or many of them would add up.
-            found = offset_s if self._last is None or offset_s > self._last else expected
+            # A stutter moves nothing that comes after it, or looks would be of other pictures than clips, which are cut
+            # by the stream's own time.
+            found = offset_s if self._last is None or offset_s > self._last else self._last + HARDLY_S
+            self._told_s = stream_s
         self._last = found
         return found
 

@@ -88,6 +88,28 @@ def test_a_camera_that_was_started_anew_within_a_file_makes_it_no_day_long(tmp_p
     assert len(shown_s(cut.path)) == 76
 
 
+def test_a_clock_that_is_put_back_a_little_again_and_again_moves_nothing_for_good(tmp_path: Path) -> None:
+    pictures = encoded()
+    path = hikvision(tmp_path / "a.ps", pictures, ahead_s=lambda n: -0.4 * (n // 50))
+    frames = list(Recording(path, camera="dock", start_at=0.0, fps=25, due=lambda _: True))
+    assert [number_of(frame.image) for frame in frames] == [n % 12 for n in range(200)]
+    at = [frame.offset_s or 0.0 for frame in frames]
+    own = [one.at - 0.4 * (n // 50) for n, one in enumerate(pictures)]
+    assert all(after > before for before, after in pairwise(at))
+    assert [at[n] for n in range(200) if n % 50 >= 12] == pytest.approx([own[n] for n in range(200) if n % 50 >= 12])
+    for frame in frames[::3]:
+        later = RecordedPicture(path, frame.offset_s or 0.0, frame.size)
+        assert number_of(later.bgr()) == number_of(frame.image)
+    cut = cut_recording(path, 4.0, 4.6, tmp_path / "clip.mp4")
+    of_looks = {round(frame.offset_s or 0.0, 2): number_of(frame.image) for frame in frames}
+    with av.open(str(cut.path)) as clip:
+        shown = {
+            round(cut.start_s + frame.time, 2): number_of(frame.to_ndarray(format="bgr24"))
+            for frame in clip.decode(video=0)
+        }
+    assert len(shown) > 15 and shown.items() <= of_looks.items()
+
+
 def test_pictures_that_all_have_one_time_follow_each_other_evenly(tmp_path: Path) -> None:
     pictures = encoded(tells_rate=False)
     path = hikvision(tmp_path / "a.ps", pictures, ahead_s=lambda n: -pictures[n].at)
