@@ -30,6 +30,7 @@ from detector.media.containers import (
     pixel_aspect,
     turn_of,
 )
+from detector.media.packets import HOLE_S
 from detector.media.shape import AS_TOLD, Shape, level_size
 
 TICKS = 90_000
@@ -164,9 +165,12 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> 
         begin = end_of_last = _shown(first)
         with av.open(os.fspath(out), "w", format="mp4", options={"movflags": "+faststart", **WRITE_THROUGH}) as target:
             copy = add_copy(target, stream, shape)
-            last_dts = None
+            last_dts, length = None, max(1, round(Fraction(1, 25) / base))
             for packet in chain([first], packets):
                 shown = _shown(packet)
+                if (packet.duration or 0) * base >= HOLE_S:  # so an MP4 says of the last before a pause
+                    packet.duration = length
+                length = packet.duration or length
                 end_of_last = max(end_of_last, shown + (packet.duration or 0))
                 packet.pts, packet.dts = shown - begin, (packet.dts or 0) - begin
                 if last_dts is not None and packet.dts <= last_dts:  # no muxer takes a time twice

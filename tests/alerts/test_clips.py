@@ -529,6 +529,17 @@ def test_what_is_cut_from_round_a_clock_gone_far_ahead_is_as_long_as_it_was(tmp_
     assert 48 <= len(shown_s(cut.path)) <= 55
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_clip_that_ends_at_a_pause_of_its_recorder_is_no_longer_than_its_pictures(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = make_ahead(tmp_path / f"a{suffix}", ahead_s=8 * 3600.0)
+    cut = cut_recording(path, 0.5, 1.99, tmp_path / "out.mp4")
+    assert cut.start_s + cut.duration_s == pytest.approx(2.0, abs=0.1)
+    with av.open(str(cut.path)) as container:
+        assert (container.duration or 0) / av.time_base == pytest.approx(cut.duration_s, abs=0.1)
+
+
 def test_av1_is_cut_and_joined_as_it_is(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mkv", codec="libsvtav1", seconds=4)
     first, second = (cut_recording(path, at, at + 0.98, tmp_path / f"{at:g}.mp4") for at in (1.0, 2.0))
