@@ -67,7 +67,7 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, shape:
     """
 
     def make(draft: Path) -> tuple[float, float]:
-        copy = _copy_in_order if _stands_still(path) else _copy
+        copy = _copy_in_order if _lacks_times(path) else _copy
         said = Shape(shape.aspect, turn_of(path)) if shape.turn is None else shape
         return copy(path, start_s, end_s, draft, said)
 
@@ -182,9 +182,15 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> 
         return float((begin - zero) * base), float((end_of_last - begin) * base)
 
 
-def _stands_still(path: Path) -> bool:
-    """Whether a file's packets all claim the same time, as some recorders and muxers write them."""
+def _lacks_times(path: Path) -> bool:
+    """Whether a file's packets don't tell when they are shown.
+
+    They all claim the same time, as some recorders and muxers write them, or are of an AVI, which tells only the order
+    in which they are decoded, and are shown in another.
+    """
     with _opened(path) as (source, stream):
+        if source.format.name == "avi" and stream.codec_context.has_b_frames:
+            return True
         times = [p.dts for p in islice(packets_of(source, stream), 12) if p.size]
     return len(times) > 1 and len(set(times)) == 1
 

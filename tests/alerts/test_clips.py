@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -527,6 +528,13 @@ def test_what_is_cut_from_round_a_clock_gone_far_ahead_is_as_long_as_it_was(tmp_
     cut = cut_recording(path, 1.0, 3.0, tmp_path / "out.mp4")
     assert (cut.start_s, cut.duration_s) == (pytest.approx(1.0, abs=0.1), pytest.approx(2.0, abs=0.2))
     assert 48 <= len(shown_s(cut.path)) <= 55
+
+
+def test_reordered_pictures_of_an_avi_follow_each_other_in_a_clip(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.avi", seconds=8, key_every=50, b_frames=2)
+    cut = cut_recording(path, 2.0, 4.0, tmp_path / "out.mp4")
+    shown = shown_s(cut.path)
+    assert 49 <= len(shown) <= 52 and [b - a for a, b in pairwise(shown)] == pytest.approx([0.04] * (len(shown) - 1))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
