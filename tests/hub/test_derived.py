@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from detector.alerts.cutting import cut_recording
 from detector.hub.footage import copying, derived, opened
 from detector.hub.footage.derived import AGAIN_S, KEPT_S, MOST_TRIES, Copies, Kind
 from detector.hub.storage.rights import Role
@@ -30,6 +31,7 @@ from tests.builders import SteppedClock
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_side
 from tests.hub.test_browser import Scene, browser, scene, until  # noqa: F401  (fixtures)
+from tests.sources import footage
 
 SWEEP = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
 
@@ -162,6 +164,20 @@ def test_a_shared_copy_is_no_larger_than_it_need_be(tmp_path: Path) -> None:
     make_video(tmp_path / "it.mp4", size=(2560, 1440), times=range(2))
     copy, remarks = copied(tmp_path / "it.mp4", "others")
     assert seen(copy)[1:3] == (1920, 1080) and remarks == ["no_side"]
+
+
+@pytest.mark.parametrize("faces", [None, "others"])
+def test_a_clip_whose_pictures_change_size_has_a_copy_in_the_size_of_its_first(tmp_path: Path, faces: Any) -> None:
+    parts = [footage.make_video(tmp_path / f"{w}.ts", seconds=2, size=(w, w * 3 // 4)) for w in (320, 640)]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    cut_recording(tmp_path / "a.ts", 0.0, 4.0, tmp_path / "it.mp4")
+    copy, _ = copied(tmp_path / "it.mp4", faces, length_s=4.0)
+    _, width, height, times, _ = seen(copy)
+    assert (width, height) == (320, 240) and len(times) >= 98  # where files are joined, one may be lost
+    with av.open(str(copy)) as container:
+        images = [frame.to_ndarray(format="bgr24")[:200] for frame in container.decode(video=0)]
+    numbers = [footage.number_of(image) for image in images]
+    assert numbers[:48] == [n % 12 for n in range(48)] and numbers[-49:] == [n % 12 for n in range(1, 50)]
 
 
 def test_a_copy_lies_beside_its_clip_under_its_hash(bench: Bench, tmp_path: Path) -> None:

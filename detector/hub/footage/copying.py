@@ -84,16 +84,16 @@ def make(job: Job, on_share: Callable[[float], None] = lambda _share: None) -> l
     with av.open(job.source, **INPUT) as container, _output(job) as out:
         stream = video_of(container)
         target: VideoStream | None = None
+        stored: tuple[int, int] | None = None
         redaction: Redaction | None = None
         for t, frame in _timed(decoded(container, stream), stream):
-            picture = Picture.of(frame, SHARED_SIDE if job.faces else None, quarters)
+            stored = stored or (frame.width, frame.height)
+            picture = Picture.of(frame, SHARED_SIDE if job.faces else None, quarters, size=stored)
             if target is None:
                 target = _encoder(out, stream, frame, picture, quarters)
                 if job.faces and side:
                     shape = picture.width / picture.height * float(target.codec_context.sample_aspect_ratio or 1)
                     redaction = Redaction(side, aspect=shape, faces=job.faces)
-            elif (picture.width, picture.height) != (target.width, target.height):
-                raise Refused("unreadable")  # a clip of one camera has one size
             if job.faces:
                 if redaction is None or redaction.is_blind(t):
                     picture.pixelate((0.0, 0.0, 1.0, 1.0), WHOLE_BLOCKS)
@@ -137,13 +137,18 @@ class Picture:
         )
 
     @classmethod
-    def of(cls, frame: VideoFrame, longest_side: int | None, quarters: int) -> Picture:
-        """A frame's own pixels, turned against the clock, made smaller where a side is longer than wanted."""
-        width, height = frame.width, frame.height
+    def of(
+        cls, frame: VideoFrame, longest_side: int | None, quarters: int, *, size: tuple[int, int] | None = None
+    ) -> Picture:
+        """A frame's own pixels, turned against the clock, made smaller where a side is longer than wanted.
+
+        `size`: width and height to take it as, pixels, before that; a camera may be set to another within a clip.
+        """
+        width, height = size or (frame.width, frame.height)
         scale = min(1.0, (longest_side or max(width, height)) / max(width, height))
         if scale < 1.0:
             width, height = (max(2, 2 * round(side * scale / 2)) for side in (width, height))
-        if scale < 1.0 or frame.format.name not in PLAYED_PIXELS:
+        if (width, height) != (frame.width, frame.height) or frame.format.name not in PLAYED_PIXELS:
             frame = frame.reformat(width=width, height=height, format="yuv420p")
         planes = [np.rot90(_plane(plane), quarters) for plane in frame.planes[:3]]
         tall, wide = planes[0].shape
