@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile, islice
@@ -67,7 +67,7 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, shape:
     """
 
     def make(draft: Path) -> tuple[float, float]:
-        copy = _copy_in_order if _lacks_times(path) else _copy
+        copy = _copy_in_order if _stands_still(path) else _copy
         said = Shape(shape.aspect, turn_of(path)) if shape.turn is None else shape
         return copy(path, start_s, end_s, draft, said)
 
@@ -159,6 +159,8 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> 
             source, stream = opened.enter_context(_opened(path))
             found = _in_line(_usable(source, stream))
         packets = _between(found, start, end)
+        if source.format.name == "avi" and stream.codec_context.has_b_frames:
+            packets = _as_shown(packets, stream)
         first = next(packets, None)
         if first is None:
             raise SourceUnavailable(f"{path}: no picture between {start_s:.1f} s and {end_s:.1f} s")
@@ -182,15 +184,9 @@ def _copy(path: Path, start_s: float, end_s: float, out: Path, shape: Shape) -> 
         return float((begin - zero) * base), float((end_of_last - begin) * base)
 
 
-def _lacks_times(path: Path) -> bool:
-    """Whether a file's packets don't tell when they are shown.
-
-    They all claim the same time, as some recorders and muxers write them, or are of an AVI, which tells only the order
-    in which they are decoded, and are shown in another.
-    """
+def _stands_still(path: Path) -> bool:
+    """Whether a file's packets all claim the same time, as some recorders and muxers write them."""
     with _opened(path) as (source, stream):
-        if source.format.name == "avi" and stream.codec_context.has_b_frames:
-            return True
         times = [p.dts for p in islice(packets_of(source, stream), 12) if p.size]
     return len(times) > 1 and len(set(times)) == 1
 
@@ -257,6 +253,31 @@ def _between(
             yield packet
     if group and max(map(_shown, group)) >= start:
         yield from group
+
+
+def _as_shown(
+    packets: Iterator[av.Packet[av.VideoStream]], stream: av.VideoStream
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Packets of an AVI, which tells only when they are decoded, with the times at which they are shown.
+
+    Only the decoder knows their order: the first picture out of it is shown one later than the first was decoded, as
+    FFmpeg tells it of looks, and so on. What gives no picture is left out.
+    """
+    held = list(packets)
+    order: list[int] = []
+    for packet in [*held, None]:
+        if packet is not None:
+            packet.pts = packet.dts
+        with suppress(av.error.InvalidDataError):
+            order += [frame.pts for frame in stream.decode(packet) if frame.pts is not None]
+    place = {at: n for n, at in enumerate(dict.fromkeys(order))}
+    seen = [packet for packet in held if packet.dts in place]
+    decoded = [_shown(packet) for packet in seen]
+    delay = max((n - place[at] for n, at in enumerate(decoded)), default=0)
+    for n, packet in enumerate(seen):
+        packet.pts = decoded[place[decoded[n]]] + _frame_ticks(packet)
+        packet.dts = decoded[max(0, n - delay)] - max(0, delay - n) * _frame_ticks(packet)
+        yield packet
 
 
 def _entered(

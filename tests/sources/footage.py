@@ -35,10 +35,11 @@ def make_video(
     pixels: str = "yuv420p",
     draw: Callable[[int], np.ndarray] | None = None,
     pixel_aspect: Fraction | None = None,
+    pause_s: int = 0,
 ) -> Path:
     """A video of so many seconds; `form` is FFmpeg's name of the container where the suffix doesn't tell.
 
-    `draw` gives another picture for each number, BGR.
+    `draw` gives another picture for each number, BGR. After half of them nothing comes for `pause_s`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format=form) as container:
@@ -56,7 +57,9 @@ def make_video(
             stream.options = {"preset": "12", "g": str(key_every)}
         for number in range(round(seconds * fps)):
             image = draw(number) if draw else np.full((size[1], size[0], 3), grey_of(number), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
+            frame = av.VideoFrame.from_ndarray(image, "bgr24")
+            frame.pts = number + (round(pause_s * fps) if number >= seconds * fps / 2 else 0)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
