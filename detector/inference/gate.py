@@ -32,6 +32,9 @@ DEVIATIONS = 4.0  # a change so many times what is usual is none of noise
 LEAST_PLACES = 7  # within WINDOW: grain that passes the bounds lies scattered, what moves lies together
 WINDOW = 5  # places of a sample 320 wide; a person 12 pixels wide in a picture of 1280 covers 3 x 9 of them
 ALL_ANEW = 0.2  # of the picture changed at once: the light was switched or the camera turned, which teaches nothing
+EDGE = 25.0  # grey levels: more than grain changes, and less than edges do that move
+PARTS = (4, 3)  # of the picture, across and down: a belt stirs some of them, a camera that goes to and fro nearly all
+LEAST_PARTS, LEAST_SHARE = 9, 0.002  # in so many of them edges move, at so many of its places
 
 
 class MotionGate:
@@ -85,7 +88,9 @@ class MotionGate:
         if places <= ALL_ANEW * smooth.size:
             self._known_at = at
         elif self._learned_s >= FIRST_S:
-            if at - self._known_at > USUAL_S:  # no lamp takes as long: the grain of dusk, or a belt that was started
+            if _is_turning(change):
+                self._known_at = at
+            elif at - self._known_at > USUAL_S:  # no lamp takes as long: the grain of dusk, or a belt that was started
                 self._begin(smooth)
             self._mean = smooth
             return True
@@ -119,3 +124,10 @@ class MotionGate:
         cv2.accumulateWeighted(square, self._usual, min(1.0, passed_s / self._learned_s))
         np.multiply(np.sqrt(self._usual, out=self._bound), np.float32(DEVIATIONS), out=self._bound)
         np.maximum(self._bound, np.float32(LEAST_CHANGE), out=self._bound)
+
+
+def _is_turning(change: Any) -> bool:
+    """Whether edges move nearly everywhere in the picture."""
+    _, moved = cv2.threshold(change, EDGE, 1.0, cv2.THRESH_BINARY)
+    parts = cv2.resize(moved, PARTS, interpolation=cv2.INTER_AREA)
+    return bool(np.count_nonzero(parts > LEAST_SHARE) >= LEAST_PARTS)

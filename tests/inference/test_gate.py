@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -187,6 +188,18 @@ def test_a_camera_that_turns_is_looked_at_all_the_while_and_knows_the_new_view()
     assert len(times[(times >= 20) & (times < 25)]) >= 4.5 * FPS
     assert len(times[(times >= 35) & (times < 40)]) <= 2
     assert len(times[(times >= 40) & (times < 45)]) >= 4 * FPS
+
+
+def test_a_camera_that_goes_to_and_fro_for_minutes_hides_nobody() -> None:
+    coarse = np.random.default_rng(4).integers(80, 140, (30, 160), np.uint8)
+    wide = cv2.resize(coarse, (960, 180), interpolation=cv2.INTER_CUBIC)
+
+    def swaying(picture: np.ndarray, at: float) -> None:
+        x = round(320 + 300 * math.sin(2 * math.pi * max(0.0, at - 20) / 12))
+        picture[:] = wide[:, x : x + 320]
+
+    times = opened(samples(110, both(swaying, walker(6, since=95, until=105))))
+    assert len(times[(times >= 95) & (times < 105)]) == 10 * FPS
 
 
 def test_what_is_laid_down_on_a_belts_way_is_looked_at_within_seconds() -> None:
