@@ -98,10 +98,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         ),
     ),
     "join": (
-        "同一地点、同一些人、间隔 {join}内的发现合成一起事件，最长 {longest}；只有变得更严重时才再次提醒",
         (
-            "findings of one place, the same people and within {join} are one incident, of {longest} at most; "
-            "people are notified again only when it has become more severe"
+            "同一地点、同一些人、间隔 {join}内的发现合成一起事件，最长 {longest}，摄像机异常则到恢复为止；"
+            "只有变得更严重时才再次提醒"
+        ),
+        (
+            "findings of one place, the same people and within {join} are one incident, of {longest} at most "
+            "(a camera's trouble until it is over); people are notified again only when it has become more severe"
         ),
     ),
     "clips": (
