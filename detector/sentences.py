@@ -13,6 +13,7 @@ from typing import Any
 
 from detector.clock import unix
 from detector.facts import count, holds, names, number
+from detector.findings import kinds_of
 from detector.values import Incident, IncidentKind
 
 LANGUAGES = ("zh", "en")
@@ -175,7 +176,7 @@ def clauses(told: Incident | Mapping[str, Any], language: str) -> list[str]:
     """The parts of the sentence, which a page may set in lines: people, parcels, camera; at least one."""
     record = _record(told)
     say = _Words(language)
-    kinds = _kinds(record)
+    kinds = kinds_of(record)
     parts: list[str] = []
     if kinds & {IncidentKind.LABEL_PHOTOGRAPHY, IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}:
         parts.append(COMMA[language].join(_people_items(record, kinds, say)))
@@ -266,7 +267,7 @@ def _record(told: Incident | Mapping[str, Any]) -> dict[str, Any]:
         }
     exposed = _mapping(told.get("labels_exposed"))
     return {
-        "kind": told.get("kind") or "",
+        "kind": str(told.get("kind") or ""),
         "findings": told.get("findings"),
         "facts": _mapping(told.get("facts")),
         "span_s": _length(_times(told)),
@@ -292,10 +293,6 @@ def _times(record: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _length(times: tuple[float, float] | None) -> float | None:
     return None if times is None else max(0.0, times[1] - times[0])
-
-
-def _kinds(record: Mapping[str, Any]) -> set[str]:
-    return {str(record["kind"]), *(str(kind) for kind in _list(record.get("findings")))}
 
 
 def _people_items(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[str]:
@@ -328,7 +325,7 @@ def _span_item(record: Mapping[str, Any], kinds: set[str], say: _Words) -> list[
 
 
 def _photographed(record: Mapping[str, Any]) -> tuple[float, float] | None:
-    kinds, photos = _kinds(record), _photos(record)
+    kinds, photos = kinds_of(record), _photos(record)
     stays = IncidentKind.LABEL_PHOTOGRAPHY in kinds and kinds & {IncidentKind.LINGERING, IncidentKind.BLIND_CORNER}
     times = [act["times"] for act in record["acts"] if act.get("kind") == "photo" and act["times"]]
     if not stays or not photos or len(times) < photos:  # of very many, a record has only some
