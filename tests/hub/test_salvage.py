@@ -61,12 +61,12 @@ def tear(path: Path, first: int, last: int) -> None:
     path.write_bytes(content)
 
 
-def page_of(config: HubConfig, table: str) -> int:
-    """A leaf page in the middle of a table, counted from 0."""
+def page_of(config: HubConfig, table: str, share: float = 0.5) -> int:
+    """A leaf page of a table, counted from 0: that in its middle, or so far from its beginning; 1 is the last."""
     with closing(sqlite3.connect(file_of(config))) as db:
         pages = [row[0] for row in db.execute(
             "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,))]  # fmt: skip
-    return int(pages[len(pages) // 2]) - 1
+    return int(pages[min(int(len(pages) * share), len(pages) - 1)]) - 1
 
 
 def incidents_in(store: Store) -> int:
@@ -127,6 +127,23 @@ def test_where_changes_are_torn_every_incident_is_followed_all_the_same_by_who_b
     each = Wanted(doubles=True)
     found = store.followed(None, 1000, within=each, wanted=each)
     assert {one.id for _, _, one in found} == {f"i{k:04}" for k in range(1, 701)}
+    store.close()
+
+
+@pytest.mark.parametrize("torn", [("alerts",), ("alerts", "sqlite_sequence")], ids="+".join)
+def test_what_comes_after_the_newest_was_torn_takes_no_number_that_is_in_use(
+    tmp_path: Path, torn: tuple[str, ...]
+) -> None:
+    config = lived(tmp_path)
+    for page in [page_of(config, table, 1.0) for table in torn]:
+        tear(file_of(config), page, page + 1)
+    store, loss = open_store(config, NOON)
+    assert loss is not None
+    shown = store.snapshot("i0300")
+    picture = b"\xff\xd8\xff" * 200
+    assert store.add_alerts([make_envelope(301, incident="next", snapshot=picture)], NOON) == ["box1-0001-301"]
+    assert store.snapshot("next") == picture and store.snapshot("i0300") == shown != picture
+    assert store.last_change() > 300  # a page that knows the last one is told of this
     store.close()
 
 

@@ -45,6 +45,7 @@ DOORS = {sessions.name, recovery_codes.name}
 RENUMBER = """INSERT INTO changes (number, incident)
     SELECT (SELECT coalesce(min(number), 1) FROM changes) - row_number() OVER (ORDER BY started_at DESC, id DESC), id
     FROM incidents WHERE id NOT IN (SELECT incident FROM changes)"""
+UNKNOWN = 1_000_000  # numbers that are left free where it can't be read any more how many were given
 KEYS_OF_BEFORE = "WHERE site || '/' || edge = :subject AND since <= :at AND state != 'revoked'"
 # What an entry of the audit log took away: the table, and what is set in it. A password that was changed since opens
 # no more, as a one-time one that has run out; a box's older key is no more believed.
@@ -162,7 +163,32 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
                     for (name,) in db.execute("SELECT name FROM users WHERE one_time_until = 0"):
                         logger.warning("the password of %s is of before: give another (labelwatch user)", name)
         db.execute(RENUMBER)
+        if rows or backup_at is not None:
+            _count_on(db, broken)
     return rows, backup_at
+
+
+def _count_on(db: sqlite3.Connection, broken: Path) -> None:
+    """Have every number be higher than any that was given before, also where the row that had it is gone.
+
+    Rows that are left refer to it: a picture would stand for another alert's, and keep that one from being stored; who
+    was told of an alarm wouldn't be told of the next.
+    """
+    given = _given(broken)
+    for name in (table.name for table in metadata.sorted_tables if table.dialect_options["sqlite"]["autoincrement"]):
+        kept = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (name,)).fetchone()
+        last = max(kept[0] if kept else 0, given.get(name, 0)) if given else (kept[0] if kept else 0) + UNKNOWN
+        db.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, last))
+
+
+def _given(broken: Path) -> dict[str, int]:
+    """The highest number that each table of a database ever gave; nothing where that can't be read."""
+    try:
+        with closing(sqlite3.connect(f"file:{broken}?mode=ro", uri=True)) as old:
+            return dict(old.execute("SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer'"))
+    except sqlite3.Error:
+        return {}
 
 
 def _forget_what_went(copy: Path, db: sqlite3.Connection, backup_at: float) -> None:
