@@ -16,6 +16,7 @@ from detector.hub.access.audit import Audit
 from detector.hub.storage.changes import Cursors
 from detector.hub.storage.store import Store
 from detector.hub.storage.wanted import Wanted
+from detector.hub.texts import Phrases
 from detector.hub.upkeep import salvage
 from detector.hub.upkeep.backup import back_up, newest_database
 from detector.hub.upkeep.retention import Retention
@@ -411,6 +412,19 @@ def test_damage_that_was_met_while_running_is_looked_for_at_the_next_start(
     store, loss = open_store(config, NOON)
     assert loss is not None and not (config.data_dir / MARK).exists()
     store.close()
+
+
+@pytest.mark.parametrize(("language", "first"), [("en", "Restart the hub"), ("zh", "请重启监控中心")])
+def test_of_what_is_damaged_no_backup_is_asked_for_which_would_be_refused(
+    tmp_path: Path, language: str, first: str
+) -> None:
+    config = lived(tmp_path)
+    assert config.backups_dir
+    page = page_of(config, "incidents")
+    tear(file_of(config), page, page + 1)
+    with pytest.raises(StoreError, match="damaged, so no backup was made"):
+        back_up(config, config.backups_dir, NOON)
+    assert Phrases(language)("alarm_do_hub_store_damaged").startswith(first)
 
 
 def test_a_database_elsewhere_or_out_of_reach_is_not_touched(tmp_path: Path) -> None:
