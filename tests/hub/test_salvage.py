@@ -9,11 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from detector.config import HubConfig, RetentionConfig
 from detector.errors import StoreError
 from detector.hub.access.audit import Audit
 from detector.hub.storage.changes import Cursors
+from detector.hub.storage.database import SpoiltError
 from detector.hub.storage.store import Store
 from detector.hub.storage.wanted import Wanted
 from detector.hub.texts import Phrases
@@ -411,6 +413,38 @@ def test_damage_that_was_met_while_running_is_looked_for_at_the_next_start(
     store.close()
     store, loss = open_store(config, NOON)
     assert loss is not None and not (config.data_dir / MARK).exists()
+    store.close()
+
+
+def spoil(config: HubConfig, incident: str, by: bytes) -> None:
+    """Have other bytes stand in an incident's record, as where a sector of a page went: SQLite takes it for whole."""
+    with closing(sqlite3.connect(file_of(config))) as db, db:
+        spoilt = "substr(CAST(record AS BLOB), 1, 20) || ? || substr(CAST(record AS BLOB), 37)"
+        db.execute(f"UPDATE incidents SET record = CAST({spoilt} AS TEXT) WHERE id = ?", (by, incident))
+
+
+@pytest.mark.parametrize("by", [b"\xa5" * 16, b"\0" * 16], ids=["no text", "no JSON"])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_row_that_no_page_can_show_is_damage_and_left_behind_at_the_next_start(
+    tmp_path: Path, by: bytes, is_kept: bool
+) -> None:
+    config = lived(tmp_path)
+    assert config.backups_dir
+    if is_kept:
+        back_up(config, config.backups_dir, NOON)
+    spoil(config, "i0299", by)
+    store, loss = open_store(config, NOON)
+    assert loss is None
+    with pytest.raises((SpoiltError, OperationalError)):
+        incidents_in(store)
+    damage = store.database.damage
+    assert damage and "cam3" not in damage  # it is shown, and logged
+    mark_damaged(config.data_dir, damage)
+    store.close()
+    store, loss = open_store(config, NOON)
+    assert loss is not None and not (config.data_dir / MARK).exists()
+    assert incidents_in(store) == (300 if is_kept else 299)
+    assert (store.incident("i0299") is not None) is is_kept and store.incident("i0298") is not None
     store.close()
 
 

@@ -5,11 +5,12 @@ What is kept where is in `schema`; who keeps it is in the modules that take a `D
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVarTuple
@@ -64,6 +65,8 @@ HOLDERS = """SELECT DISTINCT a.pid, a.usename, a.application_name
 
 # SQLITE_CORRUPT and SQLITE_NOTADB; PostgreSQL's data_corrupted and index_corrupted.
 CORRUPT = frozenset({11, 26, "XX001", "XX002"})
+# How Python says that text isn't UTF-8, and what follows: all that it is.
+NO_TEXT, NO_TEXT_IS = "Could not decode to UTF-8", " with text "
 BUSY = "another program has begun to write to it and doesn't end: close that one"
 HINTS = {
     "25006": "a standby, or one set read-only: name the server that takes changes",
@@ -71,6 +74,10 @@ HINTS = {
     "42501": "the role must own its tables, and may make them: createdb -O ROLE, or GRANT CREATE ON SCHEMA",
 }  # by PostgreSQL's state
 Ts = TypeVarTuple("Ts")
+
+
+class SpoiltError(ValueError):
+    """What a database gives isn't what was written, though it takes it for whole."""
 
 
 class Database:
@@ -113,17 +120,27 @@ class Database:
 
     def _note_damage(self, context: ExceptionContext) -> None:
         if is_corrupt(context.original_exception):
-            self.damage = str(context.original_exception)[:200]
+            self.damage = str(context.original_exception).partition(NO_TEXT_IS)[0][:200]
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except SpoiltError as error:
+            self.damage = str(error)[:200]
+            raise
 
     def read(self, query: Select[*Ts]) -> Result[*Ts]:
         """What one query finds, read to its end."""
         with self.reading() as connection:
             return connection.execute(query).freeze()()
 
-    def reading(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
         """A connection that only reads."""
         shared: Connection | None = getattr(self._of_thread, "reading", None)
-        return nullcontext(shared) if shared is not None else self.engine.connect()
+        with self._noting_damage(), nullcontext(shared) if shared is not None else self.engine.connect() as connection:
+            yield connection
 
     @contextmanager
     def at_one_moment(self) -> Iterator[None]:
@@ -149,7 +166,7 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with self._in_turn(), self._writer.begin() as connection:
+        with self._noting_damage(), self._in_turn(), self._writer.begin() as connection:
             self._of_thread.writing = connection
             try:
                 yield connection
@@ -240,6 +257,8 @@ def is_away(error: DBAPIError) -> bool:
 def is_corrupt(error: BaseException | None) -> bool:
     """Whether a driver's error says that what is on the disk is damaged."""
     code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, sqlite3.OperationalError) and str(error).startswith(NO_TEXT):  # Python's own, without a code
+        return True
     return bool(CORRUPT & {code & 0xFF if isinstance(code, int) else None, getattr(error, "sqlstate", None)})
 
 
@@ -368,6 +387,7 @@ def _engine(url: str) -> Engine:
     pool: dict[str, Any] = {"pool_pre_ping": True}
     if parsed.get_backend_name() == "sqlite":
         pool = {"poolclass": QueuePool, "pool_size": KEPT, "max_overflow": MOST - KEPT, "pool_use_lifo": True}
+        pool["json_deserializer"] = _from_json
     engine = engine_of(parsed, **pool)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
@@ -375,6 +395,14 @@ def _engine(url: str) -> Engine:
     else:
         event.listen(engine, "connect", _prepare_postgresql)
     return engine
+
+
+def _from_json(written: Any) -> Any:
+    """What JSON says. SQLite, unlike PostgreSQL, gives whatever stands where some was written."""
+    try:
+        return json.loads(written)
+    except (TypeError, ValueError) as error:
+        raise SpoiltError(f"what stands where JSON was written is none: {error}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import JSON, Table
 
 from detector.clock import iso
 from detector.config import HubConfig
@@ -135,9 +135,21 @@ def _damage(path: Path, was_met: bool) -> str:
             db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
             if was_met or path.stat().st_size <= READ_THROUGH:
                 found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-                return "" if found == "ok" else found
+                return (_spoilt(db) if was_met else "") if found == "ok" else found
     except sqlite3.Error as error:
         return str(error) if is_corrupt(error) else ""
+    return ""
+
+
+def _spoilt(db: sqlite3.Connection) -> str:
+    """Which table holds what SQLite takes for whole and isn't: text that is none, or JSON. Empty where none does."""
+    db.text_factory = _text
+    for table in metadata.sorted_tables:
+        names = _columns(db, table, {column.name for column in table.c})
+        of_json, columns = _of_json(table, names), ", ".join(f'"{name}"' for name in names)
+        rows = db.execute(f'SELECT {columns} FROM "{table.name}"') if names else ()  # noqa: S608
+        if any(_is_spoilt(row, of_json) for row in rows):
+            return f"what stands in {table.name} can't be read"
     return ""
 
 
@@ -242,27 +254,58 @@ def _take_over(db: sqlite3.Connection, source: Path, tables: Sequence[Table]) ->
     except sqlite3.Error as error:
         logger.error("nothing of %s can be read: %s", source, error)
         return 0, list(tables)
+    old.text_factory = _text
     with closing(old):
         for table in tables:
-            if not _is_whole(old, table.name):
-                torn.append(table)
-            own = {row[1] for row in db.execute(f'PRAGMA table_info("{table.name}")')}
+            is_whole = _is_whole(old, table.name)
             try:
-                theirs = [row[1] for row in old.execute(f'PRAGMA table_info("{table.name}")')]
+                names = _columns(old, table, {row[1] for row in db.execute(f'PRAGMA table_info("{table.name}")')})
             except sqlite3.DatabaseError:
-                continue
-            columns = ", ".join(f'"{name}"' for name in theirs if name in own)
-            if not columns:
-                continue
-            marks = ", ".join("?" for name in theirs if name in own)
-            before = db.total_changes
+                names = []
+            columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
+            of_json, before = _of_json(table, names), db.total_changes
             db.execute("BEGIN IMMEDIATE")
             insert = f'INSERT OR IGNORE INTO "{table.name}" ({columns}) VALUES ({marks})'  # noqa: S608
-            for batch in _readable(old, table.name, columns):
-                db.executemany(insert, batch)
+            for batch in _readable(old, table.name, columns) if names else ():
+                sound = [row for row in batch if not _is_spoilt(row, of_json)]
+                if len(sound) < len(batch):
+                    is_whole = False
+                    logger.error("of table %s %d rows can't be read", table.name, len(batch) - len(sound))
+                db.executemany(insert, sound)
             db.execute("COMMIT")
             taken += db.total_changes - before
+            if not is_whole:
+                torn.append(table)
     return taken, torn
+
+
+def _columns(db: sqlite3.Connection, table: Table, among: Collection[str]) -> list[str]:
+    """Names of a table's columns as they stand in a database, as far as they are among some."""
+    return [row[1] for row in db.execute(f'PRAGMA table_info("{table.name}")') if row[1] in among]
+
+
+def _of_json(table: Table, names: Sequence[str]) -> list[int]:
+    """Which of some columns hold JSON."""
+    return [n for n, name in enumerate(names) if isinstance(table.c[name].type, JSON)]
+
+
+def _text(written: bytes) -> str | bytearray:
+    """Text as SQLite gives it; what is none is nothing that SQLite gives."""
+    try:
+        return written.decode()
+    except UnicodeDecodeError:
+        return bytearray()
+
+
+def _is_spoilt(row: Sequence[Any], of_json: Iterable[int]) -> bool:
+    """Whether a page that shows a row would fail: with text that is none, or JSON in one of these columns."""
+    try:
+        for n in of_json:
+            if row[n] is not None:
+                json.loads(row[n])
+    except (TypeError, ValueError):
+        return True
+    return any(isinstance(value, bytearray) for value in row)
 
 
 def _is_whole(db: sqlite3.Connection, table: str) -> bool:
