@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,6 +50,7 @@ logger = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NOTED = table("alembic_version", column("version_num"))
+OURS = re.compile("[0-9]{4}")  # our own revisions
 LOCK = 0x1ABE1  # any number that nothing else on the database server locks
 # Of SQLite so many connections stay open, for pages in the making and what is done beside them; the one used last is
 # taken first, and more are opened for a moment only. Opening one takes 0.8 milliseconds, and all it asks is prepared
@@ -294,6 +296,8 @@ def migrate(connection: Connection, *, upgrade: bool = True) -> None:
             logger.warning("%s", error)
     if shape == newest:
         return
+    if shape is not None and not OURS.fullmatch(shape):
+        raise StoreError(f"the database is another program's ({NOTED.name} says {shape}): name one for the hub alone")
     if shape is not None and shape not in known:
         shapes = f"its shape is {shape}, this one knows {newest}"
         hint = "start that version, or bring a backup back"
@@ -353,6 +357,11 @@ def _shape(connection: Connection) -> str | None:
     if not inspect(connection).has_table(NOTED.name):
         return None
     return connection.execute(select(NOTED.c.version_num)).scalar_one_or_none()
+
+
+def is_hubs(connection: Connection) -> bool:
+    """Whether a hub, of whatever version, has made tables here; another program may have Alembic note its own."""
+    return OURS.fullmatch(_shape(connection) or "") is not None
 
 
 def migration(connection: Connection) -> Config:

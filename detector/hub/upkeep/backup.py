@@ -220,8 +220,8 @@ def restore(
     Args:
         file: The backup's list, `2026-11-25T164012Z.json`.
         config: Of the hub, which must not be running.
-        force: Where the data folder isn't empty, move aside what is in it; what a PostgreSQL database holds is
-            replaced, and dumped before.
+        force: Where the data folder isn't empty, move aside what is in it; what a PostgreSQL database holds of
+            a hub is replaced, and dumped before.
         now: Unix seconds; names what is moved aside.
         progress: Told of files done, and of how many there are.
 
@@ -247,7 +247,7 @@ def restore(
             if former and not force:
                 raise StoreError(f"{places.data} isn't empty: --force moves it aside")
             if there and not force:
-                raise StoreError("the database isn't empty: --force replaces all that is in it")
+                raise StoreError("the database isn't empty: --force replaces the hub's tables in it")
             with places.made_ready():
                 dump = _lay_out(manifest, _Pool(file.parent / "files"), places.fresh, progress)
                 if former or there:

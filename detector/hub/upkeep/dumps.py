@@ -1,8 +1,8 @@
 """A hub's PostgreSQL database in a file, and back, by PostgreSQL's own programs.
 
-Of the hub are the tables that its role owns in the schema where it makes them. What else is in the database
-(extensions, publications, what analysts keep there, who was granted what) isn't the hub's to copy: most of it only a
-superuser can bring back, and on another machine there may be no role of that name.
+Of the hub are the tables that its role owns in the schema where it makes them, once it made any. What else is in the
+database (extensions, publications, what analysts keep there, who was granted what) isn't the hub's to copy: most of it
+only a superuser can bring back, and on another machine there may be no role of that name.
 """
 
 from __future__ import annotations
@@ -22,23 +22,31 @@ from typing import Any
 from sqlalchemy import URL, text
 
 from detector.errors import MissingPart, StoreError
-from detector.hub.storage.database import NOTED, check_encoding, engine_of, have_it_alone
+from detector.hub.storage.database import NOTED, check_encoding, engine_of, have_it_alone, is_hubs
+from detector.hub.storage.schema import metadata
 
 # pg_restore sets it from 17 on, whatever server it is for, and those before know no such setting.
 TOO_NEW = b"SET transaction_timeout = 0;"
 HEAD = 4096  # bytes of a script, in the first of which its settings stand
 NOT_OURS = ("--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions", "--no-tablespaces")
-OWN = """SELECT quote_ident(current_schema()) AS schema, quote_ident(relname) AS name FROM pg_class
-    WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p')
-    AND pg_has_role(relowner, 'USAGE') ORDER BY relname"""
+# A superuser has every role: of what this program doesn't know, as a later one may have made it, there is only what has
+# the owner of what Alembic notes.
+OWN = """WITH here AS (
+        SELECT relname, relowner FROM pg_class WHERE relkind IN ('r', 'p')
+        AND relnamespace = to_regnamespace(quote_ident(current_schema())) AND pg_has_role(relowner, 'USAGE'))
+    SELECT quote_ident(current_schema()) AS schema, quote_ident(relname) AS name FROM here
+    WHERE relname = ANY(:known) OR relowner = (SELECT relowner FROM here WHERE relname = :noted) ORDER BY relname"""
 
 
 def tables(url: URL) -> list[str]:
-    """The hub's tables, each with its schema, as SQL takes it."""
+    """The hub's tables, each with its schema, as SQL takes it; none where no hub has ever been."""
     engine = engine_of(url)
     try:
         with engine.connect() as connection:
-            return [f"{row.schema}.{row.name}" for row in connection.execute(text(OWN))]
+            if not is_hubs(connection):
+                return []
+            names = {"known": [*metadata.tables], "noted": NOTED.name}
+            return [f"{row.schema}.{row.name}" for row in connection.execute(text(OWN), names)]
     finally:
         engine.dispose()
 
@@ -60,7 +68,8 @@ def replace(url: URL, there: Sequence[str], by: Path) -> None:
     """Put a dump in the place of the hub's tables, or leave all as it is.
 
     Those that are there go also where the dump knows nothing of them: an update since then has made them, they refer to
-    others, and the next one could not make them anew. `pg_restore` by itself drops only what it brings.
+    others, and the next one could not make them anew. Nothing else goes: where another program has a table of a name
+    that the dump brings, that is told.
 
     Args:
         url: Of the database.
@@ -79,7 +88,7 @@ def replace(url: URL, there: Sequence[str], by: Path) -> None:
     _see_that_it_can_be_taken(url, there)
     script = by.with_suffix(".sql")
     try:
-        _run("pg_restore", "--clean", "--if-exists", *NOT_OURS, f"--schema={schema}", f"--file={script}", str(by))
+        _run("pg_restore", *NOT_OURS, f"--schema={schema}", f"--file={script}", str(by))
         _leave_out_what_is_too_new(script)
         # Without CASCADE: views of others on these tables would go, and nobody would have them.
         drop = [f"DROP TABLE IF EXISTS {', '.join(there)}"] if there else []
