@@ -68,6 +68,10 @@ def add_verbs(verb: Verb) -> None:
         help="move aside what is in the data folder; of PostgreSQL, replace the hub's tables, which are kept there as "
         "database.dump",
     )  # fmt: skip
+    restore.add_argument(
+        "--without-damaged", action="store_true",
+        help="leave out recordings that are missing from the backup or damaged in it, and name them",
+    )  # fmt: skip
 
     action = verbs_of(verb("user", run_user_list, "people of a hub, running or not"), "ACTION")
     add = action("add", run_user_add, "one more, with a one-time password, which is printed")
@@ -186,14 +190,17 @@ def run_restore(options: argparse.Namespace) -> int:
     from detector.hub.upkeep.backup import restore
 
     config = load_hub(options.config)
+    left_out: list[str] | None = [] if options.without_damaged else None
     with progress_count("files") as progress:
         aside = restore(
-            options.backup, config, force=options.force, now=SystemClock().now(), progress=progress
+            options.backup, config, force=options.force, left_out=left_out, now=SystemClock().now(), progress=progress
         )  # fmt: skip
     print(f"brought back into {config.data_dir}" + (f"; what was there is now {aside}" if aside else ""))
     print("edges send no alert twice: what they handed over after the backup was made is not in it")
     print("people, tokens and boxes are let in as they were then: shut out anew whom you have shut out since")
-    return 0
+    for path in left_out or ():
+        print(f"left out: {path}", file=sys.stderr)
+    return 1 if left_out else 0
 
 
 def run_user_add(options: argparse.Namespace) -> int:

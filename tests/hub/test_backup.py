@@ -454,6 +454,42 @@ def test_damage_is_found_before_anything_is_touched(in_file: Kept, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backups", "hub-data"]
 
 
+def _have_it_unreadable(path: Path) -> None:
+    """As sectors are that went: what reads them gets an error."""
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+
+
+@pytest.mark.parametrize("damage", [_flip, Path.unlink, _have_it_unreadable], ids=["flipped", "gone", "unreadable"])
+def test_a_recording_that_the_backups_disk_has_spoilt_is_left_out_where_that_is_asked_for(
+    in_file: Kept, tmp_path: Path, damage: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_file.add("second", b"two" * 2000)
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    spoilt, other = in_file.clips
+    damage(tmp_path / "backups/files" / spoilt.stem[:2] / spoilt.stem)
+    config = HubConfig(data_dir=tmp_path / "again")
+    with pytest.raises(StoreError, match="--without-damaged"):
+        restore(report.file, config, now=NOON)
+    (tmp_path / "hub.yaml").write_text("data_dir: again\n")
+    asked = ["restore", str(report.file), "--config", str(tmp_path / "hub.yaml"), "--without-damaged"]
+    assert main(asked) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"left out: clips/{spoilt.parent.name}/{spoilt.name}"
+    assert [path.name for path in (tmp_path / "again").rglob("*.mp4")] == [other.name]
+    assert came_back(HubConfig(database=sqlite_url(tmp_path / "again/hub.sqlite"))) == ["second", "first"]
+
+
+@pytest.mark.parametrize("content", ["hub.key", "database"])
+def test_without_its_keys_and_its_database_no_hub_comes_back(in_file: Kept, tmp_path: Path, content: str) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    told = json.loads(report.file.read_bytes())
+    sha256 = next(one["sha256"] for one in [*told["files"], told["database"]] if one["path"] == content)
+    _flip(tmp_path / "backups/files" / sha256[:2] / sha256)
+    with pytest.raises(StoreError, match=f"damaged: the content of {content} has changed$"):
+        restore(report.file, HubConfig(data_dir=tmp_path / "again"), left_out=[], now=NOON)
+    assert not (tmp_path / "again").exists()
+
+
 def test_data_that_is_there_is_not_overwritten_unasked(in_file: Kept, tmp_path: Path) -> None:
     report = back_up(in_file.config, tmp_path / "backups", NOON)
     with pytest.raises(StoreError, match="--force"):

@@ -54,6 +54,7 @@ LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_
 # Redacted copies and previews are left out too: the hub makes them again.
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 FRESH, ASIDE = ".restoring", "before-"  # of a data folder: what comes into it, what was in it, the time following
+CLIPS = "clips"  # the folder of recordings in a data folder
 STAYS = {LOCK_FILE, "lost+found"}  # in a data folder, whatever is brought back into it
 PIECE = 2**20
 GROWING = ".growing-"
@@ -209,7 +210,13 @@ def _leaves_no_disk_full(folder: Path) -> Iterator[None]:
 
 
 def restore(
-    file: Path, config: HubConfig, *, force: bool = False, now: float, progress: Progress = lambda *_: None
+    file: Path,
+    config: HubConfig,
+    *,
+    force: bool = False,
+    left_out: list[str] | None = None,
+    now: float,
+    progress: Progress = lambda *_: None,
 ) -> Path | None:
     """Bring a backup back as a hub's data folder (and PostgreSQL database, be it of a hub that kept all in SQLite).
 
@@ -222,6 +229,8 @@ def restore(
         config: Of the hub, which must not be running.
         force: Where the data folder isn't empty, move aside what is in it; what a PostgreSQL database holds of
             a hub is replaced, and dumped before.
+        left_out: Recordings that are missing from the backup, or damaged in it, are left out, and their paths put here;
+            without a list they are an error. All backups have a content once, so that no other has it whole.
         now: Unix seconds; names what is moved aside.
         progress: Told of files done, and of how many there are.
 
@@ -249,7 +258,7 @@ def restore(
             if there and not force:
                 raise StoreError("the database isn't empty: --force replaces the hub's tables in it")
             with places.made_ready():
-                dump = _lay_out(manifest, _Pool(file.parent / "files"), places.fresh, progress)
+                dump = _lay_out(manifest, _Pool(file.parent / "files"), places.fresh, left_out, progress)
                 if former or there:
                     places.aside.mkdir(mode=0o700)
                 if kind == "sqlite":
@@ -355,11 +364,19 @@ def _no_hub_in(data: Path, config: HubConfig) -> Iterator[None]:
         folder.release()
 
 
-def _lay_out(manifest: Manifest, pool: _Pool, fresh: Path, progress: Progress) -> Path:
-    """Copy all of a backup into an empty folder; where the database is in it."""
+def _lay_out(manifest: Manifest, pool: _Pool, fresh: Path, left_out: list[str] | None, progress: Progress) -> Path:
+    """Copy all of a backup into an empty folder, but for what is left out; where the database is in it."""
     for done, one in enumerate([*manifest.files, manifest.database]):
         progress(done, len(manifest.files) + 1)
-        pool.take(one, fresh / one.path)
+        try:
+            pool.take(one, fresh / one.path)
+        except _DamagedError as error:
+            if PurePosixPath(one.path).parts[0] != CLIPS:
+                raise
+            if left_out is None:
+                raise StoreError(f"{error} (--without-damaged leaves such recordings out)") from error
+            (fresh / one.path).unlink(missing_ok=True)
+            left_out.append(one.path)
     return fresh / manifest.database.path
 
 
@@ -395,6 +412,10 @@ def note_restored(data: Path, database: Database) -> None:
 def _for_its_owner(path: str, flags: int) -> int:
     """Opens a file that nobody else may read, from its first byte on: among the contents are keys."""
     return os.open(path, flags, 0o600)
+
+
+class _DamagedError(StoreError):
+    """A content isn't in the backup as it was."""
 
 
 class _Pool:
@@ -445,21 +466,33 @@ class _Pool:
             report.copied_bytes += size
 
     def take(self, one: _Listed, to: Path) -> None:
-        """Copy a content out, comparing its checksum on the way."""
+        """Copy a content out, comparing its checksum on the way.
+
+        Raises:
+            _DamagedError: It is missing, or another than it was.
+        """
         to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         digest = hashlib.sha256()
-        try:
-            with self.place(one.sha256).open("rb") as source, open(to, "wb", opener=_for_its_owner) as out:
-                while piece := source.read(PIECE):
-                    digest.update(piece)
-                    out.write(piece)
-                out.flush()
-                os.fsync(out.fileno())
-        except FileNotFoundError as error:
-            raise StoreError(f"the backup isn't whole: {one.path} is missing from it") from error
+        with open(to, "wb", opener=_for_its_owner) as out:
+            for piece in self._pieces(one):
+                digest.update(piece)
+                out.write(piece)
+            out.flush()
+            os.fsync(out.fileno())
         if digest.hexdigest() != one.sha256:
-            raise StoreError(f"the backup is damaged: the content of {one.path} has changed")
+            raise _DamagedError(f"the backup is damaged: the content of {one.path} has changed")
         to.chmod(one.mode)
+
+    def _pieces(self, one: _Listed) -> Iterator[bytes]:
+        try:
+            with self.place(one.sha256).open("rb") as source:
+                while piece := source.read(PIECE):
+                    yield piece
+        except FileNotFoundError as error:
+            raise _DamagedError(f"the backup isn't whole: {one.path} is missing from it") from error
+        except OSError as error:
+            why = error.strerror
+            raise _DamagedError(f"the backup is damaged: the content of {one.path} can't be read: {why}") from error
 
 
 def newest_database(folder: Path, to: Path) -> float | None:
@@ -551,7 +584,7 @@ def _clips(config: HubConfig, dump: Path) -> dict[str, tuple[str, int]]:
             rows = connection.execute(select(clips.c.file, clips.c.sha256, clips.c.size)).all()
     finally:
         engine.dispose()
-    return {f"clips/{PurePosixPath(row.file)}": (row.sha256, row.size) for row in rows}
+    return {f"{CLIPS}/{PurePosixPath(row.file)}": (row.sha256, row.size) for row in rows}
 
 
 def _read(file: Path) -> Manifest:
