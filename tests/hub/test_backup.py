@@ -198,6 +198,28 @@ def test_the_next_backup_copies_only_what_is_new(kept: Kept, tmp_path: Path) -> 
     assert not list((tmp_path / "backups/files").glob(".*"))
 
 
+def test_what_a_backup_has_already_is_not_written_once_more_by_the_next(
+    in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = in_file.config.data_dir / "packs" / "1.zip"
+    pack.parent.mkdir()
+    pack.write_bytes(b"PK" * 2**20)
+    back_up(in_file.config, tmp_path / "backups", NOON)
+    written: list[str] = []
+    opener = backup_module._for_its_owner
+
+    def seen(path: str, flags: int) -> int:
+        written.append(path)
+        return opener(path, flags)
+
+    monkeypatch.setattr(backup_module, "_for_its_owner", seen)
+    report = back_up(in_file.config, tmp_path / "backups", NOON + 60)
+    assert not written and report.files == 4
+    pack.write_bytes(b"PK" * 2**10)
+    back_up(in_file.config, tmp_path / "backups", NOON + 120)
+    assert len(written) == 1
+
+
 def test_a_content_that_was_cut_short_in_a_backup_is_copied_anew_by_the_next(in_file: Kept, tmp_path: Path) -> None:
     back_up(in_file.config, tmp_path / "backups", NOON)
     sha256 = in_file.clips[0].stem

@@ -41,7 +41,7 @@ from detector.hub.storage.schema import clips
 from detector.hub.upkeep import dumps
 from detector.hub.upkeep.console import at_console
 from detector.hub.upkeep.moving import fill_from_sqlite
-from detector.machine.whole_files import give, make_folder, sync_folder, write_whole
+from detector.machine.whole_files import give, make_folder, sha256_of, sync_folder, write_whole
 from detector.values import DAY_S
 from detector.version import VERSION
 
@@ -432,7 +432,10 @@ class _Pool:
         return place.is_file() and place.stat().st_size == size
 
     def add(self, path: Path, report: Report) -> _Listed:
-        """Copy a file in, unless its content is here already."""
+        """Copy a file in, unless its content is here already: that takes neither room nor a write to the disk."""
+        known, size = sha256_of(path), path.stat().st_size
+        if self.holds(known, size):
+            return _Listed(path=path.name, sha256=known, size=size)
         digest, size = hashlib.sha256(), 0
         growing = self.folder / f".{os.getpid()}.tmp"
         try:
