@@ -25,7 +25,7 @@ from detector.hub.storage.schema import (
     snapshots,
     streams,
 )
-from detector.hub.storage.verdicts import outgrow
+from detector.hub.storage.verdicts import outgrow, settle
 from detector.values import NOTHING
 
 MOST_PLACES = 5000  # of one site that the feed's filters offer: a box may make names up
@@ -75,6 +75,25 @@ class Intake:
             for fields in words:
                 self._note_dropped(connection, fields, received_at)
             return self._add_rows(connection, rows, bringers) if rows else []
+
+    def tell_anew(self, ids: Sequence[str]) -> None:
+        """Have incidents that are missing, or stand as they did some time ago, be what their envelopes say, those here.
+
+        What people judge of them stays, though they get graver thereby: they had seen it.
+
+        Raises:
+            WireError: An envelope can't be stored any more.
+        """
+        with self._database.writing() as connection:
+            one_at_a_time(connection)
+            of_these = select(alerts.c.envelope, alerts.c.received_at).where(alerts.c.incident.in_(ids))
+            for envelope, received_at in connection.execute(of_these.order_by(alerts.c.number)).all():
+                row = alert_row(envelope, received_at)
+                self._bring_up_to_date(connection, [row], received_at, ids, is_news=False)
+            connection.execute(_point_to_newest_snapshot([*ids]))
+            for incident in ids:
+                settle(connection, incident)
+            note_changes(connection, ids)
 
     def _note_dropped(self, connection: Connection, fields: Mapping[str, Any], at: float) -> None:
         """An edge said which numbers will never come; told twice it counts once."""
@@ -144,7 +163,13 @@ class Intake:
         return [row.alert["id"] for row in new]
 
     def _bring_up_to_date(
-        self, connection: Connection, new: list[AlertRow], received_at: float, together: Collection[str]
+        self,
+        connection: Connection,
+        new: list[AlertRow],
+        received_at: float,
+        together: Collection[str],
+        *,
+        is_news: bool = True,
     ) -> list[str]:
         """Bring the incidents of envelopes up to date; ids of others that changed thereby."""
         lanes = Lanes(connection, self.budget, received_at, together)
@@ -156,7 +181,8 @@ class Intake:
         connection.execute(self._upsert_incident(), [newest[incident] for incident in sorted(newest)])
         self._note_other_zones(connection, newest.values())
         self._note_places(connection, newest.values())
-        self._take_back_outgrown(connection, lanes.graver, new, received_at)
+        if is_news:
+            self._take_back_outgrown(connection, lanes.graver, new, received_at)
         changed = give_way(connection, (one for one in newest.values() if one["replayed_at"] is None), received_at)
         for double, shown in given_way.items():
             moved += hand_over(connection, double, shown, received_at)

@@ -4,8 +4,9 @@
                   every row that can be read ─► a new hub.sqlite ◄─ of tables that can't be read whole, what the
                                                                     newest backup has beside
 
-Nothing is deleted: the broken file stays as it is, and so do all clips, whether a row speaks of them or not. What edges
-still hold comes again. What is gone from the audit log is found when its chain is checked.
+Nothing is deleted: the broken file stays as it is, and so do all clips, whether a row speaks of them or not. Incidents
+that can't be read are told anew by their alerts; what edges still hold comes again. What is gone from the audit log is
+found when its chain is checked.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ DOORS = {sessions.name, recovery_codes.name}
 RENUMBER = """INSERT INTO changes (number, incident)
     SELECT (SELECT coalesce(min(number), 1) FROM changes) - row_number() OVER (ORDER BY started_at DESC, id DESC), id
     FROM incidents WHERE id NOT IN (SELECT incident FROM changes)"""
+MOST_TOLD_ANEW = 5000  # of more the newest: whoever starts the hub waits for it
 UNKNOWN = 1_000_000  # numbers that are left free where it can't be read any more how many were given
 KEYS_OF_BEFORE = "WHERE site || '/' || edge = :subject AND since <= :at AND state != 'revoked'"
 # What an entry of the audit log took away: the table, and what is set in it. A password that was changed since opens
@@ -96,7 +98,8 @@ def open_store(config: HubConfig, now: float) -> tuple[Store, Sign | None]:
         filling.with_name(filling.name + suffix).unlink(missing_ok=True)
     Store(f"sqlite:///{filling}").close()
     try:
-        rows, backup_at = _fill(filling, path, config.backups_dir)
+        rows, backup_at, lost = _fill(filling, path, config.backups_dir)
+        _tell_anew(filling, config, lost)
         aside = set_aside(path, now)
         (config.data_dir / MEMORY_FILE).unlink(missing_ok=True)  # its numbers may be given to other changes
         filling.rename(path)
@@ -153,8 +156,11 @@ def _spoilt(db: sqlite3.Connection) -> str:
     return ""
 
 
-def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | None]:
+def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | None, list[str]]:
     """Take over what can be read, then what the newest backup has beside; rows of the first, time of the other.
+
+    Last of all incidents that were told of and can't be read, the first told of first: they are missing now, or are
+    what the backup knew of them.
 
     Of a table that is whole nothing comes from the backup: a session that was ended since, or a picture that was
     deleted, would come to life again. Neither does it of one that isn't: see `_forget_what_went` and
@@ -164,6 +170,7 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous=FULL")
         rows, torn = _take_over(db, broken, metadata.sorted_tables)
+        read = {one for (one,) in db.execute("SELECT id FROM incidents")}
         if backups is not None:
             with TemporaryDirectory(dir=path.parent, prefix=".restoring-") as folder:
                 copy = Path(folder) / "database"
@@ -177,7 +184,20 @@ def _fill(path: Path, broken: Path, backups: Path | None) -> tuple[int, float | 
         db.execute(RENUMBER)
         if rows or backup_at is not None:
             _count_on(db, broken)
-    return rows, backup_at
+        told = db.execute("SELECT incident FROM alerts GROUP BY incident ORDER BY min(number)").fetchall()
+    return rows, backup_at, [one for (one,) in told if one not in read]
+
+
+def _tell_anew(path: Path, config: HubConfig, lost: Sequence[str]) -> None:
+    """Have incidents that can't be read be what boxes said of them, as far as that can: their alerts come no more."""
+    if not lost:
+        return
+    with closing(Store(f"sqlite:///{path}", budget_of(config))) as store:
+        for incident in lost[-MOST_TOLD_ANEW:]:
+            try:
+                store.intake.tell_anew([incident])
+            except Exception as error:  # noqa: BLE001  (for one odd incident no hub is to stay away)
+                logger.error("incident %s can't be told anew: %s", ascii(incident)[:60], type(error).__name__)
 
 
 def _count_on(db: sqlite3.Connection, broken: Path) -> None:
