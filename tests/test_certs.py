@@ -40,7 +40,8 @@ from detector.errors import ConfigError, StoreError
 from detector.hub.lan import certificate
 from detector.tools import doctor
 from detector.values import DAY_S
-from tests.conftest import part_missing
+from tests.conftest import REPOSITORY, part_missing
+from tests.parts_systemd import settings
 
 NOON = 1_793_505_600.0
 SOON = NOON + LIFE.total_seconds() - (RENEW_DAYS - 1) * DAY_S
@@ -178,6 +179,16 @@ def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -
     assert [name for name, _ in report.ending] == ["north/joined"]
     assert verified(folder, "edges/north/box-1/client.crt", SOON + 100 * DAY_S).rstrip().endswith(": OK")
     assert make_certificates(folder, [], [], NOON + DAY_S, renew_days=2000).made == report.made
+
+
+def test_the_broker_can_read_the_list_that_the_hub_s_service_has_written(folder: Path) -> None:
+    unit = settings(REPOSITORY / "configs" / "systemd" / "labelwatch-hub.service")
+    former = os.umask(int(unit["UMask"][0], 8))
+    try:
+        assert revoke_edge(folder, "north", "box-1", NOON) == 1
+    finally:
+        os.umask(former)
+    assert (folder / "revoked" / "revoked.crl").stat().st_mode & 0o777 == 0o644
 
 
 def test_who_is_revoked_comes_back_only_when_asked_for(folder: Path, tmp_path: Path) -> None:

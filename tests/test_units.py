@@ -190,6 +190,7 @@ def test_the_hub_lets_boxes_in_and_shuts_them_out_within_what_the_unit_allows(
                 before = (folder / "revoked" / "revoked.crl").read_bytes()
                 assert browser.post("/edges/north/box-1/revoke").status_code == 303
                 assert (folder / "revoked" / "revoked.crl").read_bytes() != before
+                assert (folder / "revoked" / "revoked.crl").stat().st_mode & 0o004, "the broker is another user"
             assert soon(lambda: "do not come in: the connection is refused" in log.read_text()), (
                 "it could read what it connects by"
             )

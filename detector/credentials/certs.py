@@ -464,7 +464,8 @@ def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, d
     (folder / LISTED).mkdir(mode=0o755, exist_ok=True)
     older = folder / "broker" / "revoked.crl"  # read by a broker's configuration of before
     for file in (*(folder / place / "revoked.crl" for place in ("authority", LISTED)), *([older] * older.exists())):
-        write_whole(file, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
+        # The hub writes it too, with the umask of its unit; the broker, another user, doesn't start without reading it.
+        write_whole(file, made.public_bytes(serialization.Encoding.PEM), mode=0o644, whatever_umask=True)
 
 
 def _write_broker(folder: Path) -> list[Path]:

@@ -14,7 +14,9 @@ from pathlib import Path
 TOGETHER = ".together"  # a folder of files that replace those beside it, all of them
 
 
-def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting: bool = True) -> None:
+def write_whole(
+    path: Path, content: bytes | str, *, mode: int = 0o666, lasting: bool = True, whatever_umask: bool = False
+) -> None:
     """Write a file, or leave the one that is there as it was.
 
     What root writes into another's folder is that one's: a service must be able to read it.
@@ -24,6 +26,7 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
         content: Text is written as UTF-8.
         mode: Who may do what with it, from the first byte on; the umask takes from it.
         lasting: Whether it is on the disk when the call returns, so that a power cut doesn't take it.
+        whatever_umask: Whether the umask takes nothing from `mode`: of what a service of another user reads.
 
     Raises:
         OSError: It can't be written; it names the file, which a full disk alone doesn't.
@@ -34,6 +37,8 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666, lasting:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(draft, flags, mode), "wb") as file:
             give(file.fileno(), path.parent.stat())
+            if whatever_umask:
+                os.fchmod(file.fileno(), mode)
             file.write(content.encode() if isinstance(content, str) else content)
             if lasting:
                 file.flush()
