@@ -7,8 +7,10 @@ be no bank. Certificates of the server last 397 days, the longest that phones ac
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import socket
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ LOCAL_NETWORKS: tuple[Network, ...] = tuple(
         "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128",
     )
 )  # fmt: skip
+SIOCGIFADDR = 0x8915  # of Linux; others know no such question
 LOCAL_NAMES = ("local", "lan", "internal", "home.arpa", "localhost")
 
 
@@ -55,12 +58,20 @@ class Certificate:
 
 
 def local_addresses() -> list[Address]:
-    """Addresses of this machine in private networks, the one that leads out first; without the loopback."""
+    """Addresses of this machine in private networks, the one that leads out first; without the loopback.
+
+    A network that leads nowhere, as that of the cameras, counts like any other, be it the only one.
+    """
     found: list[str] = []
-    # Without a route out, or with a host name that nobody resolves, the other one may still tell.
+    # Without a route out, or with a host name that nobody resolves, another one may still tell.
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing: only asks which address would be used
         found.append(probe.getsockname()[0])
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # it has none
+                told = fcntl.ioctl(asked, SIOCGIFADDR, struct.pack("256s", name.encode()))
+                found.append(socket.inet_ntoa(told[20:24]))
     with suppress(OSError):
         found += [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)]
     addresses = dict.fromkeys(ipaddress.ip_address(text.partition("%")[0]) for text in found)

@@ -162,6 +162,25 @@ def test_a_certificate_made_anew_under_another_name_of_the_machine_is_trusted_st
     assert verified.stdout.endswith("OK\n"), verified.stderr
 
 
+ISOLATED = """
+import fcntl, socket, struct
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:  # SIOCSIFADDR
+    given = struct.pack("16sHH4s8x", b"lo", socket.AF_INET, 0, socket.inet_aton("192.168.77.2"))
+    fcntl.ioctl(asked, 0x8916, given)
+from detector.hub.lan import local_addresses
+print(*local_addresses())
+"""
+
+
+def test_an_address_in_a_network_that_leads_nowhere_is_known() -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine gives no networks of one's own: run where it does, such as a virtual machine")
+    command = [*alone, sys.executable, "-c", ISOLATED]
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "192.168.77.2" in found.stdout.split()
+
+
 def test_public_addresses_are_left_out(tmp_path: Path) -> None:
     made = certificate(tmp_path, [ipaddress.ip_address("8.8.8.8"), *HOME], NOON)
     names = x509.load_pem_x509_certificate(made.chain.read_bytes()).extensions.get_extension_for_class(
