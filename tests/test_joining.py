@@ -26,14 +26,16 @@ from detector.alerts.identity import load_identity
 from detector.alerts.trust import pinned_hub_key
 from detector.cli import main
 from detector.clock import SystemClock
-from detector.config import Broker, HubConfig, load_edge
+from detector.config import Broker, HubConfig, HubLink, load_edge
 from detector.credentials.codes import fingerprint, make_code, parse_code
 from detector.credentials.keys import load_key
 from detector.edge.delivery import Delivery, open_delivery
-from detector.edge.joining import Joined, NotJoined, join, try_broker
+from detector.edge.joining import Joined, NotJoined, join, try_broker, try_hub
 from detector.errors import ConfigError, LabelwatchError
 from detector.hub.edges.keys import ACTIVE, RETIRED, REVOKED, EdgeKeys
 from detector.hub.lan import certificate
+from detector.hub.pages import edges
+from detector.hub.server import Hub
 from detector.wire.evidence import verify_by_any
 from tests.alerts.conftest import make_fields
 from tests.alerts.test_production_broker import Shipped
@@ -452,23 +454,57 @@ def test_an_address_without_https_of_what_hangs_up_is_told_as_such(edge: Path) -
             join(f"http://127.0.0.1:{listening.getsockname()[1]}", make_code(), load_edge(edge), SystemClock())
 
 
-def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(edge: Path, tmp_path: Path) -> None:
-    config = HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=9), retention={"reserve_gb": 0})
-    hub = make_hub(config, lan=True)
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Hub]:
+    """A hub with an authority of its own."""
+    hub = make_hub(HubConfig(data_dir=tmp_path / "hub", broker=Broker(port=9), retention={"reserve_gb": 0}), lan=True)
     hub.start()
-    try:
-        url = f"https://127.0.0.1:{hub.url.rsplit(':', 1)[1].strip('/')}"
-        code = hub._parts.enrolment.make("owner", SystemClock().now(), site=None, edge=None)[1]
-        elsewhere = tmp_path / "elsewhere.crt"
-        elsewhere.write_bytes(certificate(tmp_path / "other", [], SystemClock().now()).authority.read_bytes())
-        with pytest.raises(NotJoined, match="can't be reached"):
-            join(url, code, load_edge(edge), SystemClock(), ca_file=elsewhere)
-        with pytest.raises(NotJoined, match="perhaps its address begins with https://"):
-            join(url.replace("https:", "http:"), code, load_edge(edge), SystemClock())
-        joined = join(url, code, load_edge(edge), SystemClock())
-        assert joined.missing["broker"] == {"port": 9}  # a loopback broker is where the hub is
-        known = ssl.create_default_context(cafile=str(joined.missing["hub"]["ca_file"]))
-        assert httpx.get(f"{url}/healthz", verify=known, trust_env=False).status_code == 200
-        join(url, code, load_edge(edge), SystemClock(), ca_file=joined.missing["hub"]["ca_file"])
-    finally:
-        hub.stop()
+    yield hub
+    hub.stop()
+
+
+def address_and_code(hub: Hub) -> tuple[str, str]:
+    code = hub._parts.enrolment.make("owner", SystemClock().now(), site=None, edge=None)[1]
+    return f"https://127.0.0.1:{hub.url.rsplit(':', 1)[1].strip('/')}", code
+
+
+def test_a_hub_with_an_authority_of_its_own_hands_it_out_and_is_known_by_it(
+    edge: Path, lan: Hub, tmp_path: Path
+) -> None:
+    url, code = address_and_code(lan)
+    elsewhere = tmp_path / "elsewhere.crt"
+    elsewhere.write_bytes(certificate(tmp_path / "other", [], SystemClock().now()).authority.read_bytes())
+    with pytest.raises(NotJoined, match="can't be reached"):
+        join(url, code, load_edge(edge), SystemClock(), ca_file=elsewhere)
+    with pytest.raises(NotJoined, match="perhaps its address begins with https://"):
+        join(url.replace("https:", "http:"), code, load_edge(edge), SystemClock())
+    joined = join(url, code, load_edge(edge), SystemClock())
+    assert joined.missing["broker"] == {"port": 9}  # a loopback broker is where the hub is
+    known = ssl.create_default_context(cafile=str(joined.missing["hub"]["ca_file"]))
+    assert httpx.get(f"{url}/healthz", verify=known, trust_env=False).status_code == 200
+    join(url, code, load_edge(edge), SystemClock(), ca_file=joined.missing["hub"]["ca_file"])
+
+
+def test_who_joins_where_no_clip_would_get_through_is_told_so(
+    edge: Path, lan: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, code = address_and_code(lan)
+    try_hub(join(url, code, load_edge(edge), SystemClock()).hub)
+    unnamed = url.replace("127.0.0.1", "127.0.0.2")  # in no certificate
+    assert main(["join", unnamed, code, "--config", str(edge)]) == 1
+    assert re.search(r"no clip would get to https://127\.0\.0\.2.*\(is hub\.url an address", capsys.readouterr().err)
+    former = certificate(tmp_path / "former", [], SystemClock().now()).authority
+    with pytest.raises(NotJoined, match=r"hub\.ca_file of who made that"):
+        try_hub(HubLink(url=url, ca_file=former))
+
+
+def test_what_vouches_for_the_proxy_before_a_hub_is_among_the_lines_that_are_missing(
+    edge: Path, lan: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_out = edges._handed_out
+    monkeypatch.setattr(edges, "_handed_out", lambda *told: {**handed_out(*told), "hub_ca": None})
+    assert lan.certificate
+    url, code = address_and_code(lan)
+    joined = join(url, code, load_edge(edge), SystemClock(), ca_file=lan.certificate.authority)
+    assert joined.missing["hub"] == {"url": url, "ca_file": lan.certificate.authority.resolve()}
+    try_hub(joined.hub)

@@ -78,7 +78,7 @@ def run_join(options: argparse.Namespace) -> int:
     """`labelwatch join`."""
     from detector.clock import SystemClock
     from detector.config import load_edge
-    from detector.edge.joining import join, try_broker
+    from detector.edge.joining import join, try_broker, try_hub
 
     config, clock = load_edge(options.config), SystemClock()
     # What stands on a command line can be read by everybody on the machine, and stays in the shell's history.
@@ -89,6 +89,7 @@ def run_join(options: argparse.Namespace) -> int:
         raise ConfigError([Problem("join", "CODE", "is missing, and nobody can be asked", hint)]) from error
     joined = join(options.hub_url, code, config, clock, ca_file=options.ca, new_key=options.new_key)
     print("\n".join(joined.lines(options.config, config, options.hub_url)), flush=True)
+    try_hub(joined.hub)
     try_broker(joined.broker)
     print(f"the broker at {joined.broker.host}:{joined.broker.port} lets this box in")
     print(f"now start it, or start it anew: labelwatch run {options.config}")

@@ -34,7 +34,7 @@ from detector.alerts.rotation import NEXT_NAME
 from detector.alerts.trust import FILE as HUB_KEY
 from detector.alerts.trust import pinned
 from detector.clock import Clock, iso
-from detector.config import Broker, EdgeConfig
+from detector.config import Broker, EdgeConfig, HubLink
 from detector.config.edge import CERTIFICATE
 from detector.credentials.codes import LARGEST_ANSWER, derived, fingerprint, join_request, parse_code, read_join_answer
 from detector.credentials.keys import load_key
@@ -76,6 +76,7 @@ class Joined:
         files: What was written, all in the data folder.
         missing: What the configuration still lacks, as it has it; empty where it is right already.
         broker: The broker's settings as they should be.
+        hub: Likewise those of the way to the hub.
         trouble: Why there is no certificate although the hub gives them out; `None` when all is well.
     """
 
@@ -84,6 +85,7 @@ class Joined:
     files: list[Path]
     missing: dict[str, dict[str, Any]]
     broker: Broker
+    hub: HubLink
     trouble: str | None
 
     def lines(self, path: Path, config: EdgeConfig, hub_url: str) -> list[str]:
@@ -149,7 +151,7 @@ def join(
         host, port = str(broker["host"]), int(broker["port"])
     except (WireError, KeyError, TypeError, ValueError) as error:
         raise NotJoined(f"{url}: {error}") from error
-    return _settled(config, url, told, hub_key, (host, port), tls_key, new_key=new_key, key=key)
+    return _settled(config, url, told, hub_key, (host, port), tls_key, ca_file=ca_file, new_key=new_key, key=key)
 
 
 def try_broker(broker: Broker) -> None:
@@ -166,6 +168,28 @@ def try_broker(broker: Broker) -> None:
         trial.try_broker(broker)
     except (LinkError, OSError) as error:
         raise NotJoined(f"the broker at {broker.host}:{broker.port} doesn't let this box in: {error}") from error
+
+
+def try_hub(hub: HubLink) -> None:
+    """Speak to the hub's web server once, as the worker will to bring clips: a code vouches for it no more.
+
+    Raises:
+        NotJoined: It isn't there, or isn't believed.
+    """
+    from detector.alerts.uploads import trust_in
+
+    hint = ""
+    try:
+        verify = trust_in(str(hub.url), hub.ca_file)
+        with httpx.Client(verify=verify, timeout=TIMEOUT_S, trust_env=False) as client:
+            client.get(f"{hub.url}/healthz")
+    except (LabelwatchError, httpx.HTTPError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            hint = (
+                " (is hub.url an address that its certificate is made out to, and hub.ca_file of who made that? "
+                "Without hub.ca_file public authorities are believed)"
+            )
+        raise NotJoined(f"this box has joined, but no clip would get to {hub.url}: {error}{hint}") from error
 
 
 def _symbols(code: str) -> str:
@@ -274,6 +298,7 @@ def _settled(
     address: tuple[str, int],
     tls_key: ec.EllipticCurvePrivateKey,
     *,
+    ca_file: Path | None,
     new_key: bool,
     key: Any,
 ) -> Joined:
@@ -288,6 +313,8 @@ def _settled(
     if told.get("hub_ca"):
         files[HUB_CA] = str(told["hub_ca"]).encode()
         wanted["hub"]["ca_file"] = folder / HUB_CA
+    elif ca_file is not None:  # clips are brought where it vouched just now
+        wanted["hub"]["ca_file"] = ca_file.resolve()
     if told.get("certificate"):
         files[KEY] = tls_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         files[CERTIFICATE] = str(told["certificate"]).encode()
@@ -311,10 +338,11 @@ def _settled(
         if (lacking := {name: value for name, value in values.items() if getattr(held[section], name) != value})
     }
     broker = config.broker.model_copy(update=wanted["broker"])
+    hub = config.hub.model_copy(update=wanted["hub"])
     written = [folder / name for name in files if name != FILE_NAME]
     return Joined(
         fingerprint(wire.public_key_text(key)), fingerprint(hub_key), written,
-        missing, broker, str(told["certificate_trouble"])[:300] if told.get("certificate_trouble") else None,
+        missing, broker, hub, str(told["certificate_trouble"])[:300] if told.get("certificate_trouble") else None,
     )  # fmt: skip
 
 
