@@ -769,6 +769,20 @@ def test_the_console_adds_lists_and_resets(hub_file: Path, capsys: pytest.Captur
     store.close()
 
 
+def test_a_hub_makes_its_owner_whomever_the_console_added_before(hub_file: Path) -> None:
+    data = hub_file.parent / "data"
+    for name in ("guard", "Owner"):
+        assert cli.main(["user", "add", name, "--role", "reviewer", str(hub_file)]) == 0
+    store = Store(f"sqlite:///{data / 'hub.sqlite'}")
+    gate = Gate(People(store.database), CHEAP)
+    login = gate.make_first_user(data, NOON)
+    assert login and login["user"] == "owner2"
+    session = gate.session(gate.log_in("owner2", login["password"], "", NOON), NOON)
+    assert session and (session.role, session.scope) == (Role.OWNER, EVERYWHERE)
+    assert gate.make_first_user(data, NOON) is None
+    store.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
 def test_where_root_adds_the_first_person_the_database_is_whose_the_folder_is(hub_file: Path) -> None:
     os.chown(hub_file.parent, 65534, 65533)

@@ -138,14 +138,18 @@ class Gate:
         self._nobody = hash_of_nobody(self._hasher)
 
     def make_first_user(self, data_dir: Path, at: float) -> dict[str, str] | None:
-        """Make a user with a random password when there is none, and leave it in `first-login.json` (mode 0600).
+        """Make an owner with a random password when there is none, and leave it in `first-login.json` (mode 0600).
+
+        There may be others, whom the console has added before the hub ran.
 
         Returns:
-            `user` and `password`, or `None` when users exist.
+            `user` and `password`, or `None` when an owner exists.
         """
-        if self.people.has_users():
+        if self.people.has_owner():
             return None
-        login = {"user": FIRST_USER, "password": make_password()}
+        taken = {user.name.casefold() for user in self.people.users(EVERYWHERE)}
+        names = (FIRST_USER, *(f"{FIRST_USER}{n}" for n in range(2, len(taken) + 2)))
+        login = {"user": next(name for name in names if name not in taken), "password": make_password()}
         file = data_dir / FIRST_LOGIN
         file.unlink(missing_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -101,9 +101,9 @@ class People:
 
     # Users
 
-    def has_users(self) -> bool:
-        """Whether anybody could log in."""
-        return self._database.read(select(users.c.name).limit(1)).first() is not None
+    def has_owner(self) -> bool:
+        """Whether somebody owns the whole hub, and isn't disabled."""
+        return self._database.read(_OWNERS).first() is not None
 
     def users(self, scope: Scope) -> list[User]:
         """Those who see nothing beyond a scope, by name; the disabled ones last."""
@@ -483,10 +483,13 @@ def _check_may_change(by: Principal, user: User | None) -> User:
     return user
 
 
+_OWNERS = select(users.c.name).where(
+    users.c.role == Role.OWNER, users.c.scope.is_(None), users.c.disabled_at.is_(None)
+)  # fmt: skip
+
+
 def _check_owner_left(connection: Connection) -> None:
-    c = users.c
-    left = select(c.name).where(c.role == Role.OWNER, c.scope.is_(None), c.disabled_at.is_(None)).limit(1)
-    if connection.execute(left).first() is None:
+    if connection.execute(_OWNERS).first() is None:
         raise PeopleError("people_last_owner")
 
 
