@@ -162,6 +162,19 @@ def test_a_certificate_made_anew_under_another_name_of_the_machine_is_trusted_st
     assert verified.stdout.endswith("OK\n"), verified.stderr
 
 
+def test_who_trusts_the_hub_trusts_it_still_once_its_machine_was_renamed_and_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "hub")
+    made = certificate(tmp_path, HOME, NOON)
+    monkeypatch.setattr("socket.gethostname", lambda: "dhcp-17.office.example")
+    again = certificate(tmp_path, HOME, NOON)
+    assert again.fingerprint == made.fingerprint
+    command = ["openssl", "verify", "-CAfile", again.authority, "-attime", f"{NOON:.0f}", "-verify_ip", str(HOME[0])]
+    verified = subprocess.run([*command, again.chain], capture_output=True, text=True, check=False)
+    assert verified.stdout.endswith("OK\n"), verified.stderr
+
+
 ISOLATED = """
 import fcntl, socket, struct
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:  # SIOCSIFADDR
