@@ -48,6 +48,7 @@ def test_a_code_is_read_however_it_is_typed(code: str, data: st.DataObject) -> N
     swapped = typed.replace("1", data.draw(st.sampled_from("1lIi"))).replace("0", data.draw(st.sampled_from("0Oo")))
     assert parse_code(f" {swapped}\n") == code
     assert parse_code(grouped(code)) == code
+    assert parse_code("".join(chr(ord(one) + 0xFEE0) for one in grouped(code))) == code, "by a Chinese keyboard"
 
 
 @given(codes, st.integers(0, 12), st.sampled_from(ALPHABET))

@@ -31,6 +31,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -87,7 +88,7 @@ def parse_code(text: str) -> str:
     Raises:
         ValueError: It is none, or mistyped.
     """
-    code = text.strip().upper().translate(READ_AS)
+    code = normalize("NFKC", text).strip().upper().translate(READ_AS)  # also as wide as Chinese letters
     if len(code) != SYMBOLS + 1:
         raise ValueError(f"a code has {SYMBOLS + 1} letters and digits, this has {len(code)}")
     if odd := sorted(set(code) - set(ALPHABET)):
