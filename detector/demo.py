@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -63,7 +63,8 @@ def run_demo(*, once: bool, as_json: bool, data_dir: Path | None) -> int:
         try:
             return _Demo(folder.resolve(), stack).run(once=once, as_json=as_json)
         except KeyboardInterrupt:
-            _tell("stopping")
+            with suppress(OSError):  # to a terminal that is gone
+                _tell("stopping")
             return 130 if once else 0
 
 
@@ -249,12 +250,18 @@ def stored_since(database: Path, since: float) -> dict[str, Any]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM stops the demo as Ctrl-C does; so does SIGINT where whoever started it left that ignored."""
+    """SIGTERM, or a terminal that is closed, stops the demo as Ctrl-C does.
+
+    So does SIGINT where whoever started it left that ignored; SIGHUP then stays so (`nohup`).
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

@@ -143,9 +143,10 @@ def test_a_walk_test_is_filmed_by_the_edge_and_looked_at_on_the_hubs_page(
     ("how", "started_by"),
     [
         (signal.SIGTERM, ()),
+        (signal.SIGHUP, ()),
         (signal.SIGINT, ("sh", "-c", 'trap "" INT; exec "$@"', "sh")),  # deaf to it, as shells start the background
     ],
-    ids=["SIGTERM", "Ctrl-C"],
+    ids=["SIGTERM", "a closed terminal", "Ctrl-C"],
 )
 def test_told_to_stop_it_stops_everything_cleanly(
     demo: Callable[..., subprocess.Popen[str]], tmp_path: Path, how: signal.Signals, started_by: tuple[str, ...]
