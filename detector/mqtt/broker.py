@@ -25,6 +25,7 @@ START_S = 10.0  # mosquitto needs 0.1 s here, iotcore 0.25 s; a busy machine mor
 LINGER_S = 20  # more than a worker or a hub takes to keep what it has in hand
 LARGEST_PACKET = 4 * 2**20 + 2**16  # as much as the hub takes of one alert
 LOG = "broker.log"
+LINES = 5  # of it, the last, that are told where the broker does not start
 FIND = "find"
 
 MOSQUITTO = """\
@@ -161,7 +162,10 @@ class EmbeddedBroker:
                 logger.info("%s listens on 127.0.0.1:%d", self.name, port)
                 return port
             self._runner.stop()
-        raise MissingPart(f"the broker {self.name} does not start; {self._folder / LOG} says why")
+        said = (self._folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")[-LINES:]
+        raise MissingPart(
+            f"the broker {self.name} does not start; it says: {' / '.join(filter(None, said)) or 'nothing'}"
+        )
 
     def stop(self) -> None:
         """Stop it; safe to call twice."""
