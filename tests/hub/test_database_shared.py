@@ -72,11 +72,8 @@ def test_what_a_hub_elsewhere_uses_is_not_replaced(postgres: Callable[[], str], 
         hub.stop()
 
 
-def test_a_hub_whose_server_began_anew_keeps_others_out_as_before(
-    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_whose_server_began_anew_soon_keeps_others_out_as_before(postgres: Callable[[], str]) -> None:
     url = postgres()
-    monkeypatch.setattr(lock_module, "KEEP_S", 0.05)
     held = DatabaseLock(url)
 
     def is_free() -> bool:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "hub.lock"
 HELD = LOCK + 1
-KEEP_S = 20.0
+KEEP_S = 1.0  # a hub forgotten on another machine, started again and again, waits for a server that begins anew
 WAIT_S = 5.0  # a hub that was killed is gone, but the server may need a moment to see it
 # So that the server notices within a minute or so that the machine of who holds it has died, and lets another have it.
 KEEPALIVES = {"tcp_keepalives_idle": 20, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
@@ -129,12 +129,17 @@ class DatabaseLock:
             self._connection = None
 
     def _keep(self) -> None:
+        told = ""
         while self._background.pause(KEEP_S):
             try:
                 if self._connection is None:
                     self._hold()
                 else:
                     self._connection.exec_driver_sql("SELECT 1")
+                    told = ""
             except (SQLAlchemyError, StoreError) as error:  # the former also where the server began anew
-                logger.error("the database isn't held for this hub alone: %s", getattr(error, "orig", error))
+                why = str(getattr(error, "orig", error))
+                if why != told:
+                    logger.error("the database isn't held for this hub alone: %s", why)
+                told = why
                 self._let_go()
