@@ -73,7 +73,7 @@ ZH: dict[str, str] = {
     "alarm_with_backup": "，并用 {time} 的备份补齐",
     "alarm_hub_store_damaged": "监控中心的数据库有一处损坏",
     "alarm_do_hub_store_damaged": "请重启监控中心：它会把坏文件原样另存，带走读得出的内容；在此之前无法备份。"
-    "磁盘可能要坏。",
+    "数据库用 PostgreSQL 的，重启不能修复，请从备份恢复。磁盘可能要坏。",
     "alarm_hub_disk": "监控中心磁盘快满了，只剩 {free} GB（{percent}%）",
     "alarm_do_hub_disk": "满了以后收不下新的录像和告警。请清理磁盘，或缩短录像保留天数。",
     "alarm_broker_lost": "监控中心连不上消息服务器",
@@ -190,7 +190,8 @@ EN: dict[str, str] = {
     "alarm_with_backup": ", and filled up from the backup of {time}",
     "alarm_hub_store_damaged": "The hub's database is damaged in one place",
     "alarm_do_hub_store_damaged": "Restart the hub: it sets the broken file aside as it is and takes over what can be "
-    "read; before that no backup can be made. The disk may be failing.",
+    "read; before that no backup can be made. On PostgreSQL no restart mends it: bring a backup back. The disk may be "
+    "failing.",
     "alarm_hub_disk": "The hub's disk is nearly full: {free} GB free ({percent} %)",
     "alarm_do_hub_disk": "When it is full, no new clips or alerts are taken. Clear the disk, or keep footage for fewer "
     "days.",
