@@ -40,7 +40,7 @@ HELD_OUT = (1.0, 0.0, 0.0, np.nan)  # acts with a phone in a hand held out: a ph
 # Rendered people whose act can be seen. Scanning and reading are half as many as photographing; who bends over parcels
 # or squats without a device is what passes for it.
 ACT_WORTH = {"photo": 4.0, "scan": 6.0, "call": 4.0, "browse": 6.0, "none": 2.5}
-REAL_SHARE = 0.4  # of close looks: crowds of rendered people would outweigh the few real phones, and they be forgotten
+REAL_SHARE = 0.55  # of looks of either kind: however much is rendered, what is real is not to be forgotten
 FRAME, FRAME_SIDE, CLOSE = 416, 640, 320
 STRETCH = 1.15  # squares are that much wider or narrower at most, as bodies and lenses differ
 DEVICES = (LABELS.index("phone"), LABELS.index("scanner"))
@@ -167,13 +167,13 @@ class Looks:
         ]
         frames, close = [], []
         for n, picture in enumerate(pictures):
-            frames.append((n, 1.0 if picture.source == "rendered" else 0.7 if picture.known else 0.2))
+            frames.append(1.0 if picture.source == "rendered" or picture.known else 0.3)
             height, width = self._images[n].shape[:2]
             close += [(n, box, worth) for box, worth in _worth(picture, width, height)]
-        self._frames, self._frame_odds = [n for n, _ in frames], _odds([worth for _, worth in frames])
         self._close = [(n, box) for n, box, _ in close]
-        real = np.array([pictures[n].source != "rendered" for n, _ in self._close], bool)
-        self._close_odds = _shared_out(_odds([worth for *_, worth in close]), real)
+        real = np.array([picture.source != "rendered" for picture in pictures], bool)
+        self._frame_odds = _shared_out(_odds(frames), real)
+        self._close_odds = _shared_out(_odds([worth for *_, worth in close]), real[[n for n, _ in self._close]])
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -184,7 +184,7 @@ class Looks:
         return collated([draw() for _ in range(size)])
 
     def _draw_frame(self):
-        n = self._frames[self._rng.choice(len(self._frames), p=self._frame_odds)]
+        n = self._rng.choice(len(self._pictures), p=self._frame_odds)
         height, width = self._images[n].shape[:2]
         side = max(height, width) * FRAME / FRAME_SIDE / self._rng.uniform(0.7, 1.4)
         if self._pictures[n].source != "rendered" and self._rng.random() < 0.6:

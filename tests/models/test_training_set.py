@@ -479,13 +479,14 @@ def test_looks_keep_boxes_on_what_they_mark(tmp_path: Path) -> None:
         assert seen >= 12
 
 
+@pytest.mark.parametrize("close", [False, True], ids=["whole frames", "close looks"])
 @pytest.mark.parametrize("rendered", [1, 40])
-def test_crowds_of_rendered_people_leave_real_ones_their_share(tmp_path: Path, rendered: int) -> None:
+def test_crowds_of_rendered_people_leave_real_ones_their_share(tmp_path: Path, rendered: int, close: bool) -> None:
     real = a_picture(tmp_path, Thing("person", (250, 50, 390, 350)), source="own")
     crowd = [a_picture(tmp_path, Thing("person", (250, 50, 390, 350), act="photo"))] * rendered
-    assert Looks([real, *crowd], seed=5).batch(100, close=True).real.mean() == pytest.approx(REAL_SHARE, abs=0.12)
-    assert Looks([real], seed=5).batch(8, close=True).real.all()
-    assert not Looks(crowd, seed=5).batch(8, close=True).real.any()
+    assert Looks([real, *crowd], seed=5).batch(100, close=close).real.mean() == pytest.approx(REAL_SHARE, abs=0.12)
+    assert Looks([real], seed=5).batch(8, close=close).real.all()
+    assert not Looks(crowd, seed=5).batch(8, close=close).real.any()
 
 
 def test_acts_are_learnt_from_close_looks_alone(tmp_path: Path) -> None:
