@@ -93,9 +93,17 @@ def test_what_does_not_hear_that_it_should_stop_is_killed(tmp_path: Path) -> Non
     assert soon(lambda: kept.poll() == 128 + signal.SIGKILL)
 
 
-def test_a_program_that_ends_at_once_is_an_error_with_the_log(tmp_path: Path) -> None:
-    with pytest.raises(MissingPart, match=r"broker\.log"):
-        EmbeddedBroker(tmp_path, "/bin/false").start()
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("echo 'Error: Unable to open config file.' >&2", r"Error: Unable to open config file\."), ("", "nothing")],
+    ids=["says why", "says nothing"],
+)
+def test_why_a_program_ends_at_once_is_told_in_its_own_words(tmp_path: Path, script: str, said: str) -> None:
+    program = tmp_path / "mosquitto"
+    program.write_text(f"#!/bin/sh\n{script}\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(MissingPart, match=f"does not start; it says: {said}$"):
+        EmbeddedBroker(tmp_path / "broker", str(program)).start()
 
 
 def test_mosquitto_is_found_beyond_the_path(monkeypatch: pytest.MonkeyPatch) -> None:

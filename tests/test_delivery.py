@@ -25,7 +25,6 @@ from detector.alerts.outbox import Outbox
 from detector.alerts.uploads import ClipUploads
 from detector.clock import SystemClock
 from detector.config import Broker, HubConfig
-from detector.errors import MissingPart
 from detector.hub.footage.sides import Sides
 from detector.hub.server import Hub
 from detector.media.sides import read_side
@@ -159,14 +158,6 @@ def test_nothing_is_lost_or_doubled_when_each_is_killed(
     assert total <= len(kept) <= total + 1  # the edge may have died between the commit and writing the id down
     told = lines(hub_dir / "told.txt")
     assert len(told) == len(set(told))
-
-
-def test_why_an_embedded_broker_does_not_start_is_told_in_its_own_words(tmp_path: Path) -> None:
-    program = tmp_path / "mosquitto"
-    program.write_text("#!/bin/sh\necho 'Error: Unable to open config file.' >&2\nexit 1\n")
-    program.chmod(0o755)
-    with pytest.raises(MissingPart, match=r"does not start; it says: Error: Unable to open config file\.$"):
-        EmbeddedBroker(tmp_path / "broker", str(program)).start()
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
