@@ -49,6 +49,7 @@ Key = tuple[IncidentKind, str | None]
 
 SAME_S = 0.001  # findings that begin within this have the same id
 RETOLD = 2.0  # an incident longer than `longest_s` is told again when it is so many times as long as when it was last
+TOLD_AGAIN_S = 3600.0  # rules forget acts after this (`rules/sweep.py`), and tell those before from the beginning
 LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
 
 
@@ -112,7 +113,7 @@ class IncidentBook:
         self._window_s = min(window_s, settings.join_s)
         self._spots = spots
         self._open: list[_Case] = []
-        self._ended: dict[Key, Incident] = {}
+        self._ended: list[tuple[Key, Incident]] = []  # of each finding the last, and all whose acts may be told again
         self._too_low: dict[Key, float] = {}
 
     def admit(self, signals: Iterable[Signal], at: float) -> list[IncidentUpdate]:
@@ -143,7 +144,7 @@ class IncidentBook:
             self._too_low[key] = signal.started_at
             return None
         fresh: Signal | None = signal
-        for known, ended in self._ended.items():
+        for known, ended in self._ended:
             if fresh and (known == key or (known[0] is signal.kind and share_acts(fresh.acts, ended.acts))):
                 fresh = untold(fresh, ended, case.told() if case else frozenset())
         if fresh is None:
@@ -201,8 +202,16 @@ class IncidentBook:
 
     def _end(self, case: _Case) -> IncidentUpdate:
         self._open.remove(case)
-        self._ended.update(dict.fromkeys(case.findings, case.incident))
-        return IncidentUpdate(Phase.END, case.incident, case.incident)
+        incident = case.incident
+        since = incident.ended_at - TOLD_AGAIN_S
+        # Two may end as sweeps of one zone, and the rule then tell one there with the acts of both.
+        self._ended = [
+            (key, ended)
+            for key, ended in self._ended
+            if key not in case.findings or (ended.acts and ended.ended_at >= since)
+        ]
+        self._ended += [(key, incident) for key in case.findings]
+        return IncidentUpdate(Phase.END, incident, incident)
 
 
 def sane(signal: Signal) -> Signal | None:
@@ -264,7 +273,8 @@ def untold(signal: Signal, ended: Incident, kept: Set[ActKey] = frozenset()) -> 
     exposed = signal.labels_exposed
     own = min(exposed.best, len(parcels_of(acts)))
     earlier = exposed.best - own
-    facts = {**signal.facts, "acts_told_earlier": len(signal.acts) - len(acts)}
+    earlier_acts = count(signal.facts, "acts_told_earlier") + len(signal.acts) - len(acts)
+    facts = {**signal.facts, "acts_told_earlier": earlier_acts}
     left = {
         "photos": photos_in(acts),
         "parcels": len(parcels_of(acts)),

@@ -282,6 +282,21 @@ def test_what_was_told_of_one_zone_is_not_told_again_of_the_next() -> None:
     assert [(e.zone, [a.parcels for a in e.acts]) for e in ends] == [("left", [(1,), (2,)]), ("right", [(3,), (4,)])]
 
 
+def test_what_two_sweeps_of_a_zone_told_is_not_told_again_when_they_become_one() -> None:
+    """One of them came over from the next zone once the other had ended, so that they were two."""
+    one, other = of(1, 40, 50), of(2, 20, 30, 100, 160)
+    apart = [
+        signal(20, 32, zone="right", acts=other[:2], exposed=2),
+        signal(40, 52, zone="left", acts=one, exposed=2),
+        signal(20, 102, zone="right", acts=other[:3], exposed=3),
+        signal(20, 162, zone="left", acts=other, exposed=4),
+    ]
+    together = signal(20, 292, zone="left", acts=[*one, *other, *of(3, 290)], exposed=7)
+    ends = [u.after for u in lived([*apart, together], 500) if u.phase is Phase.END]
+    assert [(end.facts["photos"], end.labels_exposed.best) for end in ends] == [(2, 2), (4, 4), (1, 1)]
+    assert ends[-1].facts["acts_told_earlier"] == 6
+
+
 def test_an_incident_taken_up_again_after_its_end_has_an_id_of_its_own() -> None:
     """A rule whose window is longer than join_s tells the whole sweep again when it goes on."""
     first, photo = act(0, 2, [1]), act(160, 162, [3])
