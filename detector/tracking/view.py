@@ -18,31 +18,37 @@ LEARN_S = 60.0  # the first usual view is known after so long
 MEMORY_S = 1800.0  # goods come and go: what was usual fades in about this time
 ADOPT_S = 1800.0  # another steady view this long is usual too: the camera was aimed anew, or it is night
 LIKE = 0.35  # correlation from which a view is taken for a usual one, and learned
+BLANK = 0.25  # of the most contrast of a usual view: something hides the scene, however long it does
 USUAL_VIEWS = 3  # remembered at most: by day, in infra-red, and one more
 LONGEST_LOOK_S = 6.0  # one look never counts for more, whatever was missed since the one before
 
 
 @dataclass(slots=True)
 class _UsualView:
-    """Mean edges `(90 * 160,)` of a view, how long it was looked at, and when last."""
+    """Mean edges `(90 * 160,)` and contrast of a view, how long it was looked at, and when last."""
 
     edges: FloatArray
+    contrast: float
     seen_s: float
     seen_at: float
 
-    def learn(self, edges: FloatArray, seconds: float, at: float) -> None:
+    def learn(self, edges: FloatArray, contrast: float, seconds: float, at: float) -> None:
         self.seen_s = min(self.seen_s + seconds, MEMORY_S)
-        self.edges = self.edges + np.float32(seconds / max(self.seen_s, 1e-3)) * (edges - self.edges)
+        share = seconds / max(self.seen_s, 1e-3)
+        self.edges = self.edges + np.float32(share) * (edges - self.edges)
+        self.contrast += share * (contrast - self.contrast)
         self.seen_at = at
 
     def kept(self) -> dict[str, Any]:
         """As JSON has it, without frame times."""
-        return {"edges": packed(self.edges), "seen_s": self.seen_s}
+        return {"edges": packed(self.edges), "contrast": self.contrast, "seen_s": self.seen_s}
 
     @classmethod
     def again(cls, kept: dict[str, Any]) -> _UsualView:
         """What `kept` gave; a `KeyError`, `TypeError` or `ValueError` where it gave something else."""
-        return cls(unpacked(kept["edges"]), float(kept["seen_s"]), float("-inf"))
+        edges = unpacked(kept["edges"])
+        contrast = float(kept.get("contrast", 0.0))  # an older version didn't keep it
+        return cls(edges, contrast, float(kept["seen_s"]), float("-inf"))
 
 
 class UsualViews:
@@ -50,7 +56,8 @@ class UsualViews:
 
     Usual are up to three views. The first is learned in a minute. People pass, goods are moved and light changes, and
     all of it is averaged away; a view quite unlike is not learned from at all, so that what hides the scene for some
-    minutes is never taken for it. Kept up for half an hour, it becomes a usual view itself.
+    minutes is never taken for it. Kept up for half an hour, it becomes a usual view itself, unless it shows next to
+    nothing: a cloth before the lens is as like itself as any hall.
     """
 
     def __init__(self) -> None:
@@ -66,7 +73,7 @@ class UsualViews:
             brightness=measure.brightness,
             contrast=measure.contrast,
             sharpness=measure.sharpness,
-            likeness=self._likeness(normed(measure.edges), seconds, at),
+            likeness=self._likeness(normed(measure.edges), measure.contrast, seconds, at),
             still_s=measure.still_s,
             calm_s=measure.calm_s,
             has_clock=measure.has_clock,
@@ -86,27 +93,27 @@ class UsualViews:
             return
         self._usual, self._other = usual[:USUAL_VIEWS], other
 
-    def _likeness(self, edges: FloatArray, seconds: float, at: float) -> float | None:
+    def _likeness(self, edges: FloatArray, contrast: float, seconds: float, at: float) -> float | None:
         """Correlation with the usual view most alike; learns from this one."""
         alike = [correlation(view.edges, edges) for view in self._usual]
         best = max(alike, default=-1.0)
         if best >= LIKE:
-            self._usual[alike.index(best)].learn(edges, seconds, at)
+            self._usual[alike.index(best)].learn(edges, contrast, seconds, at)
             self._other = None
-        else:
-            self._learn_other(edges, seconds, at)
+        elif contrast >= BLANK * max((view.contrast for view in self._usual), default=0.0):
+            self._learn_other(edges, contrast, seconds, at)
         return best if alike else None
 
-    def _learn_other(self, edges: FloatArray, seconds: float, at: float) -> None:
+    def _learn_other(self, edges: FloatArray, contrast: float, seconds: float, at: float) -> None:
         """A view that is none of the usual ones: it becomes one, once it has been kept up for long enough."""
         if self._other is None or self._other.seen_s < 0:
-            self._other = _UsualView(edges, 0.0, at)
+            self._other = _UsualView(edges, contrast, 0.0, at)
             return
         if correlation(self._other.edges, edges) < LIKE:
             # Somebody walks past, or there is nothing to see: noise is never like itself.
             self._other.seen_s -= seconds
             return
-        self._other.learn(edges, seconds, at)
+        self._other.learn(edges, contrast, seconds, at)
         if self._other.seen_s >= (ADOPT_S if self._usual else LEARN_S):
             self._usual = sorted([*self._usual, self._other], key=lambda view: view.seen_at)[-USUAL_VIEWS:]
             self._other = None

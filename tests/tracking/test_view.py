@@ -58,6 +58,12 @@ def blurred(picture: Picture, sigma: float) -> Picture:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
 
 
+def cloth() -> Picture:
+    """Folds before the lens, out of focus."""
+    folds = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, (180, 320)), (0, 0), 12)
+    return np.clip(70 + 8 * folds / folds.std(), 0, 255).astype(np.uint8)[..., None].repeat(3, 2)
+
+
 def watched(meter: ViewMeter, picture: Picture, since: float, until: float, fps: float = 1.0) -> CameraView:
     """The last view of a noisy camera that shows one picture for a while."""
     shown, view = [noisy(picture, seed) for seed in range(3)], None
@@ -144,6 +150,14 @@ def test_a_view_without_anything_to_see_is_never_usual() -> None:
     assert watched(meter, blank, 0, 3 * LEARN_S).likeness is None
 
 
+def test_what_shows_next_to_nothing_is_never_usual_however_long_it_hides_the_scene() -> None:
+    meter = learned_meter()
+    for began in (100, 2 * ADOPT_S):  # over a restart, too
+        assert (watched(meter, cloth(), began, began + 1.5 * ADOPT_S, fps=0.2).likeness or 0) < 0.25
+        before, meter = meter, ViewMeter()
+        meter.recall(json.loads(json.dumps(before.learned())))
+
+
 def test_learned_views_outlive_the_meter_and_the_size_of_the_picture() -> None:
     heir = ViewMeter()
     heir.recall(json.loads(json.dumps(learned_meter().learned())))
@@ -154,7 +168,8 @@ def test_learned_views_outlive_the_meter_and_the_size_of_the_picture() -> None:
 
 def test_views_learned_by_an_older_version_are_taken_up() -> None:
     heir = ViewMeter()
-    heir.recall({"usual": learned_meter().learned()["usual"]})
+    (view,) = learned_meter().learned()["usual"]
+    heir.recall({"usual": [{name: view[name] for name in ("edges", "seen_s")}]})
     assert (heir.look(warehouse(), 5).likeness or 0) > 0.8
 
 
