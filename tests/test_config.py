@@ -368,6 +368,21 @@ def test_a_password_in_an_address_is_refused_and_never_printed(
 
 
 @pytest.mark.parametrize(
+    "url", ["https://li:hunter2@10.0.0.2", "https://hunter2@10.0.0.2:8080", "http://li:hunter2/7@10.0.0.2"]
+)
+def test_a_login_in_the_hub_s_address_is_refused_and_never_printed(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(changed(hub__url=url))
+    for arguments in (["check", str(path)], ["check", str(path), "--json"], ["run", str(path)]):
+        assert main(arguments) == 2
+        output = "".join(capsys.readouterr())
+        assert PASSWORD not in output
+        assert "hub.url" in output and "stands in the URL" in output and "as a browser shows it" in output
+
+
+@pytest.mark.parametrize(
     ("source", "substream", "reason"),
     [
         ("rtsp://10.0.0.1/1", "small.mp4", "must be a stream's address"),

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from detector.config.addresses import bare_host, split_address
 from detector.config.named_secrets import secret
 from detector.config.settings import Settings
+from detector.machine.secrecy import without_login
 
 
 class Broker(Settings):
@@ -44,6 +45,8 @@ class HubLink(Settings):
     def _is_web_address(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"https?://[^/\s]", url):
             raise ValueError("must begin with http:// or https://")
+        if url is not None and without_login(url) != url:
+            raise ValueError("a user name or password stands in the URL")
         if url is not None:
             split_address(url, "hub")
         return url

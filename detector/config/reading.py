@@ -148,6 +148,8 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
     hint = HINTS.get(found["type"], f"configs/{example} shows every key with its meaning")
     if "stands in the address" in reason or "the address has {password}" in reason:
         hint = "give password_env or password_file"
+    elif key == "hub.url":
+        hint = "as a browser shows it, e.g. http://10.0.0.2:8080"
     elif "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
@@ -159,8 +161,6 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
         hint = "e.g. rtsp://10.0.0.11:554/Streaming/Channels/101"
     elif key == "timezone":
         hint = "a name of the IANA database, e.g. Asia/Shanghai"
-    elif key == "hub.url":
-        hint = "as a browser shows it, e.g. http://10.0.0.2:8080"
     elif key == "host" or key.endswith("broker.host"):
         hint = "a name or an address alone, e.g. 10.0.0.2; the port has a key of its own"
     elif key.endswith((".begins", ".ends")):
