@@ -45,7 +45,7 @@ from detector.hub.patience import IDLE_S, Door, Patient
 from detector.hub.seldom import have_log_be_brief
 from detector.hub.storage.database import in_a_line
 from detector.hub.storage.lock import DatabaseLock, DataLock
-from detector.hub.upkeep.backup import note_restored
+from detector.hub.upkeep.backup import note_restored, refuse_halfway
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.janitor import Janitor
 from detector.hub.upkeep.salvage import open_store
@@ -120,6 +120,7 @@ class Hub:
         self._lock = DataLock(config.data_dir)
         self._database_lock: DatabaseLock | None = None
         try:
+            refuse_halfway(config.data_dir)
             if url := config.database_url():  # before it is brought to a newer shape
                 self._database_lock = DatabaseLock(url)
             self._open(config, port, lan, hasher)

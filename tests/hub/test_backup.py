@@ -813,6 +813,49 @@ def test_with_a_restore_that_is_killed_what_it_started_ends_and_replaces_nothing
     assert soon(lambda: not process.exists() or " (zombie)" in (process / "status").read_text(), 10)
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from detector.config import HubConfig
+from detector.hub.upkeep.backup import restore
+
+rename, left = Path.rename, [int(sys.argv[3])]
+
+def dying(path, to):
+    if not left[0]:
+        os._exit(9)
+    left[0] -= 1
+    return rename(path, to)
+
+Path.rename = dying
+restore(Path(sys.argv[1]), HubConfig(data_dir=sys.argv[2]), force=True, now=0.0)
+"""
+
+
+@pytest.mark.parametrize("renamed", [1, 3, 5])
+def test_no_hub_starts_with_what_a_restore_that_was_killed_has_left_and_the_next_one_brings_all_back(
+    in_file: Kept, tmp_path: Path, renamed: int
+) -> None:
+    report = back_up(in_file.config, tmp_path / "backups", NOON)
+    in_file.add("later")
+    in_file.store.close()
+    data = in_file.config.data_dir
+    arguments = [str(report.file), str(data), str(renamed)]
+    assert subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=REPOSITORY, check=False).returncode == 9
+    former = tmp_path / "hub-data.before-1970-01-01T000000Z"
+    for refused in (
+        lambda: Hub(in_file.config, port=0, hasher=CHEAP),
+        lambda: back_up(in_file.config, tmp_path / "backups", NOON + 30),
+    ):
+        with pytest.raises(StoreError, match=f"run labelwatch restore again.* is in {former}"):
+            refused()
+    assert (former / "hub.sqlite").exists() or (data / "hub.sqlite").exists()
+    restore(report.file, in_file.config, force=True, now=NOON + 60)
+    in_file.store = in_file.open()
+    assert [one.id for one in in_file.store.feed()] == ["first"] and len(in_file.clips) == 1
+    assert back_up(in_file.config, tmp_path / "backups", NOON + 90).files == report.files
+
+
 def test_what_the_database_held_is_kept_even_where_files_can_not_be_put_in_their_places(
     in_postgres: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ from detector.version import VERSION
 SQLITE = "hub.sqlite"
 FORMER = "database.dump"  # for pg_restore
 RESTORED = "restored.json"  # in a data folder that was brought back, until the hub has it in its audit log
+HALFWAY = "restoring"  # in one that is neither the one nor the other: names where what was there goes
 # The database is copied by its own means; what is still growing belongs to nobody yet. What comes back goes on from
 # another state than the hub that was backed up, so its changes are to be told apart.
 LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_FILE, MEMORY_FILE, RESTORED}
@@ -55,7 +56,7 @@ LEFT_OUT = {SQLITE, f"{SQLITE}-wal", f"{SQLITE}-shm", f"{SQLITE}-journal", LOCK_
 UNFINISHED = (".part", ".new", ".tmp", ".copy.mp4")
 FRESH, ASIDE = ".restoring", "before-"  # of a data folder: what comes into it, what was in it, the time following
 CLIPS = "clips"  # the folder of recordings in a data folder
-STAYS = {LOCK_FILE, "lost+found"}  # in a data folder, whatever is brought back into it
+STAYS = {LOCK_FILE, HALFWAY, "lost+found"}  # in a data folder, whatever is brought back into it
 PIECE = 2**20
 GROWING = ".growing-"
 ALONE = ".lock"  # in a folder of backups: held while one is made
@@ -123,6 +124,7 @@ def back_up(
     data = config.data_dir.resolve()
     if folder.resolve().is_relative_to(data):
         raise StoreError(f"{folder} lies in the hub's own data_dir: a backup belongs on another disk")
+    refuse_halfway(data)
     name = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H%M%SZ}.json"
     report = Report(folder / name)
     pool = _Pool(folder / "files")
@@ -261,15 +263,16 @@ def restore(
                 dump = _lay_out(manifest, _Pool(file.parent / "files"), places.fresh, left_out, progress)
                 if former or there:
                     places.aside.mkdir(mode=0o700)
-                if kind == "sqlite":
-                    dump.replace(places.fresh / SQLITE)
-                else:
-                    _replace_database(config, there, manifest.kind, dump, places.aside / FORMER)
-                progress(len(manifest.files) + 1, len(manifest.files) + 1)
                 # Not into the database itself, whose shape this program may not know.
                 told = {"at": now, "by": at_console(), "file": file.name, "made_at": manifest.made_at}
                 write_whole(places.fresh / RESTORED, json.dumps(told), mode=0o600)
-                places.exchange(former)
+                with places.halfway():
+                    if kind == "sqlite":
+                        dump.replace(places.fresh / SQLITE)
+                    else:
+                        _replace_database(config, there, manifest.kind, dump, places.aside / FORMER)
+                    progress(len(manifest.files) + 1, len(manifest.files) + 1)
+                    places.exchange(former)
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StoreError(f"the backup could not be brought back: {_said(error)}{places.kept()}") from error
     except StoreError as error:
@@ -311,6 +314,22 @@ class _Places:
             shutil.rmtree(self.fresh, ignore_errors=True)
             with suppress(OSError):
                 self.aside.rmdir()
+
+    @contextmanager
+    def halfway(self) -> Iterator[None]:
+        """Should this be killed, no hub is to start with what is there then; where it fails, all is as it was."""
+        mark = self.data / HALFWAY
+        was_there = mark.exists()
+        if not was_there:
+            write_whole(mark, str(self.aside), mode=0o600)
+        try:
+            yield
+        except Exception:
+            if not was_there:
+                mark.unlink()
+            raise
+        mark.unlink()
+        sync_folder(self.data)
 
     def exchange(self, former: Sequence[Path]) -> None:
         """Put what was in the folder aside, and what is ready in its place; or leave the folder as it was."""
@@ -391,6 +410,20 @@ def _replace_database(config: HubConfig, there: Sequence[str], kind: str, dump: 
     put(_url(config), there, dump)
     for part in dump.parent.glob(f"{dump.name}*"):
         part.unlink()
+
+
+def refuse_halfway(data: Path) -> None:
+    """Look whether a backup was coming into a hub's data folder when that was cut off.
+
+    Raises:
+        StoreError: It was, and hasn't been brought back since.
+    """
+    mark = data / HALFWAY
+    if mark.exists():
+        hint = (
+            f"run labelwatch restore again, with --force; what was there before, if anything, is in {mark.read_text()}"
+        )
+        raise StoreError(f"{data} is half of what it was, half of a backup, since restore was cut off: {hint}")
 
 
 def note_restored(data: Path, database: Database) -> None:
