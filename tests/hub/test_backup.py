@@ -54,6 +54,7 @@ from detector.hub.upkeep import backup as backup_module
 from detector.hub.upkeep.backup import FORMER, back_up, restore
 from detector.hub.upkeep.console import check_audit
 from detector.hub.upkeep.dumps import program
+from detector.machine.whole_files import sha256_of
 from tests.builders import SteppedClock
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
 from tests.hub.test_server import REPOSITORY, free_port
@@ -218,6 +219,18 @@ def test_what_a_backup_has_already_is_not_written_once_more_by_the_next(
     pack.write_bytes(b"PK" * 2**10)
     back_up(in_file.config, tmp_path / "backups", NOON + 120)
     assert len(written) == 1
+
+
+def test_a_recording_that_is_new_is_read_once(in_file: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_before: list[Path] = []
+
+    def seen(path: Path) -> str:
+        read_before.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(backup_module, "sha256_of", seen)
+    assert back_up(in_file.config, tmp_path / "backups", NOON).is_whole
+    assert [path.name for path in read_before] == ["hub.key"]
 
 
 def test_a_content_that_was_cut_short_in_a_backup_is_copied_anew_by_the_next(in_file: Kept, tmp_path: Path) -> None:

@@ -465,10 +465,7 @@ class _Pool:
         return place.is_file() and place.stat().st_size == size
 
     def add(self, path: Path, report: Report) -> _Listed:
-        """Copy a file in, unless its content is here already: that takes neither room nor a write to the disk."""
-        known, size = sha256_of(path), path.stat().st_size
-        if self.holds(known, size):
-            return _Listed(path=path.name, sha256=known, size=size)
+        """Copy a file in."""
         digest, size = hashlib.sha256(), 0
         growing = self.folder / f".{os.getpid()}.tmp"
         try:
@@ -545,11 +542,13 @@ def newest_database(folder: Path, to: Path) -> float | None:
 
 
 def _list(pool: _Pool, data: Path, path: Path, known: dict[str, tuple[str, int]], report: Report) -> _Listed:
+    """Have a file's content in the pool; what is there already takes neither room nor a write to the disk."""
     relative = path.relative_to(data).as_posix()
     found = known.get(relative)
     mode = path.stat().st_mode & 0o777
-    if found and path.stat().st_size == found[1] and pool.holds(*found):
-        return _Listed(path=relative, sha256=found[0], size=found[1], mode=mode)
+    sha256, size = found or (sha256_of(path), path.stat().st_size)
+    if path.stat().st_size == size and pool.holds(sha256, size):
+        return _Listed(path=relative, sha256=sha256, size=size, mode=mode)
     one = pool.add(path, report).model_copy(update={"path": relative, "mode": mode})
     if found and one.sha256 != found[0]:
         report.damaged.append(relative)
