@@ -181,6 +181,21 @@ def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -
     assert make_certificates(folder, [], [], NOON + DAY_S, renew_days=2000).made == report.made
 
 
+def test_services_get_to_what_is_made_under_a_umask_that_shuts_others_out_and_to_no_key(tmp_path: Path) -> None:
+    former = os.umask(0o027)
+    try:
+        make_certificates(tmp_path / "new" / "certs", ["broker.lan"], ["north/box-1"], NOON)
+        assert os.umask(0o027) == 0o027, "what the program makes next is shut again"
+    finally:
+        os.umask(former)
+    made = {file.relative_to(tmp_path): file.stat().st_mode & 0o777 for file in (tmp_path / "new").rglob("*")}
+    folders = ("new/certs", "new/certs/broker", "new/certs/revoked", "new/certs/hub")
+    assert [made[Path(folder)] for folder in folders] == [0o755] * 4
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o755
+    assert made[Path("new/certs/authority")] == made[Path("new/certs/edges/north/box-1")] == 0o700
+    assert {mode for file, mode in made.items() if file.suffix == ".key" or file.name == "passwords"} == {0o600}
+
+
 def test_the_broker_can_read_the_list_that_the_hub_s_service_has_written(folder: Path) -> None:
     unit = settings(REPOSITORY / "configs" / "systemd" / "labelwatch-hub.service")
     former = os.umask(int(unit["UMask"][0], 8))

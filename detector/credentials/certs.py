@@ -168,7 +168,7 @@ def make_certificates(
         names = _with_earlier(broker / "server.crt", names)
     if not hosts and len(names) <= len(ALWAYS):
         raise _wrong("--host", "", "is missing: name what the broker is reached by")
-    with _named_errors(folder), _locked(folder, make=True):
+    with _named_errors(folder), _found_by_services(), _locked(folder, make=True):
         authority = _authority(folder, at, make=True)
         for one in (broker, broker / "data", folder / LISTED, folder / HUB, folder / INTEGRATIONS):
             one.mkdir(mode=0o755, exist_ok=True)
@@ -356,6 +356,16 @@ def _named_errors(folder: Path) -> Iterator[None]:
         raise StoreError(
             f"a certificate or key in {folder} can't be read ({error}): bring it back from a backup"
         ) from error
+
+
+@contextmanager
+def _found_by_services() -> Iterator[None]:
+    """Broker and hub, users of their own, must get to what root makes; what is secret has a mode that lets nobody."""
+    former = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(former)
 
 
 @contextmanager
