@@ -181,6 +181,17 @@ def test_what_ends_soon_is_made_anew_and_what_can_not_be_is_told(folder: Path) -
     assert make_certificates(folder, [], [], NOON + DAY_S, renew_days=2000).made == report.made
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "For edge north/box-1: carry"), ("zh", "边缘设备 north/box-1：把")]
+)
+def test_that_a_box_s_renewed_certificate_is_to_be_carried_there_is_told(
+    folder: Path, language: str, words: str
+) -> None:
+    for at, is_told in ((SOON, True), (SOON + DAY_S, False)):
+        lines = make_certificates(folder, [], [], at).lines(language)
+        assert any(line.startswith(words) for line in lines) == is_told
+
+
 def test_services_get_to_what_is_made_under_a_umask_that_shuts_others_out_and_to_no_key(tmp_path: Path) -> None:
     former = os.umask(0o027)
     try:

@@ -71,12 +71,13 @@ ALWAYS = ("localhost", "127.0.0.1", "::1")
 class Made:
     """What was done to a folder; `made` and `kept` name certificates, `ending` those that somebody has to see to.
 
+    `edges` are boxes to which files are to be carried: those asked for, and those whose certificate was made anew.
     `aside` are files of the broker that were otherwise, by somebody's own lines or an older version: see `.before`.
     """
 
     folder: Path
     host: str
-    edges: list[tuple[str, str]]
+    edges: list[tuple[str, str]] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     ending: list[tuple[str, str]] = field(default_factory=list)
@@ -173,7 +174,7 @@ def make_certificates(
         for one in (broker, broker / "data", folder / LISTED, folder / HUB, folder / INTEGRATIONS):
             one.mkdir(mode=0o755, exist_ok=True)
         _write_crl(folder, authority, at, _revoked(folder))
-        report = Made(folder, hosts[0] if hosts else _first_host(names), asked)
+        report = Made(folder, hosts[0] if hosts else _first_host(names))
         use = ExtendedKeyUsageOID.SERVER_AUTH
         _have(report, authority, broker, "server", "server", use, at, renew, names)
         for name in (HUB, INTEGRATIONS):
@@ -181,7 +182,10 @@ def make_certificates(
         for site, edge in dict.fromkeys([*_carried(folder), *asked]):
             place = folder / "edges" / site / edge
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _have(report, authority, place, "client", f"{site}/{edge}", ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
+            name = f"{site}/{edge}"
+            _have(report, authority, place, "client", name, ExtendedKeyUsageOID.CLIENT_AUTH, at, renew)
+            if (site, edge) in asked or name in report.made:
+                report.edges.append((site, edge))
         report.aside = _write_broker(folder)
         _give_to_hub(folder)
         report.ending = [
