@@ -137,6 +137,26 @@ def test_rights_that_somebody_added_are_set_aside_and_told(folder: Path) -> None
     assert acl.with_name("acl.before").read_text() == own, "it stays until it is needed no more"
 
 
+def test_the_doctor_says_that_certs_is_to_be_run_again_after_an_update_until_it_was(
+    folder: Path, tmp_path: Path
+) -> None:
+    def told() -> list[str]:
+        return [str(finding) for finding in doctor.rights(load_either(tmp_path / "hub.yaml"))]
+
+    (tmp_path / "hub.yaml").write_text("certs_dir: certs\n")
+    acl = folder / "broker" / "acl"
+    acl.write_text(acl.read_text() + "\nuser warehouse\ntopic read labelwatch/+/+/alerts\n")
+    assert told() == [], "what somebody adds is his own"
+    acl.write_text(acl.read_text().replace("topic read labelwatch/+/+/census\n", ""))  # as an older one has it
+    (finding,) = told()
+    assert f"{acl} isn't as this version writes it" in finding and f"labelwatch certs {folder} again" in finding
+    make_certificates(folder, [], [], NOON)
+    assert told() == []
+    acl.unlink()
+    acl.mkdir()
+    assert "can't be told" in told()[0]
+
+
 def test_every_certificate_is_the_authority_s_and_private_keys_are_for_their_owner_alone(folder: Path) -> None:
     for file in ("broker/server.crt", "hub/client.crt", "integrations/client.crt", "edges/north/box-1/client.crt"):
         assert verified(folder, file).rstrip().endswith(": OK")

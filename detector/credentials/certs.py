@@ -283,6 +283,17 @@ def boxes_end_at(folder: Path) -> dict[str, float]:
         return _boxes_end_at(folder)
 
 
+def of_another_version(folder: Path) -> list[Path]:
+    """Files that the broker starts with and that lack what this version writes there; lines added below may be.
+
+    Raises:
+        StoreError: One can't be read, as by the hub's own user.
+    """
+    with _named_errors(folder):
+        there = {folder / "broker" / name: shipped for name, shipped in _shipped(folder.absolute()).items()}
+        return [file for file, shipped in there.items() if file.exists() and not file.read_bytes().startswith(shipped)]
+
+
 def notices(files: Iterable[Path], now: float, language: str) -> list[str]:
     """For whoever reads a configuration: which certificates that it names end soon, or can't be read; a line each."""
     say, told = WORDS[language], []
@@ -482,19 +493,25 @@ def _write_crl(folder: Path, authority: Pair, at: datetime, revoked: dict[int, d
         write_whole(file, made.public_bytes(serialization.Encoding.PEM), mode=0o644, whatever_umask=True)
 
 
+def _shipped(folder: Path) -> dict[str, bytes]:
+    """The broker's configuration and rights as this version has them, with this folder's paths."""
+    text = resource("configs", "mosquitto", "labelwatch.conf").read_text(encoding="utf-8").replace(SHIPPED, str(folder))
+    return {"mosquitto.conf": text.encode(), "acl": resource("configs", "mosquitto", "acl").read_bytes()}
+
+
 def _write_broker(folder: Path) -> list[Path]:
     """The shipped configuration with this folder's paths; passwords that are there stay.
 
     Returns:
         Files that were otherwise; as they were they stand beside it.
     """
-    broker = folder / "broker"
-    text = resource("configs", "mosquitto", "labelwatch.conf").read_text(encoding="utf-8").replace(SHIPPED, str(folder))
+    broker, shipped, aside = folder / "broker", _shipped(folder), []
     user = _user(BROKER_USER) or _user("root")
     if user is not None:
-        text += f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user.pw_name}\n"
-    acl, aside = resource("configs", "mosquitto", "acl").read_bytes(), []
-    for file, content, mode in ((broker / "mosquitto.conf", text.encode(), 0o644), (broker / "acl", acl, 0o600)):
+        told = f"\n# It was root who made this folder: this user owns what the broker reads.\nuser {user.pw_name}\n"
+        shipped["mosquitto.conf"] += told.encode()
+    for name, mode in (("mosquitto.conf", 0o644), ("acl", 0o600)):
+        file, content = broker / name, shipped[name]
         if file.exists() and (former := file.read_bytes()) != content:
             write_whole(file.with_name(file.name + BEFORE), former, mode=mode)
             aside.append(file)

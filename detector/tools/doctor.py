@@ -88,6 +88,7 @@ def examine(data_dir: Path, config: EdgeConfig | HubConfig | None = None) -> Ite
     yield clock()
     if config is not None:
         yield from certificates(config, time.time())
+        yield from rights(config)
         yield from brokers(config)
 
 
@@ -300,6 +301,21 @@ def certificates(config: EdgeConfig | HubConfig, now: float) -> Iterator[Finding
             yield Finding(f"certificate {which}", NOTE, f"ends on {day}, in {int(left_days)} days", remedy)
         elif n == 0:
             yield Finding("certificates", FINE, f"{which} ends first, on {day}")
+
+
+def rights(config: EdgeConfig | HubConfig) -> Iterator[Finding]:
+    """Whether the broker of `certs`, at a hub that has its folder, starts with what this version writes for it."""
+    from detector.config import HubConfig
+    from detector.credentials.certs import of_another_version
+
+    if not isinstance(config, HubConfig) or config.certs_dir is None:
+        return
+    hint = f"run labelwatch certs {config.certs_dir} again, which keeps the certificates, then restart the broker"
+    try:
+        for file in of_another_version(config.certs_dir):
+            yield Finding("broker's rights", NOTE, f"{file} isn't as this version writes it", hint)
+    except StoreError as error:
+        yield Finding("broker's rights", NOTE, f"can't be told: {error}", "ask as root")
 
 
 def brokers(config: EdgeConfig | HubConfig) -> Iterator[Finding]:
