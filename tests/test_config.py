@@ -6,8 +6,9 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -274,6 +275,30 @@ def test_what_this_user_may_not_read_is_told(tmp_path: Path, capsys: pytest.Capt
         assert {f"broker.{name}" for name in broker} <= {p["key"] for p in checked(path, capsys)}
     for folder in (secrets, data):
         folder.chmod(0o700)
+
+
+def test_an_outbox_that_the_worker_can_not_use_is_told_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    path, outbox = home / "edge.yaml", home / "data" / "outbox.db"
+    outbox.parent.mkdir(parents=True)
+    path.write_text(changed(cameras__0__password_file=None))
+    outbox.write_bytes(b"\xff" * 100)  # the worker sets it aside
+    assert checked(path, capsys) == []
+    outbox.unlink()
+    with closing(sqlite3.connect(outbox)) as db:
+        db.executescript("PRAGMA journal_mode=WAL; CREATE TABLE alerts (seq); PRAGMA user_version=1")
+        assert checked(path, capsys) == []
+        db.execute("PRAGMA user_version=2")
+    (problem,) = checked(path, capsys)
+    assert problem["key"] == "data_dir" and f"{outbox} was made by a newer labelwatch" in problem["reason"]
+    outbox.chmod(0)
+    outbox.parent.chmod(0o777)
+    with nobody(home):
+        (problem,) = checked(path, capsys)
+    assert problem["key"] == "data_dir" and problem["reason"] == f"can't be read and written: {outbox}"
+    assert [file.name for file in outbox.parent.iterdir()] == ["outbox.db"]
 
 
 def test_what_systemd_hands_to_the_service_need_not_be_there_before(

@@ -23,10 +23,12 @@ from detector.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
+NAME = "outbox.db"  # in an edge's data folder
 ASIDE = ".corrupt-"
 NO_INDEX = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)  # no room for the file of the WAL's index
 ASIDE_KEPT = 3  # of the files set aside; older ones are emptied, their names stay and are counted
 
+MAGIC, VERSION_AT = b"SQLite format 3\0", slice(60, 64)  # in the head of SQLite's files; `user_version`, big-endian
 VERSION = 1  # raised where a labelwatch of before could no longer write to the file, or would misread it
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -67,6 +69,24 @@ INSERT OR IGNORE INTO dropped SELECT 'alert', 'rows', 0, CAST(value AS INTEGER) 
     WHERE name = 'dropped' AND CAST(value AS INTEGER) > 0;
 DELETE FROM meta WHERE name = 'dropped';
 """
+
+
+def shut_to_us(path: Path) -> list[Path]:
+    """Of the files that an outbox is, those that are there and that we may not read and write."""
+    parts = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    may = os.R_OK | os.W_OK
+    return [part for part in parts if os.access(part, os.F_OK) and not os.access(part, may, effective_ids=True)]
+
+
+def is_newer(path: Path) -> bool:
+    """Whether a newer labelwatch made an outbox; not asked of SQLite, which would make files of ours beside it.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(VERSION_AT.stop)
+    return head.startswith(MAGIC) and int.from_bytes(head[VERSION_AT], "big") > VERSION
 
 
 class DiskFull(StoreError):  # noqa: N818  (named like the rest of errors.py)

@@ -153,6 +153,8 @@ def run_check(options: argparse.Namespace) -> int:
             hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"
             problems.append(Problem(str(options.config), "broker.cert_file", reason, hint))
         problems += _of_another_box(config, options.config)
+        if all(problem.key != "data_dir" for problem in problems):
+            problems += _in_outbox(config, options.config)
         if all(problem.key != "analysis.model" for problem in problems):
             problems += _in_models(config, options.config)
     elif options.explain and not problems:
@@ -193,6 +195,23 @@ def _of_another_box(config: EdgeConfig, path: Path) -> list[Problem]:
     reason = f"is the certificate of {whose}, and this box is {own}: the broker would cut off each by the other"
     hint = "`labelwatch join` brings this box one of its own; let it have a data_dir of its own, too"
     return [Problem(str(path), "broker.cert_file", reason, hint)]
+
+
+def _in_outbox(config: EdgeConfig, path: Path) -> list[Problem]:
+    """What would keep the worker from its outbox; a file that is no outbox it sets aside by itself."""
+    from detector.alerts.outbox_file import NAME, is_newer, shut_to_us
+    from detector.config.checks import AS_THAT_USER
+
+    outbox = config.data_dir / NAME
+    if shut := shut_to_us(outbox):
+        return [Problem(str(path), "data_dir", f"can't be read and written: {file}", AS_THAT_USER) for file in shut]
+    try:
+        if not outbox.exists() or not is_newer(outbox):
+            return []
+    except OSError as error:
+        return [Problem(str(path), "data_dir", f"{outbox} can't be read: {error.strerror}", "check the disk")]
+    hint = "start that version, or name another data_dir; nothing in it is touched"
+    return [Problem(str(path), "data_dir", f"{outbox} was made by a newer labelwatch than this one", hint)]
 
 
 def _in_models(config: EdgeConfig, path: Path) -> Iterator[Problem]:

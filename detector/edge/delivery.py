@@ -81,6 +81,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     from detector.alerts.identity import load_identity
     from detector.alerts.mqtt import MqttLink
     from detector.alerts.outbox import Outbox
+    from detector.alerts.outbox_file import NAME
     from detector.alerts.pictures import CameraPictures
     from detector.alerts.rotation import KeyRotation
     from detector.alerts.serials import Serials
@@ -97,7 +98,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     key = load_identity(config.data_dir)
     topics = wire.Topics(config.site, config.edge)
     with ExitStack() as stack:
-        outbox = Outbox(config.data_dir / "outbox.db", key, clock=clock, buffers=config.buffers)
+        outbox = Outbox(config.data_dir / NAME, key, clock=clock, buffers=config.buffers)
         stack.callback(outbox.close)
         tidy = Tidy(outbox, config.data_dir / "clips", config.buffers, clock)
         tidy.start()
