@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.clock import iso
-from detector.hub.pages.view import Form, View, needs, own_path
+from detector.hub.pages.view import Form, MayJudgeOrConfigure, MayLook, View, own_path
 from detector.hub.storage.rights import Right
 from detector.hub.texts import LANGUAGES, Phrases
 from detector.hub.watch.alarm_words import advice, moment, title
@@ -19,7 +19,6 @@ from detector.hub.watch.alarms import Alarm
 
 router = APIRouter()
 
-LOOK = needs(Right.LOOK)
 Number = Annotated[int, Path(ge=1, lt=2**53)]
 MOST_IN_BANNER = 10
 LATEST = 10
@@ -92,7 +91,7 @@ def _line(view: View, alarm: Alarm) -> AlarmLine:
 
 
 @router.get("/alarms")
-def alarms_page(view: Annotated[View, LOOK], before: Annotated[int | None, Query(ge=1, lt=2**53)] = None) -> Response:
+def alarms_page(view: MayLook, before: Annotated[int | None, Query(ge=1, lt=2**53)] = None) -> Response:
     """All alarms that are over, latest first."""
     found = view.parts.alarms.history(view.scope, before, PAGE + 1)
     shown = found[:PAGE]
@@ -105,7 +104,7 @@ def alarms_page(view: Annotated[View, LOOK], before: Annotated[int | None, Query
 
 
 @router.post("/alarms/{number}/acknowledge")
-def acknowledge(view: Annotated[View, needs(Right.JUDGE, Right.CONFIGURE)], number: Number, fields: Form) -> Response:
+def acknowledge(view: MayJudgeOrConfigure, number: Number, fields: Form) -> Response:
     """Somebody knows of an alarm: a state is shown more quietly from now on, a loss is over."""
     kept = view.parts.alarms
     alarm = kept.alarm(number)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -17,8 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from detector.hub.desk.reviews import REASONS, is_reason
 from detector.hub.pages.incidents import is_beyond, known
-from detector.hub.pages.view import Form, View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import Form, MayJudge, View
 from detector.hub.storage.stored import VERDICTS, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
 
@@ -27,11 +25,9 @@ router = APIRouter()
 MOST = 40  # pictures that somebody looks at, at a time
 MARK = "mark-"  # a field of the form: this and an incident's id; its value is the severity that was looked at
 
-Judge = Annotated[View, needs(Right.JUDGE)]
-
 
 @router.get("/incidents/{incident_id}/alike")
-def alike(view: Judge, incident_id: str, all: str = "", at: str = "", of: str = "") -> Response:  # noqa: A002  (as in the address)
+def alike(view: MayJudge, incident_id: str, all: str = "", at: str = "", of: str = "") -> Response:  # noqa: A002  (as in the address)
     """What is like an incident and waits; `all` marks each of it.
 
     With `at`, when somebody judged some of it, and `of` how many were marked then.
@@ -41,7 +37,7 @@ def alike(view: Judge, incident_id: str, all: str = "", at: str = "", of: str = 
 
 
 @router.post("/incidents/{incident_id}/alike")
-def judge(view: Judge, incident_id: str, fields: Form) -> Response:
+def judge(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Judge what is marked: asked first with what, then, with `sure`, done, or with `again` marked anew."""
     incident = known(view, incident_id)
     verdict, reason = fields.get("verdict", ""), fields.get("reason", "")
@@ -61,7 +57,7 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
 
 
 @router.post("/incidents/{incident_id}/alike/undo")
-def undo(view: Judge, incident_id: str, fields: Form) -> Response:
+def undo(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Take back what one judged at a time (`at`), as far as it still counts."""
     incident, at = known(view, incident_id), _time(fields.get("at", ""))
     with view.store.database.writing():

@@ -57,7 +57,7 @@ from detector.hub.pages.api_shapes import (
     VerdictName,
 )
 from detector.hub.pages.incidents import filmed, known
-from detector.hub.pages.view import View, event_stream, needs
+from detector.hub.pages.view import MayAudit, MayJudge, MayLook, View, event_stream
 from detector.hub.storage.arrivals import other_zones
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Clip, Contested, StoredIncident, is_time
@@ -89,8 +89,6 @@ MOST = 200
 START, NOW = "start", "now"  # instead of a cursor: since all began, and since now
 MOST_DAYS = 400
 
-Look = Annotated[View, needs(Right.LOOK)]
-Judge = Annotated[View, needs(Right.JUDGE)]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Name = Annotated[str | None, Query(max_length=200)]
 Moment = Annotated[datetime | None, BeforeValidator(_with_plus), Query(description="ISO 8601 with its offset from UTC")]
@@ -132,7 +130,7 @@ def openapi() -> Response:
     },
 )
 def list_incidents(
-    view: Look,
+    view: MayLook,
     site: Name = None,
     camera: Name = None,
     zone: Name = None,
@@ -190,7 +188,7 @@ def list_incidents(
         503: {"description": "too many are listening: ask again later"},
     },
 )
-def events(view: Look, changed_since: Since = NOW) -> Response:
+def events(view: MayLook, changed_since: Since = NOW) -> Response:
     """Server-sent events that say at once that an incident changed: ask `/api/incidents` for what changed.
 
     `incident` events hold its `id`, and are numbered by cursors; `reload` says that more changed than is told one by
@@ -213,7 +211,7 @@ def events(view: Look, changed_since: Since = NOW) -> Response:
 
 
 @router.get("/incidents/{incident_id}", response_model=IncidentInFull, responses={**NOT_FOUND, **UNCHANGED})
-def one_incident(view: Look, incident_id: str) -> Response:
+def one_incident(view: MayLook, incident_id: str) -> Response:
     """One incident with its acts, facts, clips and verdicts."""
     incident = known(view, incident_id)
     record = incident.record
@@ -256,7 +254,7 @@ def one_incident(view: Look, incident_id: str) -> Response:
         410: {"description": "no copy can be made of it: `text` says why"},
     },
 )
-def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
+def incident_clip(view: MayLook, incident_id: str, segment: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> Response:
     """A segment of the recording: as the camera made it for who may see that, otherwise its redacted copy.
 
     HEAD tells its size and that it may be asked for in parts (`Range`).
@@ -274,7 +272,7 @@ def incident_clip(view: Look, incident_id: str, segment: Annotated[int, Query(ge
     response_class=Response,
     responses={**NOT_FOUND, 200: {"content": {"image/jpeg": {}}, "description": "labels in it are blurred"}},
 )
-def incident_snapshot(view: Look, incident_id: str) -> Response:
+def incident_snapshot(view: MayLook, incident_id: str) -> Response:
     """The newest picture of an incident."""
     return incidents.snapshot(view, incident_id)
 
@@ -289,7 +287,7 @@ def incident_snapshot(view: Look, incident_id: str) -> Response:
         413: {"model": Error, "description": "more than a verdict can be"},
     },
 )
-def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
+def give_verdict(view: MayJudge, incident_id: str, judging: Judging) -> Response:
     """Say what an incident really was."""
     incident, note = known(view, incident_id), judging.note.strip()
     if "\0" in note or (judging.reason and not is_reason(judging.verdict, judging.reason)):
@@ -316,7 +314,7 @@ def give_verdict(view: Judge, incident_id: str, judging: Judging) -> Response:
 
 @router.get("/cases", response_model=Cases, responses={**ERRORS, **UNCHANGED})
 def list_cases(
-    view: Look,
+    view: MayLook,
     state: Literal["open", "handed_over", "closed"] | None = None,
     cursor: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     limit: Limit = 50,
@@ -328,7 +326,7 @@ def list_cases(
 
 
 @router.get("/cases/{number}", response_model=CaseInFull, responses={**NOT_FOUND, **UNCHANGED})
-def one_case(view: Look, number: Annotated[int, Field(ge=1, le=2**62)]) -> Response:
+def one_case(view: MayLook, number: Annotated[int, Field(ge=1, le=2**62)]) -> Response:
     """One case with its totals."""
     case = view.parts.cases.case(number, view.scope, view.user)
     if case is None:
@@ -339,7 +337,7 @@ def one_case(view: Look, number: Annotated[int, Field(ge=1, le=2**62)]) -> Respo
 
 
 @router.get("/cameras", response_model=Cameras, responses={**ERRORS, **UNCHANGED})
-def list_cameras(view: Look) -> Response:
+def list_cameras(view: MayLook) -> Response:
     """Whether anybody is watching."""
     told = [CameraTold.model_validate(state, from_attributes=True) for state in view.cameras]
     return _answer(view, Cameras(cameras=told))
@@ -347,7 +345,7 @@ def list_cameras(view: Look) -> Response:
 
 @router.get("/alarms", response_model=AlarmsTold, responses={**ERRORS, **UNCHANGED})
 def list_alarms(
-    view: Look,
+    view: MayLook,
     over: Annotated[bool, Query(description="those that are over instead")] = False,
     cursor: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
 ) -> Response:
@@ -364,7 +362,7 @@ def list_alarms(
     },
 )
 def export_audit(
-    view: Annotated[View, needs(Right.AUDIT)],
+    view: MayAudit,
     after: Annotated[int, Query(ge=0, le=2**53, description="the number of the last entry that is known")] = 0,
 ) -> Response:
     """The audit log as JSON lines, oldest first, up to the entry that this request leaves.
@@ -377,7 +375,7 @@ def export_audit(
 
 
 @router.get("/stats", response_model=Stats, responses={**ERRORS, **UNCHANGED})
-def stats(view: Look, since: Moment = None, until: Moment = None) -> Response:
+def stats(view: MayLook, since: Moment = None, until: Moment = None) -> Response:
     """Alerts and labels exposed day by day; the last four weeks where nothing is said."""
     end = min(_unix(until) or view.now, view.now)
     start = _unix(since)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -11,12 +11,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from detector import wire
 from detector.hub.access.audit import Entry
-from detector.hub.pages.view import View, needs
-from detector.hub.storage.rights import CONSOLE, Right, Scope
+from detector.hub.pages.view import MayAudit, View
+from detector.hub.storage.rights import CONSOLE, Scope
 
 router = APIRouter()
 
-Auditor = Annotated[View, needs(Right.AUDIT)]
 
 PAGE_SIZE = 100
 NAMED = {  # details whose values have words of their own
@@ -30,7 +29,7 @@ FILTERS = ("user", "action", "subject", "day")
 
 
 @router.get("/audit")
-def audit_page(view: Auditor, before: str = "") -> Response:
+def audit_page(view: MayAudit, before: str = "") -> Response:
     """Entries, latest first, by user, action, subject and day; without those of who sees more than the visitor."""
     asked = {name: view.request.query_params.get(name, "").strip().replace("\0", "") for name in FILTERS}
     day = _day(asked["day"])
@@ -52,7 +51,7 @@ def audit_page(view: Auditor, before: str = "") -> Response:
 
 
 @router.get("/audit/export")
-def export(view: Auditor) -> Response:
+def export(view: MayAudit) -> Response:
     """The whole log as a file, as far as the visitor may read it."""
     return exported(view)
 
@@ -68,7 +67,7 @@ def exported(view: View, after: int = 0) -> Response:
 
 
 @router.post("/audit/check")
-def check(view: Auditor) -> Response:
+def check(view: MayAudit) -> Response:
     """Follow the whole chain."""
     view.parts.anchors.check()
     return RedirectResponse("/audit", 303)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -13,14 +13,12 @@ from detector import wire
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.pictures import Glimpse
 from detector.hub.edges.zones import Place
-from detector.hub.pages.view import View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import MayLook, View
 from detector.hub.storage.stored import told_number
 from detector.names import natural
 
 router = APIRouter()
 
-LOOK = needs(Right.LOOK)
 EXPECTED_S = 900.0  # a picture comes every 5 minutes; one older than this is called old
 FEW = 12  # cameras; more are shown site by site, after those that are not fine, and small on a phone
 
@@ -56,20 +54,20 @@ class SiteCards:
 
 
 @router.get("/cameras")
-def cameras(view: Annotated[View, LOOK]) -> Response:
+def cameras(view: MayLook) -> Response:
     """What every camera last showed."""
     return view.page("cameras.html", **_shown(view))
 
 
 @router.get("/cameras/part")
-def cameras_part(view: Annotated[View, LOOK]) -> Response:
+def cameras_part(view: MayLook) -> Response:
     """The same, to keep an open page fresh."""
     return view.page("cameras_part.html", **_shown(view))
 
 
 @router.get("/cameras/{site}/{edge}/{camera}/picture")
 @router.head("/cameras/{site}/{edge}/{camera}/picture")
-def picture(view: Annotated[View, LOOK], site: str, edge: str, camera: str, large: int = 0) -> Response:
+def picture(view: MayLook, site: str, edge: str, camera: str, large: int = 0) -> Response:
     """The newest picture of a camera, labels blurred by its edge; with `large=1` one to draw on, if there is any."""
     found = (
         view.parts.pictures.newest((site, edge, camera), large=bool(large)) if view.scope.sees(site, camera) else None
@@ -84,7 +82,7 @@ def picture(view: Annotated[View, LOOK], site: str, edge: str, camera: str, larg
 
 
 @router.post("/cameras/{site}/{edge}/{camera}/picture")
-def ask_picture(view: Annotated[View, LOOK], site: str, edge: str, camera: str) -> Response:
+def ask_picture(view: MayLook, site: str, edge: str, camera: str) -> Response:
     """Ask a camera for a picture now; it comes when its edge can be reached."""
     known(view, (site, edge, camera))
     for large in (False, True):

@@ -16,7 +16,7 @@ from detector.hub.evidence.cases import CLOSED, LONGEST, OPEN, STATES, Case, Cas
 from detector.hub.evidence.figures import time_line, totals
 from detector.hub.evidence.packs import MAKING, PackRecord
 from detector.hub.pages.incidents import known
-from detector.hub.pages.view import Form, Somebody, View, needs, own_path
+from detector.hub.pages.view import Form, MayExport, MayKeepCases, Somebody, View, own_path
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
 
@@ -28,8 +28,6 @@ TRAIL = 60
 CHOICES = 20  # open cases that an alert may be put into, the newest
 LONGEST_REASON = 300
 
-Guard = Annotated[View, needs(Right.CASES)]
-Exporter = Annotated[View, needs(Right.EXPORT)]
 Number = Annotated[int, Path(ge=1, lt=2**31)]  # what every database takes
 
 
@@ -57,7 +55,7 @@ def cases_page(view: Somebody, state: str = "", before: str = "", incident: str 
 
 
 @router.post("/cases/add")
-def add(view: Guard, fields: Form) -> Response:
+def add(view: MayKeepCases, fields: Form) -> Response:
     """Put incidents (`incidents`: ids or addresses, with white space between) into a case, or into a new one.
 
     The review desk and an incident's own page, which stay open meanwhile, are told in words. Of a list in which one is
@@ -98,7 +96,7 @@ def case_page(view: Somebody, number: Number) -> Response:
 
 
 @router.post("/cases/{number}")
-def change(view: Guard, number: Number, fields: Form) -> Response:
+def change(view: MayKeepCases, number: Number, fields: Form) -> Response:
     """Change title, note, people or state; whoever overlooked another's change is asked again."""
     case = _case(view, number)
     changes = {name: _text(fields, name) for name in LONGEST if name in fields}
@@ -113,7 +111,7 @@ def change(view: Guard, number: Number, fields: Form) -> Response:
 
 
 @router.post("/cases/{number}/remove")
-def remove(view: Guard, number: Number, fields: Form) -> Response:
+def remove(view: MayKeepCases, number: Number, fields: Form) -> Response:
     """Take an incident out."""
     case = _case(view, number)
     try:
@@ -125,7 +123,7 @@ def remove(view: Guard, number: Number, fields: Form) -> Response:
 
 
 @router.post("/incidents/{incident_id}/hold")
-def hold(view: Guard, incident_id: str, fields: Form) -> Response:
+def hold(view: MayKeepCases, incident_id: str, fields: Form) -> Response:
     """Put an incident on legal hold (`hold` = 1), or end that: whoever put it there may, and owners."""
     incident, cases = known(view, incident_id), view.parts.cases
     with view.store.database.writing():
@@ -141,7 +139,7 @@ def hold(view: Guard, incident_id: str, fields: Form) -> Response:
 
 
 @router.post("/cases/{number}/pack")
-def make_pack(view: Exporter, number: Number) -> Response:
+def make_pack(view: MayExport, number: Number) -> Response:
     """Begin to make an evidence pack; while one is being made there is nothing to begin.
 
     What a camera beside told comes along, so it is for who sees that, too.
@@ -162,7 +160,7 @@ def packs(view: Somebody, number: Number) -> Response:
 
 
 @router.get("/cases/{number}/packs/{pack_number}")
-def download(view: Exporter, number: Number, pack_number: Number) -> Response:
+def download(view: MayExport, number: Number, pack_number: Number) -> Response:
     """A pack's file."""
     case = _case(view, number)
     pack = _pack(view, case, pack_number)
@@ -175,7 +173,7 @@ def download(view: Exporter, number: Number, pack_number: Number) -> Response:
 
 
 @router.post("/cases/{number}/packs/{pack_number}/remove")
-def remove_pack(view: Exporter, number: Number, pack_number: Number) -> Response:
+def remove_pack(view: MayExport, number: Number, pack_number: Number) -> Response:
     """Delete a pack's file; its line stays."""
     case = _case(view, number)
     view.parts.packs.remove(_pack(view, case, pack_number), case, user=view.user, at=view.now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from detector.hub.footage.derived import FAILED, READY, Copy, Kind
 from detector.hub.pages.clip import may_see
 from detector.hub.pages.incidents import filmed
-from detector.hub.pages.view import Form, NotAllowed, View, needs
+from detector.hub.pages.view import Form, MayExport, MayLook, MaySeeFullPixels, NotAllowed, View
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Clip
 
@@ -24,10 +24,6 @@ router = APIRouter()
 FACES = {"others": Kind.SHARED, "all": Kind.SHARED_ALL}
 ASK_AGAIN_S = 2
 PRIVATE = {"Cache-Control": "private, no-cache"}
-
-Look = Annotated[View, needs(Right.LOOK)]
-FullPixels = Annotated[View, needs(Right.FULL_PIXELS)]
-Export = Annotated[View, needs(Right.EXPORT)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class Shared:
 
 @router.get("/clips/{incident_id}/{segment}/play")
 @router.head("/clips/{incident_id}/{segment}/play")
-def play(view: Look, incident_id: str, segment: int) -> Response:
+def play(view: MayLook, incident_id: str, segment: int) -> Response:
     """Leads to what this visitor may see of a segment and browsers play: itself, its preview, or its redacted copy."""
     clip = _clip(view, incident_id, segment)
     kind = ""
@@ -62,7 +58,7 @@ def play(view: Look, incident_id: str, segment: int) -> Response:
 
 @router.get("/clips/{incident_id}/{segment}/preview")
 @router.head("/clips/{incident_id}/{segment}/preview")
-def preview(view: FullPixels, incident_id: str, segment: int) -> Response:
+def preview(view: MaySeeFullPixels, incident_id: str, segment: int) -> Response:
     """A segment as H.264, with the pixels that the camera made."""
     clip = _clip(view, incident_id, segment)
     return _copy(view, clip, Kind.PREVIEW, seen="clip")
@@ -70,7 +66,7 @@ def preview(view: FullPixels, incident_id: str, segment: int) -> Response:
 
 @router.get("/clips/{incident_id}/{segment}/shared")
 @router.head("/clips/{incident_id}/{segment}/shared")
-def shared(view: Look, incident_id: str, segment: int, faces: str = "others", download: bool = False) -> Response:
+def shared(view: MayLook, incident_id: str, segment: int, faces: str = "others", download: bool = False) -> Response:
     """The redacted copy of a segment, to be looked at, or for who may export to be taken away as a file."""
     clip, kind = _clip(view, incident_id, segment), _kind(faces)
     if download and not view.may(Right.EXPORT):
@@ -79,7 +75,7 @@ def shared(view: Look, incident_id: str, segment: int, faces: str = "others", do
 
 
 @router.post("/incidents/{incident_id}/share")
-def share(view: Export, incident_id: str, fields: Form) -> Response:
+def share(view: MayExport, incident_id: str, fields: Form) -> Response:
     """Have redacted copies of all segments of an incident made, to be taken away."""
     incident, faces = filmed(view, incident_id), fields.get("faces", "others")
     kind, clips = _kind(faces), view.store.clips_shown(incident.id)
@@ -92,7 +88,7 @@ def share(view: Export, incident_id: str, fields: Form) -> Response:
 
 
 @router.get("/incidents/{incident_id}/share")
-def shares(view: Export, incident_id: str, faces: str = "others") -> Response:
+def shares(view: MayExport, incident_id: str, faces: str = "others") -> Response:
     """The redacted copies of an incident: which are ready to be taken away, and how far the others are."""
     incident, kind = filmed(view, incident_id), _kind(faces)
     clips = view.store.clips_shown(incident.id)

@@ -25,10 +25,9 @@ from detector.hub.edges.keys import ACTIVE, REVOKED, EdgeKey
 from detector.hub.edges.known import Known
 from detector.hub.edges.rotation import Rotation
 from detector.hub.pages.health import edge_state
-from detector.hub.pages.view import Form, View, needs
+from detector.hub.pages.view import Form, MayConfigure, View
 from detector.hub.parts import Parts
 from detector.hub.storage.edges import REPLAYING
-from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Edge
 from detector.names import is_name, natural
 from detector.wire import public_key_text
@@ -37,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 router = APIRouter()
 
-Keeper = Annotated[View, needs(Right.CONFIGURE)]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 STATUS = {"code_wrong": 403, "code_expired": 410, "code_used": 410, "code_locked": 410}  # else 409
@@ -74,20 +72,20 @@ class Box:
 
 
 @router.get("/edges")
-def edges_page(view: Keeper) -> Response:
+def edges_page(view: MayConfigure) -> Response:
     """All boxes, those that knock, and how to add one."""
     asked = {name: view.request.query_params.get(name, "")[:64] for name in ("site", "edge")}
     return _page(view, typed=asked)
 
 
 @router.get("/edges/part")
-def edges_part(view: Keeper) -> Response:
+def edges_part(view: MayConfigure) -> Response:
     """The boxes, for a page that keeps itself fresh."""
     return view.page("boxes_part.html", **_boxes(view))
 
 
 @router.post("/edges/codes")
-def make_code(view: Keeper, fields: Form) -> Response:
+def make_code(view: MayConfigure, fields: Form) -> Response:
     """Make a one-time code, and show it."""
     typed = {name: fields.get(name, "").strip() for name in ("site", "edge")}
     if any(text and not is_name(text) for text in typed.values()):
@@ -106,20 +104,20 @@ def make_code(view: Keeper, fields: Form) -> Response:
 
 
 @router.get("/edges/codes/{number}")
-def code_state(view: Keeper, number: int) -> Response:
+def code_state(view: MayConfigure, number: int) -> Response:
     """What became of a code, for the page that shows it."""
     return view.page("boxes_code.html", made=_code(view, number), fingerprint=fingerprint)
 
 
 @router.post("/edges/codes/{number}/cancel")
-def cancel_code(view: Keeper, number: int) -> Response:
+def cancel_code(view: MayConfigure, number: int) -> Response:
     """Let a code work no more."""
     view.parts.enrolment.cancel(_code(view, number).number, view.user, view.now)
     return RedirectResponse("/edges", 303)
 
 
 @router.post("/edges/{site}/{edge}/rotate")
-def rotate(view: Keeper, site: str, edge: str) -> Response:
+def rotate(view: MayConfigure, site: str, edge: str) -> Response:
     """Have a box make a new key."""
     if not view.scope.sees_all_of(site) or not view.parts.rotations.ask(site, edge, view.user, view.now):
         raise HTTPException(404)
@@ -128,7 +126,7 @@ def rotate(view: Keeper, site: str, edge: str) -> Response:
 
 
 @router.post("/edges/{site}/{edge}/revoke")
-def revoke(view: Keeper, site: str, edge: str) -> Response:
+def revoke(view: MayConfigure, site: str, edge: str) -> Response:
     """Shut a box out."""
     if not view.scope.sees_all_of(site) or not view.parts.enrolment.revoke(site, edge, view.user, view.now):
         raise HTTPException(404)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from detector.hub.edges.cameras import CameraState, Overload, camera_states, counter, overload, reported
 from detector.hub.evidence.figures import united_s
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
-from detector.hub.pages.view import Anybody, View, needs
+from detector.hub.pages.view import Anybody, MayLook, View
 from detector.hub.storage.rights import EVERYWHERE, Right, Scope
 from detector.hub.storage.stored import Edge, is_time, told_number
 from detector.hub.watch.alarms import Alarm
@@ -40,7 +40,6 @@ BAD_CLOCK_S = 2.0  # evidence carries the edge's time
 # What a camera that is seen goes on without.
 LACKS = ("small_lost", "small_differs", "large_lost", "sparse", "squeezed", "far")
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
-LOOK = needs(Right.LOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +127,13 @@ class EdgeHealth:
 
 
 @router.get("/health")
-def health(view: Annotated[View, LOOK]) -> Response:
+def health(view: MayLook) -> Response:
     """Whether anybody is watching, whether anything was lost, and when nobody watched."""
     return view.page("health.html", **_page(view))
 
 
 @router.get("/health/part")
-def health_part(view: Annotated[View, LOOK]) -> Response:
+def health_part(view: MayLook) -> Response:
     """The same, for a page that keeps itself fresh."""
     return view.page("health_part.html", **_page(view))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -26,7 +26,7 @@ from detector.hub.pages.clip import may_see
 from detector.hub.pages.feed import cards_of
 from detector.hub.pages.orientation import ticks
 from detector.hub.pages.player import plan_of
-from detector.hub.pages.view import Form, Somebody, View, needs, own_path
+from detector.hub.pages.view import Form, MayJudge, MaySeeFullPixels, Somebody, View, own_path
 from detector.hub.storage.audit_chain import SYSTEM
 from detector.hub.storage.budget import RANKS, rank
 from detector.hub.storage.rights import Right
@@ -42,8 +42,6 @@ BEFORE_S, AFTER_S = 3600.0, 600.0  # what is shown of how the parcels of a patte
 AGAIN_S = 120.0  # sent once more, since a phone's network lost the answer
 # What the tables of verdicts, notes and responses tell better than the audit log.
 TOLD_ELSEWHERE = {"verdict", "undo", "outgrown", "reason", "note", "response"}
-
-Judge = Annotated[View, needs(Right.JUDGE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ def still(view: Somebody, incident_id: str, number: int) -> Response:
 
 
 @router.post("/incidents/{incident_id}/verdict")
-def judge(view: Judge, incident_id: str, fields: Form) -> Response:
+def judge(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Say what an incident really was."""
     verdict, reason = fields.get("verdict", ""), fields.get("reason", "")
     if verdict not in VERDICTS or not is_reason(verdict, reason):
@@ -152,7 +150,7 @@ def judge(view: Judge, incident_id: str, fields: Form) -> Response:
 
 
 @router.post("/incidents/{incident_id}/undo")
-def undo(view: Judge, incident_id: str, fields: Form) -> Response:
+def undo(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Take back the verdict that counts."""
     incident = known(view, incident_id)
     try:
@@ -166,7 +164,7 @@ def undo(view: Judge, incident_id: str, fields: Form) -> Response:
 
 
 @router.post("/incidents/{incident_id}/reason")
-def give_reason(view: Judge, incident_id: str, fields: Form) -> Response:
+def give_reason(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Say why one's own verdict, which still counts, was given."""
     incident, number, reason = known(view, incident_id), _number(fields), fields.get("reason", "")
     standing = _standing(view.store.verdicts.on(incident.id))
@@ -180,7 +178,7 @@ def give_reason(view: Judge, incident_id: str, fields: Form) -> Response:
 
 
 @router.post("/incidents/{incident_id}/notes")
-def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
+def add_note(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Write something to an incident."""
     incident, text = known(view, incident_id), _written(fields.get("text", ""), LONGEST_NOTE)
     if not text:
@@ -197,7 +195,7 @@ def add_note(view: Judge, incident_id: str, fields: Form) -> Response:
 
 
 @router.post("/incidents/{incident_id}/response")
-def respond(view: Judge, incident_id: str, fields: Form) -> Response:
+def respond(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Say that one goes to where it is, is there, or doesn't go after all, and what was found."""
     incident, step, found = known(view, incident_id), fields.get("step", ""), fields.get("found", "")
     if step not in STEPS or (found and (step != THERE or found not in FOUND)):
@@ -215,7 +213,7 @@ def respond(view: Judge, incident_id: str, fields: Form) -> Response:
 
 @router.get("/clips/{incident_id}/{segment}")
 @router.head("/clips/{incident_id}/{segment}")
-def clip(view: Annotated[View, needs(Right.FULL_PIXELS)], incident_id: str, segment: int) -> Response:
+def clip(view: MaySeeFullPixels, incident_id: str, segment: int) -> Response:
     """A segment of an incident's recording as the camera made it, whole or in ranges."""
     found = view.store.clip(incident_id, segment)  # its incident may not have been told of yet
     path = view.parts.clips.find(incident_id, segment)

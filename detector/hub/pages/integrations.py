@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector.hub.edges.cameras import MOST_OF_AN_EDGE
-from detector.hub.pages.view import Anybody, Form, View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import Anybody, Form, MayConfigure, View
 
 router = APIRouter()
 
-CONFIGURE = needs(Right.CONFIGURE)
-
 
 @router.get("/integrations")
-def integrations_page(view: Annotated[View, CONFIGURE]) -> Response:
+def integrations_page(view: MayConfigure) -> Response:
     """What is published, when last, what failed."""
     return view.page("integrations.html", **_page(view))
 
 
 @router.get("/integrations/part")
-def integrations_part(view: Annotated[View, CONFIGURE]) -> Response:
+def integrations_part(view: MayConfigure) -> Response:
     """The same, for a page that keeps itself fresh."""
     return view.page("integrations_part.html", **_page(view))
 
 
 @router.post("/integrations/resume")
-def resume(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
+def resume(view: MayConfigure, fields: Form) -> Response:
     """Let a camera's notices go again."""
     site, camera = fields.get("site", ""), fields.get("camera", "")
     known = {(pause.site, pause.camera) for pause in view.parts.pauses.all(view.now, view.scope)}

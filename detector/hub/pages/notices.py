@@ -21,16 +21,14 @@ from detector.hub.notices.raising import alarm_number
 from detector.hub.notices.rules import KINDS, Rule
 from detector.hub.notices.services import SERVICES, NoticeError, address, takes_pictures
 from detector.hub.notices.targets import MOST_PER_HOUR, Target
-from detector.hub.pages.view import Form, View, needs
+from detector.hub.pages.view import Form, MayConfigure, View
 from detector.hub.storage.budget import RANKS
-from detector.hub.storage.rights import Right
 from detector.hub.texts import LANGUAGES
 from detector.hub.watch.alarm_words import title
 from detector.names import natural
 
 router = APIRouter()
 
-CONFIGURE = needs(Right.CONFIGURE)
 Number = Annotated[int, Path(ge=1, lt=2**53)]
 LOG_SIZE = 40
 USUAL = Rule()
@@ -46,21 +44,19 @@ class Unheard(Exception):  # noqa: N818  (may be right all the same)
 
 
 @router.get("/notices")
-def notices_page(view: Annotated[View, CONFIGURE]) -> Response:
+def notices_page(view: MayConfigure) -> Response:
     """Targets, rules and what was sent."""
     return _page(view)
 
 
 @router.get("/notices/log")
-def notices_log(
-    view: Annotated[View, CONFIGURE], before: Annotated[int | None, Query(ge=1, lt=2**53)] = None
-) -> Response:
+def notices_log(view: MayConfigure, before: Annotated[int | None, Query(ge=1, lt=2**53)] = None) -> Response:
     """What was sent: the newest, or what came before a notice."""
     return view.page("notice_log.html", **_log(view, before))
 
 
 @router.post("/notices/targets")
-def add_target(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
+def add_target(view: MayConfigure, fields: Form) -> Response:
     """Add a target, with a rule for warnings and worse that may be changed."""
     targets, service = view.parts.notices.targets, fields.get("service", "")
     name = fields.get("name", "").strip()
@@ -86,7 +82,7 @@ def add_target(view: Annotated[View, CONFIGURE], fields: Form) -> Response:
 
 
 @router.post("/notices/targets/{number}/test")
-def test_target(view: Annotated[View, CONFIGURE], number: Number) -> Response:
+def test_target(view: MayConfigure, number: Number) -> Response:
     """Send a test message, and show what the service answered."""
     target = _target(view, number)
     view.did("notice_target_tested", target.name)
@@ -95,7 +91,7 @@ def test_target(view: Annotated[View, CONFIGURE], number: Number) -> Response:
 
 
 @router.post("/notices/targets/{number}/remove")
-def remove_target(view: Annotated[View, CONFIGURE], number: Number) -> Response:
+def remove_target(view: MayConfigure, number: Number) -> Response:
     """Take a target away."""
     target = _target(view, number)
     with view.store.database.writing() as connection:
@@ -105,7 +101,7 @@ def remove_target(view: Annotated[View, CONFIGURE], number: Number) -> Response:
 
 
 @router.post("/notices/targets/{number}/rules")
-def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> Response:
+def add_rule(view: MayConfigure, number: Number, fields: Form) -> Response:
     """Add a rule to a target."""
     target = _target(view, number)
     try:
@@ -128,7 +124,7 @@ def add_rule(view: Annotated[View, CONFIGURE], number: Number, fields: Form) -> 
 
 
 @router.post("/notices/rules/{number}/remove")
-def remove_rule(view: Annotated[View, CONFIGURE], number: Number) -> Response:
+def remove_rule(view: MayConfigure, number: Number) -> Response:
     """Take a rule away."""
     rule = next((rule for rule in view.parts.notices.targets.rules() if rule.number == number), None)
     if rule is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -15,14 +15,13 @@ from detector.hub.access.auth import LONGEST_TOKEN_DAYS, ONE_TIME_S, TOKEN_DAYS
 from detector.hub.access.people import PeopleError, User, as_name, may_change, roles_given_by
 from detector.hub.edges.cameras import camera_states
 from detector.hub.edges.known import Known
-from detector.hub.pages.view import Form, Somebody, View, needs, own_path
+from detector.hub.pages.view import Form, MayManagePeople, Somebody, View, own_path
 from detector.hub.storage.rights import EVERYWHERE, Right, Role, Scope
 from detector.names import natural
 from detector.values import DAY_S
 
 router = APIRouter()
 
-Manager = Annotated[View, needs(Right.PEOPLE)]
 
 TICK = "in:"  # begins the name of a box that puts a place into a scope
 ONE_TIME_DAYS = round(ONE_TIME_S / DAY_S)
@@ -39,13 +38,13 @@ class Place:
 
 
 @router.get("/people")
-def people_page(view: Manager) -> Response:
+def people_page(view: MayManagePeople) -> Response:
     """Everybody, and all API tokens."""
     return _people(view)
 
 
 @router.post("/people")
-def add_person(view: Manager, fields: Form) -> Response:
+def add_person(view: MayManagePeople, fields: Form) -> Response:
     """Make a user, and show the one-time password."""
     name = as_name(fields.get("name", ""))
     try:
@@ -57,13 +56,13 @@ def add_person(view: Manager, fields: Form) -> Response:
 
 
 @router.get("/people/{name}")
-def person_page(view: Manager, name: str) -> Response:
+def person_page(view: MayManagePeople, name: str) -> Response:
     """One user: role, places, sessions, tokens."""
     return _person(view, name)
 
 
 @router.post("/people/{name}")
-def change_person(view: Manager, name: str, fields: Form) -> Response:
+def change_person(view: MayManagePeople, name: str, fields: Form) -> Response:
     """Give a user another role or other places; whoever overlooked another's change is shown that."""
     try:
         scope = _scope(fields, _places(view, _known(view, name).scope))
@@ -75,7 +74,7 @@ def change_person(view: Manager, name: str, fields: Form) -> Response:
 
 
 @router.post("/people/{name}/password")
-def reset_password(view: Manager, name: str) -> Response:
+def reset_password(view: MayManagePeople, name: str) -> Response:
     """Give a user a one-time password, and show it."""
     try:
         if _known(view, name).name == view.user:
@@ -87,7 +86,7 @@ def reset_password(view: Manager, name: str) -> Response:
 
 
 @router.post("/people/{name}/second-step")
-def drop_second_step(view: Manager, name: str) -> Response:
+def drop_second_step(view: MayManagePeople, name: str) -> Response:
     """Ask a user for codes no more: the phone is lost, and the recovery codes are."""
     try:
         if _known(view, name).name == view.user:
@@ -99,7 +98,7 @@ def drop_second_step(view: Manager, name: str) -> Response:
 
 
 @router.post("/people/{name}/access")
-def change_access(view: Manager, name: str, fields: Form) -> Response:
+def change_access(view: MayManagePeople, name: str, fields: Form) -> Response:
     """Disable a user, or let one in again."""
     people = view.parts.people
     deeds = {"disable": people.disable, "enable": people.enable}
@@ -113,7 +112,7 @@ def change_access(view: Manager, name: str, fields: Form) -> Response:
 
 
 @router.post("/people/{name}/sessions")
-def end_sessions(view: Manager, name: str, fields: Form) -> Response:
+def end_sessions(view: MayManagePeople, name: str, fields: Form) -> Response:
     """End one session of a user, or all."""
     try:
         view.parts.people.end_sessions(view.acting, _known(view, name).name, view.now, _handle(fields))
@@ -123,7 +122,7 @@ def end_sessions(view: Manager, name: str, fields: Form) -> Response:
 
 
 @router.post("/tokens")
-def make_token(view: Manager, fields: Form) -> Response:
+def make_token(view: MayManagePeople, fields: Form) -> Response:
     """Make an API token, and show it."""
     name = as_name(fields.get("name", ""))
     try:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from detector.hub.pages.view import View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import MayConfigure, View
 from detector.hub.upkeep.retention import NO_ALERT, NOTE, VERDICTS
 
 router = APIRouter()
@@ -30,7 +28,7 @@ class Day:
 
 
 @router.get("/retention")
-def retention_page(view: Annotated[View, needs(Right.CONFIGURE)]) -> Response:
+def retention_page(view: MayConfigure) -> Response:
     """The rules, the disk, the days ahead, and what was deleted."""
     retention = view.parts.retention
     days, count = _days(view)

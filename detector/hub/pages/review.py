@@ -17,9 +17,8 @@ from detector.hub.desk.reviews import Place
 from detector.hub.edges.cameras import by_name
 from detector.hub.events import HERE
 from detector.hub.pages.incidents import item_of, known
-from detector.hub.pages.view import Form, View, event_stream, needs
+from detector.hub.pages.view import Form, MayJudge, View, event_stream
 from detector.hub.storage.budget import LANES
-from detector.hub.storage.rights import Right
 from detector.hub.storage.wanted import Wanted
 from detector.names import natural
 
@@ -27,8 +26,6 @@ router = APIRouter()
 
 PAGE_SIZE = 30
 DESK = re.compile(r"[A-Za-z0-9-]{8,40}")
-
-Judge = Annotated[View, needs(Right.JUDGE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Desk:
 
 
 @router.get("/review")
-def review(view: Judge, incident: str = "") -> Response:
+def review(view: MayJudge, incident: str = "") -> Response:
     """The queue, and the incident named or the first of it."""
     last_change = view.store.last_change()  # before reading: what comes meanwhile is told again rather than missed
     desk = Desk.of(view)
@@ -78,14 +75,14 @@ def review(view: Judge, incident: str = "") -> Response:
 
 
 @router.get("/review/queue")
-def queue(view: Judge, after: str = "") -> Response:
+def queue(view: MayJudge, after: str = "") -> Response:
     """The queue alone, or that part of it which follows a place."""
     desk = Desk.of(view)
     return view.page("queue.html", desk=desk, **_listed(view, desk, after))
 
 
 @router.post("/review/look")
-def look(view: Judge, fields: Form) -> Response:
+def look(view: MayJudge, fields: Form) -> Response:
     """An open page tells which incident its guard looks at, so that others see it."""
     desk = fields.get("desk", "")
     if not DESK.fullmatch(desk):
@@ -97,7 +94,7 @@ def look(view: Judge, fields: Form) -> Response:
 
 
 @router.get("/review/events")
-def review_events(view: Judge, desk: str = "", after: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> Response:
+def review_events(view: MayJudge, desk: str = "", after: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> Response:
     """Changes as they come, as `/events` has them, and who looks at what: `watching` events, each the whole of it."""
     parts, user = view.parts, view.user
     told = ""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from detector.hub.pages.clip import may_see
-from detector.hub.pages.view import View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import MayLook
 
 router = APIRouter()
 
@@ -21,7 +19,7 @@ CHUNK = 2**16
 
 
 @router.get("/clips/{incident_id}/{segment}/side")
-def side(view: Annotated[View, needs(Right.LOOK)], incident_id: str, segment: int) -> Response:
+def side(view: MayLook, incident_id: str, segment: int) -> Response:
     """The side file of a segment, as JSON."""
     found = view.parts.clips.find_side(incident_id, segment)
     if found is None or not may_see(view, found[0]):

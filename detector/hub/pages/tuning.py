@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -17,8 +17,7 @@ from detector import wire
 from detector.hub.desk.charts import dots
 from detector.hub.edges.thresholds import Threshold, configured_score
 from detector.hub.pages.refusals import refusals
-from detector.hub.pages.view import Form, View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import Form, MayConfigure, MayJudgeOrConfigure, View
 from detector.hub.storage.tuning import MOST_JUDGED, MOST_LOST, SURE, Advice, Judged, advise
 from detector.names import natural
 from detector.values import DAY_S, IncidentKind
@@ -31,7 +30,6 @@ MOST_CHANGES = 100
 FEW = 5  # places that are shown whole: those where a change helps most; of the others a line each
 KINDS = frozenset(kind.value for kind in IncidentKind)
 
-Reader = Annotated[View, needs(Right.CONFIGURE, Right.JUDGE)]
 Place = tuple[str, str, str, str]  # site, edge, camera, kind
 
 
@@ -95,7 +93,9 @@ class Tuning:
 
 
 @router.get("/tuning")
-def tuning_page(view: Reader, site: str = "", edge: str = "", camera: str = "", kind: str = "") -> Response:
+def tuning_page(
+    view: MayJudgeOrConfigure, site: str = "", edge: str = "", camera: str = "", kind: str = ""
+) -> Response:
     """Least scores by camera and kind: what verdicts propose, what was set by whom, and whether edges took it.
 
     Named in the address, one camera and kind alone.
@@ -115,13 +115,13 @@ def tuning_page(view: Reader, site: str = "", edge: str = "", camera: str = "", 
 
 
 @router.get("/tuning/edges")
-def tuning_edges(view: Reader) -> Response:
+def tuning_edges(view: MayJudgeOrConfigure) -> Response:
     """Whether edges took what was set."""
     return view.page("edges.html", edges=_answers(view))
 
 
 @router.post("/tuning")
-def tune(view: Annotated[View, needs(Right.CONFIGURE)], fields: Form) -> Response:
+def tune(view: MayConfigure, fields: Form) -> Response:
     """Take a proposal into force, switch a kind off, or go back to the value before; nothing else can be set.
 
     Where somebody else was quicker, or new verdicts have changed the proposal, nothing happens: the page shows how

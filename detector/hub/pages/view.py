@@ -433,28 +433,22 @@ def somebody(request: Request) -> View:
 
 
 class _Needs:
-    """Asks for one of some rights; which, the navigation reads here."""
+    """A dependency: the view of somebody whose role has one of some rights; which, the navigation reads here."""
 
-    def __init__(self, rights: tuple[Right, ...]) -> None:
+    def __init__(self, *rights: Right) -> None:
         self.rights = rights
 
     def __call__(self, request: Request) -> View:
-        """The view of a request."""
+        """The view of a request.
+
+        Raises:
+            LoginNeeded: Nobody is logged in.
+            NotAllowed: The role has none of the rights.
+        """
         view = somebody(request)
         if not any(map(view.may, self.rights)):
             raise NotAllowed
         return view
-
-
-def needs(*rights: Right) -> Any:
-    """A dependency: the view of somebody whose role has one of these. `view: Annotated[View, needs(Right.JUDGE)]`.
-
-    Raises:
-        LoginNeeded: Nobody is logged in.
-        NotAllowed: The role has none of them.
-    """
-
-    return Depends(_Needs(rights))
 
 
 async def form(request: Request) -> dict[str, str]:
@@ -478,6 +472,15 @@ async def form(request: Request) -> dict[str, str]:
 Anybody = Annotated[View, Depends(anybody)]
 Newcomer = Annotated[View, Depends(newcomer)]
 Somebody = Annotated[View, Depends(somebody)]
+MayLook = Annotated[View, Depends(_Needs(Right.LOOK))]
+MaySeeFullPixels = Annotated[View, Depends(_Needs(Right.FULL_PIXELS))]
+MayJudge = Annotated[View, Depends(_Needs(Right.JUDGE))]
+MayKeepCases = Annotated[View, Depends(_Needs(Right.CASES))]
+MayExport = Annotated[View, Depends(_Needs(Right.EXPORT))]
+MayConfigure = Annotated[View, Depends(_Needs(Right.CONFIGURE))]
+MayManagePeople = Annotated[View, Depends(_Needs(Right.PEOPLE))]
+MayAudit = Annotated[View, Depends(_Needs(Right.AUDIT))]
+MayJudgeOrConfigure = Annotated[View, Depends(_Needs(Right.JUDGE, Right.CONFIGURE))]
 Form = Annotated[dict[str, str], Depends(form)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -16,8 +16,7 @@ from detector.hub.desk.walk_films import seen
 from detector.hub.desk.walk_tests import LONGEST_S, MOST_PARCELS, tally
 from detector.hub.pages.cameras import known, path_of
 from detector.hub.pages.player import plan_of
-from detector.hub.pages.view import Form, View, needs
-from detector.hub.storage.rights import Right
+from detector.hub.pages.view import Form, MayConfigure, View
 from detector.hub.storage.stored import told_number
 from detector.media.sides import read_side
 from detector.values import DAY_S
@@ -25,11 +24,10 @@ from detector.values import DAY_S
 router = APIRouter()
 
 # Not for who judges: a test can come unannounced, and is no excuse that a guard could make up.
-Tester = Annotated[View, needs(Right.CONFIGURE)]
 
 
 @router.get("/cameras/{site}/{edge}/{camera}/tests")
-def tests_page(view: Tester, site: str, edge: str, camera: str) -> Response:
+def tests_page(view: MayConfigure, site: str, edge: str, camera: str) -> Response:
     """What came of the tests of a camera, and whether one goes on."""
     place, tests = (site, edge, camera), view.parts.walk_tests
     state, over = known(view, place), tests.of(*place, view.now)
@@ -51,7 +49,7 @@ def tests_page(view: Tester, site: str, edge: str, camera: str) -> Response:
 
 
 @router.post("/cameras/{site}/{edge}/{camera}/tests")
-def change_test(view: Tester, site: str, edge: str, camera: str, fields: Form) -> Response:
+def change_test(view: MayConfigure, site: str, edge: str, camera: str, fields: Form) -> Response:
     """Begin a test (`do` is `begin`) or end it (`end`), after so many `parcels`: with none it is taken back.
 
     Whoever was overtaken, by somebody else or by time, sees how it stands.
@@ -72,7 +70,7 @@ def change_test(view: Tester, site: str, edge: str, camera: str, fields: Form) -
 
 
 @router.get("/cameras/{site}/{edge}/{camera}/tests/{number}")
-def film_page(view: Tester, site: str, edge: str, camera: str, number: int) -> Response:
+def film_page(view: MayConfigure, site: str, edge: str, camera: str, number: int) -> Response:
     """What the camera saw of one test: its film, and how far somebody could be seen photographing."""
     place = (site, edge, camera)
     state = known(view, place)

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -21,7 +21,7 @@ from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, for
 from detector.hub.edges.zones import Place, ZoneChange
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
-from detector.hub.pages.view import Form, View, needs
+from detector.hub.pages.view import Form, MayConfigure, MayJudge, MayLook, View
 from detector.hub.storage.rights import Right
 from detector.hub.texts import Phrases
 
@@ -100,7 +100,7 @@ class Change:
 
 
 @router.get(PATH)
-def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, camera: str) -> Response:
+def zones_page(view: MayLook, site: str, edge: str, camera: str) -> Response:
     """A camera's picture with its zones, to look at or to draw on."""
     standing = _standing(view, (site, edge, camera))
     large = view.parts.pictures.glimpses(view.scope, large=True).get(standing.place)
@@ -111,7 +111,7 @@ def zones_page(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, c
 
 
 @router.get(PATH + "/answer")
-def zones_answer(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str, camera: str) -> Response:
+def zones_answer(view: MayLook, site: str, edge: str, camera: str) -> Response:
     """Whether the edge took what was set."""
     return view.page(
         "zones_answer.html", standing=_standing(view, (site, edge, camera)), path=path_of((site, edge, camera))
@@ -120,7 +120,7 @@ def zones_answer(view: Annotated[View, needs(Right.LOOK)], site: str, edge: str,
 
 @router.post(PATH)
 def set_zones(
-    view: Annotated[View, needs(Right.CONFIGURE)], fields: Form, site: str, edge: str, camera: str
+    view: MayConfigure, fields: Form, site: str, edge: str, camera: str
 ) -> Response:  # fmt: skip
     """Look at a draft as a change of the configuration (`do=look`, `do=look_back`), or send it (`do=send`).
 
@@ -178,7 +178,7 @@ def _sent(
 
 @router.post(PATH + "/proposals")
 def propose(
-    view: Annotated[View, needs(Right.JUDGE)], fields: Form, site: str, edge: str, camera: str
+    view: MayJudge, fields: Form, site: str, edge: str, camera: str
 ) -> Response:  # fmt: skip
     """Propose a zone: `kind`, `polygon` as JSON or the `SIDES` of a rectangle, and, if you like, `note`, `incident`."""
     standing = _standing(view, (site, edge, camera))
@@ -200,7 +200,7 @@ def propose(
 
 @router.post(PATH + "/proposals/{number}")
 def decide(
-    view: Annotated[View, needs(Right.CONFIGURE)], fields: Form, site: str, edge: str, camera: str, number: int
+    view: MayConfigure, fields: Form, site: str, edge: str, camera: str, number: int
 ) -> Response:  # fmt: skip
     """Take a proposal into the draft (`do=accept`: it counts as accepted once that is sent), or decline it.
 

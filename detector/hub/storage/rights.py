@@ -1,6 +1,7 @@
 """Who may do what, and where: roles, the rights that each has, and the sites and cameras that a person sees.
 
-Rights are asked for by the pages (`needs` in `pages.view`); scope goes into every query, never only into a template.
+Rights are asked for by the pages (`MayLook` and the like in `pages.view`); scope goes into every query, never only into
+a template.
 """
 
 from __future__ import annotations
