@@ -16,13 +16,12 @@ from detector.hub.access.audit import Audit
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.store import Store
+from detector.hub.storage.stored import EdgeId
 from detector.hub.upkeep.retention import Retention
 from detector.names import is_name
 from detector.wire.replays import DOUBLE, KNOWN, MOST, NEW, REFUSED, Answer, answers_payload, bringer, check
 
 logger = logging.getLogger(__name__)
-
-Box = tuple[str, str]  # site and edge
 
 # Each is held in memory whole. Who doesn't say who they are may take their time with it, in a place that no edge is in.
 AT_ONCE, STRANGERS = 3, 1
@@ -56,9 +55,9 @@ class ReplayIntake:
         self._retention, self._audit, self._clock = retention, audit, clock
         self._on_stored = on_stored
         # In the event loop's thread only: who is being read; `None` is somebody unknown.
-        self._here: list[Box | None] = []
+        self._here: list[EdgeId | None] = []
 
-    def who(self, site: str, edge: str, headers: Mapping[str, str]) -> Box | None:
+    def who(self, site: str, edge: str, headers: Mapping[str, str]) -> EdgeId | None:
         """The edge that publishes, if the headers of its request say so and are believed; put on record as such."""
         try:
             fields, now = bringer(headers, site, edge), self._clock.now()
@@ -71,7 +70,7 @@ class ReplayIntake:
         return site, edge
 
     @contextmanager
-    def place(self, who: Box | None) -> Iterator[bool]:
+    def place(self, who: EdgeId | None) -> Iterator[bool]:
         """A place for a body to be read in, once for each edge; whether there was one."""
         same = [one for one in self._here if (one is None) == (who is None)]
         has_place = len(same) < STRANGERS if who is None else who not in same and len(same) < AT_ONCE

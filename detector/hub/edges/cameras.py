@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from detector.hub.storage.rights import EVERYWHERE, Scope
-from detector.hub.storage.stored import Edge, told_number
+from detector.hub.storage.stored import Edge, EdgeId, told_number
 from detector.names import is_name, natural
 
 SILENT_S = 20.0  # age of the last frame when it was reported
@@ -88,7 +88,7 @@ def camera_states(edges: Iterable[Edge], now: float, scope: Scope = EVERYWHERE) 
 
 def told_of(cameras: Iterable[CameraState]) -> tuple[list[CameraState], int]:
     """Which cameras other systems are told of, a bounded number of each edge by name, and how many are left out."""
-    by_edge: dict[tuple[str, str], list[CameraState]] = {}
+    by_edge: dict[EdgeId, list[CameraState]] = {}
     for camera in sorted(cameras, key=lambda camera: (camera.site, camera.edge, camera.name)):
         by_edge.setdefault((camera.site, camera.edge), []).append(camera)
     told = [camera for own in by_edge.values() for camera in own[:MOST_OF_AN_EDGE]]

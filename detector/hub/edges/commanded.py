@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 from detector import wire
 from detector.hub.storage.database import Database
 from detector.hub.storage.schema import edges
-from detector.hub.storage.stored import Edge
+from detector.hub.storage.stored import Edge, EdgeId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +82,8 @@ class Commanded(Generic[AnyChange]):
 
     def commands(self) -> list[tuple[str, bytes]]:
         """For every edge that anything was ever set for: topic and payload of the command that says how all stands."""
-        last: dict[tuple[str, str], AnyChange] = {}
-        states: dict[tuple[str, str], dict[str, Any]] = {}
+        last: dict[EdgeId, AnyChange] = {}
+        states: dict[EdgeId, dict[str, Any]] = {}
         for change in reversed(self.all_changes()):
             edge = change.site, change.edge
             last[edge] = change

@@ -27,6 +27,7 @@ from typing import Any
 
 from detector.errors import WireError
 from detector.hub.edges.keys import RETIRED, REVOKED
+from detector.hub.storage.stored import EdgeId
 
 Order = tuple[int, bool, int]
 NOTHING = 0, False, 0
@@ -51,7 +52,7 @@ class Heard:
     def __init__(self, reports: Callable[[], Iterable[Mapping[str, Any]]] = lambda: ()) -> None:
         self._reports = reports
         self._is_read = False
-        self._edges: defaultdict[tuple[str, str], _Edge] = defaultdict(_Edge)
+        self._edges: defaultdict[EdgeId, _Edge] = defaultdict(_Edge)
 
     def is_new(self, fields: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
         """Whether a word that is signed by its edge tells something new.
@@ -91,7 +92,7 @@ class Heard:
             self.note(report)
 
 
-def _place(fields: Mapping[str, Any]) -> tuple[str, str]:
+def _place(fields: Mapping[str, Any]) -> EdgeId:
     return fields["site"], fields["edge"]
 
 

@@ -46,6 +46,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.database import said_of
 from detector.hub.storage.store import Store
+from detector.hub.storage.stored import EdgeId
 from detector.mqtt.connection import Attempts, Handshake, LinkError, client_for, connect, let_go, run_once
 from detector.names import is_name
 from detector.values import DAY_S
@@ -70,9 +71,6 @@ OTHERS = ("…", "and others")
 AT_ONCE, A_SECOND, LEAST = 32 * 2**20, 4 * 2**20, 32 * 2**10
 
 
-Box = tuple[str, str]  # site and edge
-
-
 class _Believed(NamedTuple):
     """An envelope, or word of dropped ones, of so many bytes.
 
@@ -80,7 +78,7 @@ class _Believed(NamedTuple):
     """
 
     fields: Mapping[str, Any]
-    bringer: Box
+    bringer: EdgeId
     size: int
 
 
@@ -127,7 +125,7 @@ class Ingest:
         broker: Broker,
         clock: Clock,
         on_stored: Callable[[list[str]], None],
-        edges: Callable[[], Iterable[tuple[str, str]]] = lambda: (),
+        edges: Callable[[], Iterable[EdgeId]] = lambda: (),
         commands: Callable[[], Iterable[tuple[str, bytes]]] = lambda: (),
         watch: Watch | None = None,
         others: Mapping[str, Callable[[str, bytes, float], None]] = MappingProxyType({}),
@@ -154,8 +152,8 @@ class Ingest:
         self._key = key
         self._heard = heard or Heard()
         self._is_short = is_short
-        self._brought: dict[Box, tuple[float, int]] = {}  # since when, and how many bytes were stored
-        self._coming: Counter[Box] = Counter()  # bytes that are about to be
+        self._brought: dict[EdgeId, tuple[float, int]] = {}  # since when, and how many bytes were stored
+        self._coming: Counter[EdgeId] = Counter()  # bytes that are about to be
         self._wishes: deque[tuple[str, bytes]] = deque(maxlen=MOST_WISHES)
         self._background = Background("ingest", self._run)
         self._ready = threading.Event()
@@ -163,7 +161,7 @@ class Ingest:
         self._inbox: list[MQTTMessage] = []
         self._allowed = TokenBucket(AT_ONCE, 1.0 / A_SECOND)
         self._speaking: set[str] = set()  # edges that said anything
-        self._early: defaultdict[Box, list[str]] = defaultdict(list)
+        self._early: defaultdict[EdgeId, list[str]] = defaultdict(list)
         self._refused: Counter[tuple[str, str]] = Counter()
         self._recorded_at: dict[tuple[str, str], float] = {}
         self._complained_at = float("-inf")
@@ -295,7 +293,7 @@ class Ingest:
             believed = [alert for message in others if (alert := self._read(message, received_at)) is not None]
         new, stored = self._keep(believed, received_at)
         self._charge(new, stored, received_at)
-        ids: dict[Box, list[str]] = defaultdict(list)
+        ids: dict[EdgeId, list[str]] = defaultdict(list)
         for fields, bringer, _ in stored:
             ids[bringer].append(fields["id"])
         for (site, edge), of_edge in ids.items():
@@ -389,7 +387,7 @@ class Ingest:
         self._heard.note(fields)
         return None
 
-    def _believed(self, bringer: Box, payload: bytes, at: float) -> _Believed:
+    def _believed(self, bringer: EdgeId, payload: bytes, at: float) -> _Believed:
         """The envelope, when it carries the signature of its edge.
 
         Raises:
@@ -409,16 +407,16 @@ class Ingest:
         self._coming[bringer] += len(payload)
         return _Believed(fields, bringer, len(payload))
 
-    def _postpone(self, bringer: Box, fields: Mapping[str, Any], why: str) -> NoReturn:
+    def _postpone(self, bringer: EdgeId, fields: Mapping[str, Any], why: str) -> NoReturn:
         self._early[bringer].append(fields["id"])
         raise WireError(why)
 
-    def _has_room(self, edge: Box, size: int, at: float) -> bool:
+    def _has_room(self, edge: EdgeId, size: int, at: float) -> bool:
         """Whether so many bytes of an edge may be kept: one that is mad, or a thief's, leaves room for the others."""
         _, brought = self._brought_today(edge, at)
         return brought + self._coming[edge] + size <= SHORT_A_DAY or not self._is_short()
 
-    def _brought_today(self, edge: Box, at: float) -> tuple[float, int]:
+    def _brought_today(self, edge: EdgeId, at: float) -> tuple[float, int]:
         since, brought = self._brought.get(edge, (at, 0))
         return (since, brought) if 0.0 <= at - since < DAY_S else (at, 0)
 
@@ -462,7 +460,7 @@ class Ingest:
             return [], []
         if not isinstance(refused, WireError):
             logger.warning("a batch could not be stored; trying its parts", exc_info=refused)
-        by_edge: defaultdict[Box, list[_Believed]] = defaultdict(list)
+        by_edge: defaultdict[EdgeId, list[_Believed]] = defaultdict(list)
         for alert in alerts:
             by_edge[alert.bringer].append(alert)
         parts = list(by_edge.values()) if len(by_edge) > 1 else [[alert] for alert in alerts]

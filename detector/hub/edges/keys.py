@@ -33,6 +33,7 @@ from detector.hub.edges.knocks import Knocks
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import edge_keys, edges, rotations
+from detector.hub.storage.stored import EdgeId
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +105,7 @@ class EdgeKeys:
 
     # What edges say
 
-    def believe(
-        self, fields: Mapping[str, Any], *, signed_at: float, at: float, bringer: tuple[str, str] | None = None
-    ) -> None:
+    def believe(self, fields: Mapping[str, Any], *, signed_at: float, at: float, bringer: EdgeId | None = None) -> None:
         """Check the signature of what an edge sent.
 
         Args:
@@ -128,7 +127,7 @@ class EdgeKeys:
             site, edge, lambda key: wire.verify(fields, key), signed_at=signed_at, at=at, claimed=claimed
         )  # fmt: skip
 
-    def kept(self, before: tuple[str, str], now: tuple[str, str]) -> set[str]:
+    def kept(self, before: EdgeId, now: EdgeId) -> set[str]:
         """Keys that a box, which has one name now, had with another before; none unless that one is shut out.
 
         Args:
@@ -184,7 +183,7 @@ class EdgeKeys:
         return {key.key: key.state for key in self._of(site, edge)}
 
     def _of(self, site: str, edge: str) -> list[EdgeKey]:
-        read: dict[tuple[str, str], list[EdgeKey]] | None = getattr(self._read, "keys", None)
+        read: dict[EdgeId, list[EdgeKey]] | None = getattr(self._read, "keys", None)
         if read is None:
             return self.of(site, edge)
         if (site, edge) not in read:
@@ -202,9 +201,9 @@ class EdgeKeys:
         query = select(edge_keys).where(edge_keys.c.site == site, edge_keys.c.edge == edge)
         return _sorted(self._database.read(query))
 
-    def all(self, scope: Scope = EVERYWHERE) -> dict[tuple[str, str], list[EdgeKey]]:
+    def all(self, scope: Scope = EVERYWHERE) -> dict[EdgeId, list[EdgeKey]]:
         """The keys of every edge of the sites in a scope."""
-        found: dict[tuple[str, str], list[EdgeKey]] = {}
+        found: dict[EdgeId, list[EdgeKey]] = {}
         with self._database.reading() as connection:
             for key in _sorted(connection.execute(select(edge_keys))):
                 if scope.sees(key.site):

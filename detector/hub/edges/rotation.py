@@ -24,6 +24,7 @@ from detector.hub.access.audit import Audit
 from detector.hub.edges.keys import ACTIVE, NEXT
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.schema import edge_keys, rotations
+from detector.hub.storage.stored import EdgeId
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Rotations:
             self._audit.add(connection, at, by, "box_key_asked", f"{site}/{edge}")
         return True
 
-    def all(self) -> dict[tuple[str, str], Rotation]:
+    def all(self) -> dict[EdgeId, Rotation]:
         """The last of every box."""
         found = [Rotation(**row._mapping) for row in self._database.read(select(rotations))]
         return {(one.site, one.edge): one for one in found}

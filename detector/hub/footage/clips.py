@@ -32,11 +32,11 @@ from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.edges.keys import EdgeKeys
-from detector.hub.footage.shares import Box, Shares
+from detector.hub.footage.shares import Shares
 from detector.hub.footage.sides import Sides
 from detector.hub.storage.segments import LAST_SEGMENT
 from detector.hub.storage.store import Store
-from detector.hub.storage.stored import Clip, is_time
+from detector.hub.storage.stored import Clip, EdgeId, is_time
 from detector.machine.whole_files import sha256_of, sync_folder
 from detector.media.sides import LARGEST, read_side
 from detector.values import DAY_S
@@ -115,7 +115,7 @@ class ClipFolder:
         # Written in the event loop's thread only: how large each part will be that is being sent; when which box was
         # asked to wait, and with how much.
         self._busy: dict[str, int] = {}
-        self._waits: dict[Box, tuple[float, int]] = {}
+        self._waits: dict[EdgeId, tuple[float, int]] = {}
         self._sides = Sides(store.database)
         self._keys = EdgeKeys(store.database)
         self._reading_side = threading.Lock()  # one of them may take some hundred MB while it is checked
@@ -180,7 +180,7 @@ class ClipFolder:
             logger.error("%s %s/%s can't be written: %s", name, _shown(incident), segment, error.strerror)
             return Answer(507, reason="no room, or the disk is broken")
 
-    def waiting(self) -> dict[Box, int]:
+    def waiting(self) -> dict[EdgeId, int]:
         """Boxes that were asked just now to keep their clips, for they have more than their share: bytes to come."""
         now = self._clock.now()
         return {box: size for box, (at, size) in self._waits.copy().items() if 0.0 <= now - at < WAITS_S}
@@ -205,7 +205,7 @@ class ClipFolder:
         self._waits.pop(box, None)
         return ""
 
-    def _exceeds(self, box: Box, size: int, part: _Part, beside: Mapping[str, int]) -> bool:
+    def _exceeds(self, box: EdgeId, size: int, part: _Part, beside: Mapping[str, int]) -> bool:
         begun = 0  # and is not ended: that nobody judges, either
         for file in self._folder.glob(f"{_owner(box)}*.part"):
             with suppress(FileNotFoundError):  # completed just now
@@ -383,7 +383,7 @@ class _Part:
         self._growing.unlink(missing_ok=True)
 
 
-def _owner(box: Box) -> str:
+def _owner(box: EdgeId) -> str:
     """How names of a box's unfinished files begin."""
     return hashlib.sha256("\0".join(box).encode()).hexdigest()[:16] + "-"
 

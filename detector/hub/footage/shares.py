@@ -17,8 +17,7 @@ from detector.clock import Clock
 from detector.hub.edges.keys import ACTIVE, NEXT
 from detector.hub.storage.database import Database
 from detector.hub.storage.schema import clips, edge_keys, incidents, sides
-
-Box = tuple[str, str]  # site and edge
+from detector.hub.storage.stored import EdgeId
 
 KNOWN_FOR_S = 5.0  # who waits asks often, and to count takes long where there are many clips
 
@@ -36,9 +35,9 @@ class Shares:
         self._database = database
         self._clock = clock
         self._room = room
-        self._counted: tuple[float, dict[Box, int]] | None = None
+        self._counted: tuple[float, dict[EdgeId, int]] | None = None
 
-    def exceeds(self, box: Box, begun: int, size: int) -> bool:
+    def exceeds(self, box: EdgeId, begun: int, size: int) -> bool:
         """Whether a box would have more than its share, and than its part of the room, with so many bytes more.
 
         Args:
@@ -59,11 +58,11 @@ class Shares:
         self._counted = None
 
 
-def unjudged(connection: Connection) -> dict[Box, int]:
+def unjudged(connection: Connection) -> dict[EdgeId, int]:
     """Bytes of each box that is in service or has any."""
     shown = incidents.alias()
     own = select(edge_keys.c.site, edge_keys.c.edge).where(edge_keys.c.state.in_((ACTIVE, NEXT))).distinct()
-    found: dict[Box, int] = {(row.site, row.edge): 0 for row in connection.execute(own)}
+    found: dict[EdgeId, int] = {(row.site, row.edge): 0 for row in connection.execute(own)}
     for table in (clips, sides):
         c = table.c
         query = select(c.site, c.edge, func.sum(c.size)).group_by(c.site, c.edge)
@@ -75,7 +74,7 @@ def unjudged(connection: Connection) -> dict[Box, int]:
     return found
 
 
-def pressing(connection: Connection) -> set[Box] | None:
+def pressing(connection: Connection) -> set[EdgeId] | None:
     """The box with the most unjudged footage, or those; `None` where nobody has any."""
     found = unjudged(connection)
     most = max(found.values(), default=0)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Float, cast, func, select, upd
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import edge_keys, edges, incidents, streams
-from detector.hub.storage.stored import LARGEST, Edge
+from detector.hub.storage.stored import LARGEST, Edge, EdgeId
 from detector.names import natural
 
 REPLAYING = "replaying"  # the state of one that brings replays, and never said that it watches anything
@@ -76,7 +76,7 @@ class Edges:
         found = [edge for edge in found if scope.sees(edge.site)]
         return sorted(found, key=lambda edge: natural(edge.site, edge.edge))
 
-    def only_replaying(self) -> set[tuple[str, str]]:
+    def only_replaying(self) -> set[EdgeId]:
         """Site and name of edges that publish replays and never said that they watch anything: none misses them."""
         c, e = incidents.c, edges.c
         # Through a function, as in `Wanted.clauses`: the few of replays have an index of their own.

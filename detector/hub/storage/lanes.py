@@ -14,6 +14,7 @@ from detector.hub.storage.edges import boxes_in_service
 from detector.hub.storage.replays import double_of, is_replay, shift_of
 from detector.hub.storage.schema import clips, incidents
 from detector.hub.storage.spots import beside
+from detector.hub.storage.stored import EdgeId
 
 _LANE = ("severity", "told", "shift", "verdict", "replayed_at", "same_as", "announced_clips")
 
@@ -44,7 +45,7 @@ class Lanes:
         self._together = together
         self._connection, self._budget, self._received_at = connection, budget, received_at
         self._boxes = boxes_in_service(connection)
-        self._spent: dict[str, Counter[tuple[str, str]]] = {}
+        self._spent: dict[str, Counter[EdgeId]] = {}
 
     def take(self, states: Iterable[State]) -> None:
         """Take incidents in as envelopes tell them.
@@ -106,7 +107,7 @@ class Lanes:
             for clip in state["announced_clips"]
         ]
 
-    def _spent_of(self, shift: str, of_live: str) -> Counter[tuple[str, str]]:
+    def _spent_of(self, shift: str, of_live: str) -> Counter[EdgeId]:
         """How many alerts each box has told of a shift by now."""
         if shift not in self._spent:
             # What a replay finds had its place among what live told; it takes none from live, though.
@@ -121,7 +122,7 @@ def alerts_in(connection: Connection, shift: str) -> int:
     return connection.execute(query).scalar_one()
 
 
-def _alerts_of_boxes(connection: Connection, shift: str) -> Counter[tuple[str, str]]:
+def _alerts_of_boxes(connection: Connection, shift: str) -> Counter[EdgeId]:
     """How many of them each box told, by site and edge."""
     c = incidents.c
     query = select(c.site, c.edge, func.count()).where(c.shift == shift, c.told == ALERT).group_by(c.site, c.edge)

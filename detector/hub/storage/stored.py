@@ -9,6 +9,8 @@ from detector.facts import count, holds
 from detector.sentences import photos_counted
 from detector.values import DAY_S, Severity
 
+EdgeId = tuple[str, str]  # of an edge box: its site and its name
+
 VERDICTS = ("true", "authorised", "false", "unclear")
 CLEARED = ("authorised", "false")
 LARGEST = 2.0**53  # what every reader of JSON counts exactly

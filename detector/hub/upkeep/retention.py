@@ -47,7 +47,7 @@ from sqlalchemy import (
 from detector.config import KeptAs, RetentionConfig
 from detector.hub.access.audit import Audit
 from detector.hub.evidence.cases import kept
-from detector.hub.footage.shares import Box, pressing
+from detector.hub.footage.shares import pressing
 from detector.hub.storage.audit_chain import SYSTEM
 from detector.hub.storage.budget import DOUBLE
 from detector.hub.storage.changes import note_changes
@@ -65,6 +65,7 @@ from detector.hub.storage.schema import (
     snapshots,
     verdicts,
 )
+from detector.hub.storage.stored import EdgeId
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ class Retention:
         config: RetentionConfig,
         audit: Audit,
         disk_usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage,
-        waiting: Callable[[], Mapping[Box, int]] = dict,
+        waiting: Callable[[], Mapping[EdgeId, int]] = dict,
     ) -> None:
         self._database = database
         self._folder = folder
@@ -327,7 +328,7 @@ class Retention:
         waiting = [box for box, size in self._waiting().items() if space.free - size < space.reserve]
         return self._expendable(waiting) if waiting else []
 
-    def _expendable(self, of: Collection[Box] | None = None) -> list[str]:
+    def _expendable(self, of: Collection[EdgeId] | None = None) -> list[str]:
         """Judged footage that may go before its time, of some boxes or any: a few, the least needed first."""
         i = incidents.c
         with self._database.reading() as connection:

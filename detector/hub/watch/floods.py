@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from detector.hub.storage.database import Database
 from detector.hub.storage.schema import alerts, incidents
+from detector.hub.storage.stored import EdgeId
 from detector.hub.watch.gaps import Gaps
 from detector.values import Severity
 
@@ -75,7 +76,7 @@ class Floods:
                 del self._came[box]
         return [Flood(*box, self._of_one_hour(box, of_box)) for box, of_box in self._came.items()]
 
-    def _of_one_hour(self, box: tuple[str, str], came: Mapping[str, tuple[float, float]]) -> int:
+    def _of_one_hour(self, box: EdgeId, came: Mapping[str, tuple[float, float]]) -> int:
         """How many of these are of the last hour, or of the one with most of them that the hub couldn't hear."""
         began = [started_at for _, started_at in came.values()]
         if len(began) <= FEW:

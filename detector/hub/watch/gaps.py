@@ -17,6 +17,7 @@ from detector.errors import WireError
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import alerts, edge_keys, edges, gaps, incidents, refusals, watched
+from detector.hub.storage.stored import EdgeId
 
 MINUTE_S = 60.0
 LATE_S = 60.0
@@ -83,11 +84,11 @@ class Gaps:
 
     def with_late(
         self, since: float, late_since: float, until: float, scope: Scope = EVERYWHERE
-    ) -> tuple[list[Gap], Counter[tuple[str, str]]]:
+    ) -> tuple[list[Gap], Counter[EdgeId]]:
         """What `within` tells from `since` on; of each edge, how many alerts made from `late_since` on came late."""
         found = self._gaps(since, until, scope)
         late = self._late(min(late_since, _first_made(found)), until, scope)
-        of_edges: Counter[tuple[str, str]] = Counter()
+        of_edges: Counter[EdgeId] = Counter()
         for one in late:
             of_edges[one.site, one.edge] += one.n if one.at >= late_since else 0
         return _with_late(found, late), of_edges
@@ -192,7 +193,7 @@ def _first_made(found: list[Gap]) -> float:
 
 def _with_late(found: list[Gap], late: list[Late]) -> list[Gap]:
     """Gaps with how many of these alerts came late for each."""
-    made: defaultdict[tuple[str, str], list[Late]] = defaultdict(list)  # by each edge, and by all under ("", "")
+    made: defaultdict[EdgeId, list[Late]] = defaultdict(list)  # by each edge, and by all under ("", "")
     for one in late:
         made[one.site, one.edge].append(one)
         made["", ""].append(one)
