@@ -13,7 +13,7 @@ from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
 from detector.hub.access.audit import Audit
-from detector.hub.edges.keys import EdgeKeys
+from detector.hub.edges.keys import CLAIM_LIFE_S, EdgeKeys
 from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import EdgeId
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 # Each is held in memory whole. Who doesn't say who they are may take their time with it, in a place that no edge is in.
 AT_ONCE, STRANGERS = 3, 1
-CLAIM_LIFE_S = 15 * 60.0
 
 
 class ReplayIntake:

@@ -19,11 +19,12 @@ from detector.census import MOST_ZONES, Census, Slot, Turn, ZoneCensus
 from detector.clock import iso
 from detector.errors import WireError
 from detector.hub.desk.census_chart import day_chart, shown_span
-from detector.hub.edges.census import AHEAD_S, KEPT_S, Censuses, Minute
+from detector.hub.edges.census import KEPT_S, Censuses, Minute
 from detector.hub.edges.pictures import Pictures
 from detector.hub.edges.views import Views
 from detector.hub.edges.zones import Zones
 from detector.hub.pages.orientation import sentence, state_of
+from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.rights import Role, Scope
 from detector.hub.storage.store import Store
 from detector.hub.texts import Phrases

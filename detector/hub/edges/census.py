@@ -11,7 +11,8 @@ from sqlalchemy import delete, func, select
 
 from detector.census import MOST_TURNS, Census, ZoneCensus
 from detector.errors import WireError
-from detector.hub.edges.zones import Place
+from detector.hub.edges.zones import MOST_CAMERAS, Place
+from detector.hub.storage.arrivals import AHEAD_S
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import census, census_now
@@ -19,8 +20,6 @@ from detector.values import DAY_S
 
 KEPT_S = 35 * DAY_S
 MINUTE_S = 60.0
-AHEAD_S = 300.0  # an edge's clock may be ahead of ours by so much
-MOST_CAMERAS = 200  # of one edge
 MOST_CAME = 100_000  # as `detector.census` has it
 
 

@@ -38,6 +38,7 @@ from detector.hub.storage.stored import EdgeId
 logger = logging.getLogger(__name__)
 
 ACTIVE, NEXT, RETIRED, REVOKED = "active", "next", "retired", "revoked"
+CLAIM_LIFE_S = 15 * 60.0  # of a signed request by HTTP: what was overheard is of no use for longer
 ROUNDED_S = 0.001  # times on the wire have three decimals
 
 

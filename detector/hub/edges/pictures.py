@@ -12,15 +12,14 @@ from sqlalchemy import delete, func, select
 
 from detector import wire
 from detector.errors import WireError
-from detector.hub.edges.zones import Place
+from detector.hub.edges.zones import MOST_CAMERAS, Place
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import pictures
+from detector.hub.storage.stored import LATEST_TIME
 from detector.values import DAY_S
 
-MOST_CAMERAS = 200  # of one edge
 KEPT_S = 30 * DAY_S  # of a camera that brings no newer ones
-LATEST_TIME = 2.0**37
 # Markers that begin a frame and so tell its size: all SOFn but those that are none (ITU-T T.81, table B.1).
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length

@@ -7,10 +7,8 @@ from detector.errors import WireError
 from detector.hub.edges.census import Censuses
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.edges.pictures import Pictures
-from detector.hub.edges.zones import Zones
+from detector.hub.edges.zones import MOST_CAMERAS, Zones
 from detector.names import is_name
-
-MOST_CAMERAS = 200
 
 
 class Views:

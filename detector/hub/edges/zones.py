@@ -20,6 +20,8 @@ from detector.hub.storage.schema import layouts, zone_changes
 
 Place = tuple[str, str, str]  # site, edge, camera
 
+MOST_CAMERAS = 200  # of one edge: whoever speaks for a box can make names up
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneChange(Change):

@@ -31,7 +31,7 @@ from anyio.to_thread import run_sync
 from detector import wire
 from detector.clock import Clock
 from detector.errors import WireError
-from detector.hub.edges.keys import EdgeKeys
+from detector.hub.edges.keys import CLAIM_LIFE_S, EdgeKeys
 from detector.hub.footage.shares import Shares
 from detector.hub.footage.sides import Sides
 from detector.hub.storage.segments import LAST_SEGMENT
@@ -43,7 +43,6 @@ from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
-CLAIM_LIFE_S = 15 * 60.0
 ABANDONED_S = 14 * DAY_S  # a piece that nobody came back to complete
 LONGEST_S = DAY_S
 WAITS_S = 300.0  # an edge asks again every minute at least
