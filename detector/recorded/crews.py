@@ -16,7 +16,7 @@ from detector.recorded.looking import LookTask, load, look_at
 
 TRIES = 3  # of a file that ends or hangs whoever reads it, before it is set aside
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Crew(Protocol):
@@ -40,7 +40,7 @@ class Crew(Protocol):
 def set_aside(task: LookTask, why: str) -> bytes:
     """The result of a task that can't be carried out, so that the rest can."""
     told = f"{task.path}: {why}: set aside"
-    _log.error("%s", told)
+    logger.error("%s", told)
     return packed(FileLooks(Read(unreadable=told, set_aside=True, size=task.size)))
 
 
@@ -53,7 +53,7 @@ class Alone:
             load(task.analysis)  # what is wrong with that concerns every file
             try:
                 found = look_at(task, progress)
-            except Exception as error:  # noqa: BLE001 - whatever a stranger's file brings about, the others are done
-                _log.exception("%s can't be looked at", task.path)
+            except Exception as error:  # whatever a stranger's file brings about, the others are done
+                logger.exception("%s can't be looked at", task.path)
                 found = set_aside(task, f"looking at it failed with {type(error).__name__}")
             yield task, found

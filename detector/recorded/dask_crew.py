@@ -45,7 +45,7 @@ AGAIN_S = 60.0  # a worker that was sent away is asked again after this
 SAMPLES = 200  # folders of which a worker shall open a recording before it begins
 AHEAD = 256 << 20  # bytes of results that wait here for being written, before no more tasks are handed out
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 # ---- on the worker, which is asked by these names: moved, an older labelwatch there couldn't say which one it is
@@ -253,7 +253,7 @@ class _Errand:
                 try:
                     self._serve(client)
                 except _Lost as error:
-                    _log.warning(
+                    logger.warning(
                         "lost the scheduler at %s (%s): waiting up to %.0f minutes for it to come back",
                         self._crew.access.address, error, self._crew.patience_s / 60,
                     )  # fmt: skip
@@ -321,16 +321,16 @@ class _Errand:
         new = [address for address in there if address not in self._hands]
         self._crew.access.refuse_exposed(new)
         if not there and not self._told_empty:
-            _log.warning("there is no worker at %s: waiting for one", self._crew.access.address)
+            logger.warning("there is no worker at %s: waiting for one", self._crew.access.address)
         self._told_empty = not there
         for address in new:
             self._hands[address] = _Hand()
         if idle := sum(there[address] - 1 for address in new):
-            _log.warning("%d threads of workers will idle: start those with --nworkers -1 --nthreads 1", idle)
+            logger.warning("%d threads of workers will idle: start those with --nworkers -1 --nthreads 1", idle)
         for address in [address for address in self._hands if address not in there]:
             hand = self._hands[address]
             if hand.flight is not None:
-                _log.warning("worker %s is gone, at %s", address, self._tasks[hand.flight.order].path)
+                logger.warning("worker %s is gone, at %s", address, self._tasks[hand.flight.order].path)
                 hand.flight.begun = True  # it may have died before it could say so
                 self._failed(hand, "ended the process that read it")
             del self._hands[address]
@@ -361,7 +361,7 @@ class _Errand:
             told = "\n".join(f"  {address}: {why}" for address, why in sorted(unfit.items())[:20])
             raise ClusterError(f"workers of {self._crew.access.address} that can't take part ({len(unfit)}):\n{told}")
         self._open = True
-        _log.info("%d workers at %s", len(answered), self._crew.access.address)
+        logger.info("%d workers at %s", len(answered), self._crew.access.address)
         return True
 
     def _examined(self, address: str, hand: _Hand, exam: Future) -> None:
@@ -379,7 +379,7 @@ class _Errand:
         hand.again_at = time.monotonic() + AGAIN_S
         exam.release()
         if hand.why and self._open:
-            _log.warning("worker %s isn't given work: %s", address, hand.why)
+            logger.warning("worker %s isn't given work: %s", address, hand.why)
 
     def _silent_s(self, flight: _Flight) -> float:
         return self._crew.silent_s + self._tasks[flight.order].size / SLOWEST
@@ -391,7 +391,7 @@ class _Errand:
         task, begun = self._tasks[flight.order], flight.begun
         hand.fit, hand.why = False, f"it hangs at {task.path}" if begun else "it doesn't begin"
         hand.again_at = now + AGAIN_S
-        _log.warning("worker %s isn't given work: %s", address, hand.why)
+        logger.warning("worker %s isn't given work: %s", address, hand.why)
         self._failed(hand, f"made no progress for {now - flight.sign_at:.0f} s")
         if begun:  # nothing else ends a thread that hangs; a nanny, or whoever started the worker, starts another
             with suppress(TimeoutError):
@@ -490,10 +490,10 @@ class _Errand:
         elif isinstance(error, Elsewhere | ImportError):
             if not isinstance(error, Elsewhere) or size_of(task.path) == task.size:  # else it grew meanwhile
                 hand.fit, hand.why, hand.again_at = False, str(error), time.monotonic() + AGAIN_S
-                _log.warning("worker %s isn't given work: %s", address, error)
+                logger.warning("worker %s isn't given work: %s", address, error)
             self._recall(hand)
         else:
-            _log.warning("%s: %s: %s", task.path, type(error).__name__, error)
+            logger.warning("%s: %s: %s", task.path, type(error).__name__, error)
             flight.begun = True
             self._failed(hand, f"looking at it failed with {type(error).__name__}")
 

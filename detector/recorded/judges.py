@@ -26,7 +26,7 @@ from detector.recorded.recordings import Piece, Session
 
 JUDGED = 0.04  # of the work at a file is judging it, about
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def judge_here(
         judge_session(one.session, config, out, one.ledger, looked, progress)
     except (OSError, EOFError):
         raise  # a full disk concerns all and can be mended; a broken pipe, that nobody waits for this
-    except Exception as error:  # noqa: BLE001 - the other cameras are judged whatever is wrong with this one
-        _log.exception("%s can't be judged", one.session.camera.name)
+    except Exception as error:  # the other cameras are judged whatever is wrong with this one
+        logger.exception("%s can't be judged", one.session.camera.name)
         return ": ".join(filter(None, (f"judging failed with {type(error).__name__}", str(error))))
     return None
 
@@ -238,9 +238,9 @@ class Judges:
         self._deaths[work.ledger] = self._deaths.get(work.ledger, 0) + 1
         if self._deaths[work.ledger] == TRIES:
             self.failed[work.ledger] = f"the process that judges it ended {TRIES} times ({how})"
-            _log.error("%s can't be judged: %s", camera, self.failed[work.ledger])
+            logger.error("%s can't be judged: %s", camera, self.failed[work.ledger])
             return
-        _log.warning("the process that judges %s ended (%s); it begins anew", camera, how)
+        logger.warning("the process that judges %s ended (%s); it begins anew", camera, how)
         self._queue.appendleft(work)
 
     def _bury(self, judge: _Judge) -> None:

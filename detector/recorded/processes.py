@@ -36,7 +36,7 @@ SLOWEST = 1 << 20  # bytes a second that are read where there is no picture in t
 
 LookAt = Callable[[LookTask, Callable[[Step], None]], bytes]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -195,7 +195,7 @@ class _Work:
         self._deaths[task.name] += 1
         if self._deaths[task.name] == TRIES:
             return self._give_up(task, f"{how}, {TRIES} times")
-        _log.warning("%s %s; it is tried again", task.path, how)
+        logger.warning("%s %s; it is tried again", task.path, how)
         queue.appendleft(task)
         return None
 

@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +30,7 @@ from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import FILE_NAME, load_identity
 from detector.alerts.trust import HubTrust
 from detector.alerts.uploads import NO_SUCH_PATH, Carrier, NotNowError, OlderHubError, RefusedError, trust_in
-from detector.clock import Clock, iso
+from detector.clock import Clock, iso, unix
 from detector.config import EdgeConfig
 from detector.errors import ConfigError, LabelwatchError, Problem, WireError
 from detector.machine.whole_files import sha256_of
@@ -228,7 +227,7 @@ class _Publishing:
             "after": marked(
                 _after(record, config.site, config.edge, title), run=self._ledger.run, edge=config.edge,
                 file=record.get("file"), offset_s=record.get("start_offset_s"),
-                picture_at=_unix(record["snapshot_at"]) if record.get("snapshot_at") else None,
+                picture_at=unix(record["snapshot_at"]) if record.get("snapshot_at") else None,
             ),
             "clips": [],
         }  # fmt: skip
@@ -338,7 +337,7 @@ class _Publishing:
         clip = self._file(record.get("clip"))
         if clip is None or not record.get("clip_started_at") or not record.get("clip_duration_s"):
             return None
-        at = _unix(record["clip_started_at"])
+        at = unix(record["clip_started_at"])
         told = {
             "segment": 0, "sha256": sha256_of(clip), "bytes": clip.stat().st_size, "started_at": iso(at),
             "started_at_unix": at, "duration_s": record["clip_duration_s"],
@@ -417,7 +416,7 @@ class _Publishing:
 
 def _after(record: Mapping[str, Any], site: str, edge: str, title: str) -> dict[str, Any]:
     """An incident as live would tell it (`wire.incident_record`), from the line that a replay wrote."""
-    started_at, ended_at = _unix(record["started_at"]), _unix(record["ended_at"])
+    started_at, ended_at = unix(record["started_at"]), unix(record["ended_at"])
     start = started_at - record["start_offset_s"]
     same = ("id", "camera", "kind", "severity", "sentence", "score", "zone", "tracks", "labels_exposed", "facts")
     return {
@@ -440,10 +439,6 @@ def _act(act: Mapping[str, Any], start: float) -> dict[str, Any]:
     begin, end = (round(start + act[name], 3) for name in ("start_offset_s", "end_offset_s"))
     times = {"started_at": iso(begin), "ended_at": iso(end), "started_at_unix": begin, "ended_at_unix": end}
     return {**{name: act[name] for name in ("kind", "track", "score", "parcels")}, **times}
-
-
-def _unix(text: str) -> float:
-    return round(datetime.fromisoformat(text).timestamp(), 3)
 
 
 def _reason(answer: httpx.Response) -> str:
