@@ -15,7 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from detector.config import Broker, HubConfig
-from detector.hub import patience, replay_intake
+from detector.hub import replay_intake, slow_clients
 from detector.hub.notices import services as notice_services
 from detector.hub.notices.services import NoticeError
 from detector.hub.pages import view
@@ -39,8 +39,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", PATIENCE_S)
-    monkeypatch.setattr(patience, "BODY_IDLE_S", PATIENCE_S)
+    monkeypatch.setattr(slow_clients, "HEAD_S", PATIENCE_S)
+    monkeypatch.setattr(slow_clients, "BODY_IDLE_S", PATIENCE_S)
     monkeypatch.setattr(view, "FORM_S", PATIENCE_S)
 
 
@@ -120,7 +120,7 @@ def test_a_further_request_on_a_connection_has_no_more_time(hub: Hub) -> None:
 
 def test_a_connection_that_a_proxy_keeps_answers_after_it_idled(hub: Hub) -> None:
     """uvicorn lets go after 5 s: a verdict that comes in just then is lost, and nginx tells the guard of an error."""
-    assert patience.IDLE_S > 120, "Caddy keeps one for two minutes, nginx for one"
+    assert slow_clients.IDLE_S > 120, "Caddy keeps one for two minutes, nginx for one"
     url = httpx.URL(hub.url)
     with contextlib.closing(http.client.HTTPConnection(url.host, url.port or 80, timeout=LONG_S)) as connection:
         for idled_s in (0.0, 6.0):
@@ -172,8 +172,8 @@ def test_hundreds_who_say_nothing_do_not_keep_others_out(hub: Hub) -> None:
 
 
 def test_one_address_has_no_more_than_its_share(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "MOST_FROM_ONE", 3)
-    monkeypatch.setattr(patience, "_is_here", lambda host: False)
+    monkeypatch.setattr(slow_clients, "MOST_FROM_ONE", 3)
+    monkeypatch.setattr(slow_clients, "_is_here", lambda host: False)
     with ExitStack() as crowd:
         first = [crowd.enter_context(call(hub)) for _ in range(3)]
         with call(hub) as another:
@@ -186,8 +186,8 @@ def test_one_address_has_no_more_than_its_share(hub: Hub, monkeypatch: pytest.Mo
 def test_one_address_has_no_more_than_its_share_before_tls_has_come_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "MOST_FROM_ONE", 3)
-    monkeypatch.setattr(patience, "_is_here", lambda host: False)
+    monkeypatch.setattr(slow_clients, "MOST_FROM_ONE", 3)
+    monkeypatch.setattr(slow_clients, "_is_here", lambda host: False)
     served = make_hub(HubConfig(data_dir=tmp_path / "data", broker=Broker(port=free_port())), lan=True)
     served.start()
     try:
@@ -208,11 +208,11 @@ def test_one_address_has_no_more_than_its_share_before_tls_has_come_about(
 def test_where_too_many_are_here_who_asks_comes_before_who_says_nothing(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "MOST_AT_ALL", 3)
+    monkeypatch.setattr(slow_clients, "MOST_AT_ALL", 3)
     with ExitStack() as crowd:
         silent = [crowd.enter_context(call(hub)) for _ in range(3)]
         assert is_served(hub)
-        silent[0].settimeout(patience.HEAD_S / 2)  # sooner than by its own silence
+        silent[0].settimeout(slow_clients.HEAD_S / 2)  # sooner than by its own silence
         assert rest(silent[0]) == b""
 
 

@@ -37,12 +37,12 @@ from detector.hub.edges.ingest import Ingest
 from detector.hub.edges.views import Views
 from detector.hub.events import Live
 from detector.hub.lan import certificate, local_addresses, renew
+from detector.hub.log_limit import limit_log
 from detector.hub.metrics import Timed
 from detector.hub.pages import add_pages
 from detector.hub.pages.view import LONGEST_FORM, STATIC
 from detector.hub.parts import Parts, assemble
-from detector.hub.patience import IDLE_S, Door, Patient
-from detector.hub.seldom import have_log_be_brief
+from detector.hub.slow_clients import IDLE_S, LimitedSocket, TimeoutProtocol
 from detector.hub.storage.database import in_a_line
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.upkeep.backup import note_restored, refuse_halfway
@@ -184,8 +184,9 @@ class Hub:
         self._notifier = Notifier()
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, http=Patient, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
-                timeout_graceful_shutdown=GRACE_S, ssl_certfile=self.certificate.chain if self.certificate else None,
+                app, http=TimeoutProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
+                server_header=False, timeout_graceful_shutdown=GRACE_S,
+                ssl_certfile=self.certificate.chain if self.certificate else None,
                 ssl_keyfile=self.certificate.key if self.certificate else None,
                 ssl_context_factory=(lambda _config, made: from_1_2(made())) if self.certificate else None,
                 callback_notify=self._alive, timeout_notify=5, backlog=BACKLOG, timeout_keep_alive=IDLE_S,
@@ -273,7 +274,7 @@ def serve(config: HubConfig, *, port: int | None = None, lan: bool = False) -> i
         LabelwatchError: It can't start.
     """
     return_freed_memory()
-    have_log_be_brief()
+    limit_log()
     stopping = threading.Event()
     former = {sig: signal.signal(sig, lambda *_: stopping.set()) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -307,7 +308,7 @@ def _listening(host: str, port: int) -> socket.socket:
     # For connections, which inherit it: asyncio sets it only where a socket was made with its protocol named. Without,
     # the second piece of an answer waits for the first to be acknowledged, 40 ms.
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Door(server)
+    return LimitedSocket(server)
 
 
 def _reachable(host: str) -> str:

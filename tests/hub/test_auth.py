@@ -18,7 +18,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from detector.hub.access.auth import SESSION_S, Gate, hash_of_nobody
 from detector.hub.access.people import LONGEST_SESSION_S, People
-from detector.hub.access.tries import TokenBucket, TooManyTries
+from detector.hub.access.rate_limit import TokenBucket, TooManyTries
 from detector.hub.server import PAGES_AT_ONCE
 from detector.hub.storage.rights import Role
 from detector.hub.storage.store import Store

@@ -22,7 +22,7 @@ from detector.hub.access.audit import Audit, verify
 from detector.hub.access.auth import ONE_TIME_S, RENEW_S, SESSION_S, Gate
 from detector.hub.access.guard import bearer_token
 from detector.hub.access.people import People, PeopleError, as_name
-from detector.hub.access.tries import TooManyTries
+from detector.hub.access.rate_limit import TooManyTries
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.pages.people import device
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, RIGHTS, Principal, Right, Role, Scope

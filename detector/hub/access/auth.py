@@ -26,8 +26,8 @@ from argon2.low_level import ARGON2_VERSION
 from detector.credentials.codes import make_password
 from detector.hub.access import second_step
 from detector.hub.access.people import HANDLE, People, as_name
+from detector.hub.access.rate_limit import TokenBucket, TooManyTries, network_of
 from detector.hub.access.seal import Seal, SealBroken
-from detector.hub.access.tries import TokenBucket, TooManyTries, network_of
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Principal, Role, Scope
 from detector.values import DAY_S
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 from detector.credentials.codes import derived, fingerprint, knows_code, make_code, parse_code
 from detector.errors import LabelwatchError
 from detector.hub.access.audit import Audit
-from detector.hub.access.tries import TokenBucket
+from detector.hub.access.rate_limit import TokenBucket
 from detector.hub.edges import keys as keys_of_edges
 from detector.hub.edges.keys import ACTIVE, NEXT, REVOKED
 from detector.hub.storage.database import Database, one_at_a_time

@@ -39,7 +39,7 @@ from detector import wire
 from detector.clock import Clock
 from detector.config import Broker
 from detector.errors import LabelwatchError, WireError
-from detector.hub.access.tries import TokenBucket
+from detector.hub.access.rate_limit import TokenBucket
 from detector.hub.background import Background
 from detector.hub.edges.heard import Heard
 from detector.hub.edges.keys import EdgeKeys

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from detector.hub.access.tries import TooManyTries
+from detector.hub.access.rate_limit import TooManyTries
 from detector.hub.pages import (
     alarms,
     alike,

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from detector.credentials import certs
 from detector.credentials.codes import LARGEST_REQUEST, fingerprint, join_answer, read_join_request
 from detector.errors import ConfigError, StoreError, WireError
-from detector.hub.access.tries import network_of
+from detector.hub.access.rate_limit import network_of
 from detector.hub.edges.cameras import CameraState, camera_states
 from detector.hub.edges.enrolment import LIFE_S, CodeNotMade, JoinCode, JoinRefused
 from detector.hub.edges.keys import ACTIVE, REVOKED, EdgeKey

@@ -17,7 +17,7 @@ from detector.hub.access.auth import FIRST_LOGIN, SHORTEST_PASSWORD, CodeWanted,
 from detector.hub.access.guard import cookie_name
 from detector.hub.access.passwords import is_guessed
 from detector.hub.access.people import LONGEST_SESSION_S
-from detector.hub.access.tries import TooManyTries
+from detector.hub.access.rate_limit import TooManyTries
 from detector.hub.pages.people import sessions_of
 from detector.hub.pages.view import (
     THEMES,

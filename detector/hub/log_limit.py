@@ -1,17 +1,17 @@
-"""The hub's log, which strangers may have say something as often as they like: records enter, few of a kind leave."""
+"""A rate limit on the hub's log, into which strangers may have something written as often as they like."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 
-from detector.hub.access.tries import TokenBucket
+from detector.hub.access.rate_limit import TokenBucket
 
 AT_ONCE, EVERY_S = 200, 60.0
 
 
-class Seldom(logging.Filter):
-    """Lets each line of code log `AT_ONCE` records, and then one every `EVERY_S`, which tells how many were left out.
+class LogLimit(logging.Filter):
+    """Lets each line of code write `AT_ONCE` records, and then one every `EVERY_S`, which tells how many were left out.
 
     What one wants is told all the same: refusals stand on the health page, logins and looks in the audit log.
     """
@@ -32,8 +32,8 @@ class Seldom(logging.Filter):
         return True
 
 
-def have_log_be_brief() -> None:
-    """Have all that this process logs from now on be so."""
-    seldom = Seldom()
+def limit_log() -> None:
+    """Limit all that this process logs from now on."""
+    limit = LogLimit()
     for handler in logging.getLogger().handlers:
-        handler.addFilter(seldom)
+        handler.addFilter(limit)

@@ -1,4 +1,4 @@
-"""A limit on tries, by name or by where they come from."""
+"""Rate limits, by name or by where something comes from."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from detector.hub import seldom
-from detector.hub.seldom import Seldom, have_log_be_brief
+from detector.hub import log_limit
+from detector.hub.log_limit import LogLimit, limit_log
 
 
 def line(text: str, at: float, number: int = 1, level: int = logging.WARNING) -> logging.LogRecord:
@@ -18,15 +18,15 @@ def line(text: str, at: float, number: int = 1, level: int = logging.WARNING) ->
 
 
 def test_a_line_that_comes_again_and_again_is_logged_now_and_then_with_its_number() -> None:
-    brief, records = Seldom(), [line(f"refused {n}", at=n / 100) for n in range(1000)]
+    brief, records = LogLimit(), [line(f"refused {n}", at=n / 100) for n in range(1000)]
     logged = [record for record in records if brief.filter(record)]
-    assert logged == records[: seldom.AT_ONCE]
-    later = line("refused", at=seldom.EVERY_S + 10)
+    assert logged == records[: log_limit.AT_ONCE]
+    later = line("refused", at=log_limit.EVERY_S + 10)
     assert brief.filter(later) and later.getMessage() == "refused (and 800 more like it)"
 
 
 def test_what_another_line_of_code_says_is_logged_meanwhile() -> None:
-    brief = Seldom()
+    brief = LogLimit()
     for n in range(1000):
         brief.filter(line(f"refused {n}", at=0.0))
     assert brief.filter(line("the disk is full", at=0.0, number=2))
@@ -36,5 +36,5 @@ def test_what_another_line_of_code_says_is_logged_meanwhile() -> None:
 def test_the_hub_has_its_log_be_brief(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = logging.StreamHandler()
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
-    have_log_be_brief()
-    assert [type(one) for one in handler.filters] == [Seldom]
+    limit_log()
+    assert [type(one) for one in handler.filters] == [LogLimit]

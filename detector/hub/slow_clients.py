@@ -1,4 +1,4 @@
-"""How long the web server waits for a visitor: a protocol of uvicorn's that gives up on those who never finish asking.
+"""Limits on clients of the web server: how many connections there are, and how long each is waited for.
 
 By itself uvicorn waits for a request for ever, be it that a byte of it comes a minute. A few hundred such connections
 take all file handles, and then nobody is let in, edges with alerts least of all.
@@ -27,8 +27,8 @@ MOST_FROM_ONE = 200  # connections from one address; a proxy on this machine sta
 MOST_AT_ALL = 600
 
 
-class Door(socket.socket):
-    """A socket that listens, and lets nobody in who is here too often already.
+class LimitedSocket(socket.socket):
+    """A listening socket that takes no more than so many connections from one address.
 
     It counts before anything is said: uvicorn hears of a visitor only once TLS has come about, which may be never.
     """
@@ -55,8 +55,8 @@ class Door(socket.socket):
             logger.warning("more than %d connections from %s: refused", MOST_FROM_ONE, host)
 
 
-class Patient(H11Protocol):
-    """HTTP with an end to waiting."""
+class TimeoutProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, with an end to waiting for a client."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,7 +69,7 @@ class Patient(H11Protocol):
         super().connection_made(transport)
         self._came_at = self.loop.time()
         if len(self.connections) > MOST_AT_ALL:
-            asks_nothing = (one for one in self.connections if isinstance(one, Patient) and one._asks_nothing)
+            asks_nothing = (one for one in self.connections if isinstance(one, TimeoutProtocol) and one._asks_nothing)
             min(asks_nothing, key=lambda one: one._came_at, default=self).transport.abort()
         self._give_up_in(HEAD_S)
 
