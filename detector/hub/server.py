@@ -162,8 +162,18 @@ class Hub:
             parts.retention, self._clock, self.live.poke,
             parts.censuses.prune, parts.pictures.prune, parts.clips.tidy, self._renew,
         )  # fmt: skip
+        self._ingest = self._intake(config, parts)
+        # Begun in this order and ended in the other.
+        self._tended: tuple[Tended, ...] = (
+            parts.copies, janitor, parts.sender, parts.health, parts.watchman, parts.integrations, self._ingest,
+        )  # fmt: skip
+        self._notifier = Notifier()
+        self._server = self._web_server(parts)
+        self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
+
+    def _intake(self, config: HubConfig, parts: Parts) -> Ingest:
         views = Views(parts.zones, parts.pictures, parts.censuses, parts.keys)
-        self._ingest = Ingest(
+        return Ingest(
             self.store, config.broker, self._clock, lambda _ids: self._arrived(),
             edges=lambda: [(edge.site, edge.edge) for edge in self.store.edges.all()],
             commands=lambda: [
@@ -176,23 +186,21 @@ class Hub:
             heard=Heard(lambda: [edge.health for edge in self.store.edges.all() if edge.health]),
             is_short=parts.clips.is_nearly_full,
         )  # fmt: skip
-        # Begun in this order and ended in the other.
-        self._tended: tuple[Tended, ...] = (
-            parts.copies, janitor, parts.sender, parts.health, parts.watchman, parts.integrations, self._ingest,
-        )  # fmt: skip
-        app = create_app(parts)
-        self._notifier = Notifier()
-        self._server = uvicorn.Server(
+
+    def _web_server(self, parts: Parts) -> uvicorn.Server:
+        tls: dict[str, Any] = {}
+        if self.certificate:
+            tls = {
+                "ssl_certfile": self.certificate.chain, "ssl_keyfile": self.certificate.key,
+                "ssl_context_factory": lambda _config, made: from_1_2(made()),
+            }  # fmt: skip
+        return uvicorn.Server(
             uvicorn.Config(
-                app, http=TimeoutProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
-                server_header=False, timeout_graceful_shutdown=GRACE_S,
-                ssl_certfile=self.certificate.chain if self.certificate else None,
-                ssl_keyfile=self.certificate.key if self.certificate else None,
-                ssl_context_factory=(lambda _config, made: from_1_2(made())) if self.certificate else None,
-                callback_notify=self._alive, timeout_notify=5, backlog=BACKLOG, timeout_keep_alive=IDLE_S,
+                create_app(parts), http=TimeoutProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
+                server_header=False, timeout_graceful_shutdown=GRACE_S, callback_notify=self._alive, timeout_notify=5,
+                backlog=BACKLOG, timeout_keep_alive=IDLE_S, **tls,
             )
         )  # fmt: skip
-        self._thread = threading.Thread(target=self._serve, name="hub-web", daemon=True)
 
     def start(self) -> None:
         """Begin to serve; returns when pages can be had. The broker may be out of reach: it is tried again and again.
