@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,18 +97,8 @@ def add_model(
     if not file.is_file():
         raise NotThere(file, "model file")
     name = file.stem if name is None else name
-    if not re.fullmatch(r"(?!.*\.ya?ml$)\w[\w.-]{0,63}", name):
-        raise _misuse("--name", f"not a name for a model: {name}", "letters, digits, - and _")
     folder = resource("models") if folder is None else folder
-    target = folder / f"{name}.onnx"
-    list_or_card = target.with_suffix(".yaml")
-    if list_or_card.exists() and list_or_card not in cards_in(folder):  # weights of rules, say, which then nothing has
-        raise _misuse("--name", f"{list_or_card} is no card of a model, and stays", "another --name")
-    taken = [path.name for path in (target, list_or_card) if path.exists() and not path.samefile(file)]
-    if taken and name == Analysis().model and folder.samefile(resource("models")):
-        raise _misuse("--name", f"{name} is the model that ships, and stays", "another --name, in analysis.model too")
-    if taken and not force:
-        raise _misuse("--name", f"{folder} has a {' and a '.join(taken)} already", "another --name, or --force")
+    _check_name(name, file, folder, force=force)
     with tempfile.TemporaryDirectory() as scratch:
         told: list[str] = []
         if file.suffix.lower() == ".pt":
@@ -122,7 +112,7 @@ def add_model(
         # Model and card as they will be, in a folder of their own: what is tried is what the worker will do.
         draft = Path(scratch) / f"{name}.yaml"
         shutil.copyfile(source, draft.with_suffix(".onnx"))
-        fields = {"name": name, "file": target.name, "sha256": sha256_of(source), **fields}
+        fields = {"name": name, "file": f"{name}.onnx", "sha256": sha256_of(source), **fields}
         fields |= {
             "licence": licence or fields["licence"],
             "origin": ": ".join(part for part in (file.name, fields["origin"]) if part),
@@ -135,22 +125,44 @@ def add_model(
                 f"{file.name} is of models/train.py: models/export.py keeps its least scores and origin as well"
             )
         told += tried(card, file)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Both are there before either takes its place, so that a full disk leaves those of before; the card, which is
-        # what is looked for, does so last.
-        written = {folder / f".{one.name}.draft": one for one in (card.path, draft)}
-        try:
-            for beside, one in written.items():
-                shutil.copyfile(one, beside)
-            for beside, one in written.items():
-                beside.replace(folder / one.name)
-        except OSError as error:  # which names what is copied, in a folder that is gone when this is read
-            error.filename, error.filename2 = str(folder / one.name), None
-            raise
-        finally:
-            for beside in written:
-                beside.unlink(missing_ok=True)
+        _install((card.path, draft), folder)
     return Added(folder / draft.name, card, tuple(told))
+
+
+def _check_name(name: str, file: Path, folder: Path, *, force: bool) -> None:
+    """Refuse a name that no model may have, or that another has already."""
+    if not re.fullmatch(r"(?!.*\.ya?ml$)\w[\w.-]{0,63}", name):
+        raise _misuse("--name", f"not a name for a model: {name}", "letters, digits, - and _")
+    target = folder / f"{name}.onnx"
+    list_or_card = target.with_suffix(".yaml")
+    if list_or_card.exists() and list_or_card not in cards_in(folder):  # weights of rules, say, which then nothing has
+        raise _misuse("--name", f"{list_or_card} is no card of a model, and stays", "another --name")
+    taken = [path.name for path in (target, list_or_card) if path.exists() and not path.samefile(file)]
+    if taken and name == Analysis().model and folder.samefile(resource("models")):
+        raise _misuse("--name", f"{name} is the model that ships, and stays", "another --name, in analysis.model too")
+    if taken and not force:
+        raise _misuse("--name", f"{folder} has a {' and a '.join(taken)} already", "another --name, or --force")
+
+
+def _install(files: Sequence[Path], folder: Path) -> None:
+    """Copy a model and its card into a folder.
+
+    Both are there before either takes its place, so that a full disk leaves those of before; the card, which is what is
+    looked for, comes last, and takes it last.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {folder / f".{one.name}.draft": one for one in files}
+    try:
+        for beside, one in written.items():
+            shutil.copyfile(one, beside)
+        for beside, one in written.items():
+            beside.replace(folder / one.name)
+    except OSError as error:  # which names what is copied, in a folder that is gone when this is read
+        error.filename, error.filename2 = str(folder / one.name), None
+        raise
+    finally:
+        for beside in written:
+            beside.unlink(missing_ok=True)
 
 
 def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
@@ -167,18 +179,8 @@ def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
         raise ModelError(f"{source} is no Ultralytics export: it says neither task nor names of its classes")
     if task not in ("detect", "pose"):
         raise ModelError(f"{source} is a model for the task {task}; only detect and pose models can be added")
-    classes = _literal(source, "names", said["names"])
-    if isinstance(classes, list):
-        classes = dict(enumerate(classes))
-    if not isinstance(classes, dict) or sorted(classes) != list(range(len(classes))) or not classes:
-        raise ModelError(f"{source}: its names aren't numbered from 0: {said['names'][:80]}")
-    names = [str(classes[k]) for k in range(len(classes))]
-    keypoints = (0, 0)
-    if task == "pose":
-        points = _literal(source, "kpt_shape", said.get("kpt_shape", ""))
-        if not (isinstance(points, list | tuple) and len(points) == 2 and all(isinstance(n, int) for n in points)):
-            raise ModelError(f"{source}: its kpt_shape isn't two numbers: {points}")
-        keypoints = (points[0], points[1])
+    names = _class_names(source, said["names"])
+    keypoints = _keypoints(source, said.get("kpt_shape", "")) if task == "pose" else (0, 0)
     size = fixed_size(source, runtime.inputs)
     stride = _literal(source, "stride", said.get("stride", str(STRIDE)))
     if size is None and isinstance(stride, int) and stride > STRIDE:  # many a camera's picture has others
@@ -186,11 +188,7 @@ def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
             f"{source} wants sides that are multiples of {stride}, and is given multiples of {STRIDE}: export it for "
             "one size (yolo export format=onnx dynamic=False imgsz=640)"
         )
-    height, width = size or (480, 640)  # as a 4:3 camera has it: no multiple of 64
-    try:
-        shape = runtime(np.zeros((1, 3, height, width), np.float32)).shape
-    except Exception as error:  # whatever the runtime raises
-        raise ModelError(f"{source} refuses a {width}x{height} input: {first_line(error)}") from error
+    shape = _output_shape(source, runtime, size or (480, 640))  # as a 4:3 camera has it: no multiple of 64
     traits = [name for name in names if name in TRAITS]
     labels = [name for name in names if name not in traits]
     if names != labels + traits:  # only a scene model of ours has them, and then last
@@ -219,6 +217,32 @@ def described(source: Path, named: Mapping[str, str]) -> dict[str, Any]:
         "licence": said.get("license", "unknown"),
         "origin": said.get("description", "").strip(),
     }
+
+
+def _class_names(source: Path, told: str) -> list[str]:
+    classes = _literal(source, "names", told)
+    if isinstance(classes, list):
+        classes = dict(enumerate(classes))
+    if not isinstance(classes, dict) or sorted(classes) != list(range(len(classes))) or not classes:
+        raise ModelError(f"{source}: its names aren't numbered from 0: {told[:80]}")
+    return [str(classes[k]) for k in range(len(classes))]
+
+
+def _keypoints(source: Path, told: str) -> tuple[int, int]:
+    """How many a person has, and of how many numbers each is."""
+    points = _literal(source, "kpt_shape", told)
+    if not (isinstance(points, list | tuple) and len(points) == 2 and all(isinstance(n, int) for n in points)):
+        raise ModelError(f"{source}: its kpt_shape isn't two numbers: {points}")
+    return points[0], points[1]
+
+
+def _output_shape(source: Path, runtime: OnnxRuntime, size: tuple[int, int]) -> tuple[int, ...]:
+    """The shape of what a network puts out for a picture of a size, height and width."""
+    height, width = size
+    try:
+        return runtime(np.zeros((1, 3, height, width), np.float32)).shape
+    except Exception as error:  # whatever the runtime raises
+        raise ModelError(f"{source} refuses a {width}x{height} input: {first_line(error)}") from error
 
 
 def meanings(labels: list[str], named: Mapping[str, str]) -> dict[str, str]:
