@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.clock import Clock
-from detector.hub.edges.cameras import camera_states, counter, told_of
+from detector.hub.edges.cameras import CameraState, camera_states, counter, told_of
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.integrations.link import Link
 from detector.hub.storage import rights
@@ -114,7 +114,9 @@ class _Counted(Collector):
         yield from self._of_incidents()
         yield from self._of_alerts(known, missed)
         yield GaugeMetricFamily("labelwatch_edges", "Edges ever heard of", len(known))
-        yield from self._of_edges(missed, now)
+        states = [one for one in camera_states(missed, now, self._scope) if is_name(one.name)]
+        yield from self._of_edges(missed, states, now)
+        yield from self._of_cameras(states)
         yield from self._of_the_hub()
         yield from self._of_integrations()
         lasting = GaugeMetricFamily("labelwatch_alarms", "System alarms that last", labels=["kind"])
@@ -187,7 +189,7 @@ class _Counted(Collector):
         ):
             yield GaugeMetricFamily(name, words, sum(n))
 
-    def _of_edges(self, missed: list[Edge], now: float) -> Iterator[Metric]:
+    def _of_edges(self, missed: list[Edge], states: list[CameraState], now: float) -> Iterator[Metric]:
         online = sum(edge.state == "online" for edge in missed)
         yield GaugeMetricFamily("labelwatch_edges_online", "Edges that are online", online)
         gauges = {
@@ -202,7 +204,6 @@ class _Counted(Collector):
                 ("cameras_behind", "Cameras that the edge can't keep up with"),
             )
         }
-        states = [one for one in camera_states(missed, now, self._scope) if is_name(one.name)]
         behind = Counter((one.site, one.edge) for one in states if one.behind)
         for edge in missed:
             told = edge.health or {}
@@ -219,6 +220,8 @@ class _Counted(Collector):
                 if value is not None:
                     gauges[name].add_metric([edge.site, edge.edge], value)
         yield from gauges.values()
+
+    def _of_cameras(self, states: list[CameraState]) -> Iterator[Metric]:
         cameras, left_out = told_of(states)
         yield GaugeMetricFamily("labelwatch_cameras_left_out", "Cameras not told, too many of their edge", left_out)
         labels = ["site", "edge", "camera"]

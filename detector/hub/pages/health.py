@@ -6,7 +6,8 @@ Nought is shown as nought: a figure that an edge doesn't tell is a dash.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,7 +23,7 @@ from detector.hub.evidence.figures import united_s
 from detector.hub.pages.alarms import LATEST, alarm_lines, may_acknowledge, standing
 from detector.hub.pages.view import Anybody, MayLook, View
 from detector.hub.storage.rights import EVERYWHERE, Right, Scope
-from detector.hub.storage.stored import Edge, is_time, told_number
+from detector.hub.storage.stored import Edge, EdgeId, is_time, told_number
 from detector.hub.watch.alarms import Alarm
 from detector.hub.watch.gaps import Gap
 from detector.hub.watch.signs import LOSSES
@@ -99,8 +100,8 @@ class EdgeHealth:
     refused: int
     overload: Overload | None
     known: dict[str, Alarm]
-    has_its_share: bool = False
-    is_seen_whole: bool = False
+    has_its_share: bool
+    is_seen_whole: bool
 
     @property
     def calm(self) -> list[CameraHealth]:
@@ -150,22 +151,8 @@ def _page(view: View) -> dict[str, Any]:
     gaps, late = kept.gaps.with_late(min(first_day, since), since, view.now + 1, view.scope)
     recent = [gap for gap in gaps if gap.ended_at is None or gap.ended_at > since]
     watched_since = kept.gaps.since()
-    refused = kept.gaps.refused_by()
-    waiting = view.parts.clips.waiting()
     strip_of = partial(_strip, view, recent, watched_since)
-    found = []
-    for edge in edges:
-        place = edge.site, edge.edge
-        own = [camera for camera in cameras if (camera.site, camera.edge) == place]
-        own.sort(key=lambda camera: (camera.is_fine, natural(camera.name)))
-        found.append(
-            EdgeHealth(
-                edge, edge_state(edge, own), _told(edge), strip_of(*place),
-                [CameraHealth(one, strip_of(*place, one.name), _camera_told(edge, one.name)) for one in own],
-                late[place], refused.get(place, 0), overload(own), _acknowledged(view, edge), place in waiting,
-                view.scope.sees_all_of(edge.site),
-            )
-        )  # fmt: skip
+    found = list(_edge_healths(view, edges, cameras, late, strip_of))
     total, _ = view.store.refused()
     hub, standing_alarms = kept.hub(), standing(view)
     open_gaps = [line for line in gap_lines(view, recent) if line.is_open]
@@ -188,7 +175,7 @@ def _page(view: View) -> dict[str, Any]:
             [watched_since.get(place) for place in [("", "", ""), *((edge.site, edge.edge, "") for edge in edges)]],
         ),
         "hub": hub,
-        "hub_strip": _strip(view, recent, watched_since, "", ""),
+        "hub_strip": strip_of("", ""),
         "refused": total if view.scope.places is None else None,
         "days": _days(view, gaps, watched_since),
         "ticks": [view.short_time(since + share * DAY_S) for share in (0, 0.25, 0.5, 0.75)],
@@ -199,6 +186,33 @@ def _page(view: View) -> dict[str, Any]:
         "full_disk": FULL_DISK,
         "bad_clock_s": BAD_CLOCK_S,
     }
+
+
+def _edge_healths(
+    view: View,
+    edges: Iterable[Edge],
+    cameras: Sequence[CameraState],
+    late: Counter[EdgeId],
+    strip_of: Callable[..., Strip],
+) -> Iterator[EdgeHealth]:
+    refused, waiting = view.parts.health.gaps.refused_by(), view.parts.clips.waiting()
+    for edge in edges:
+        place = edge.site, edge.edge
+        own = [camera for camera in cameras if (camera.site, camera.edge) == place]
+        own.sort(key=lambda camera: (camera.is_fine, natural(camera.name)))
+        yield EdgeHealth(
+            edge=edge,
+            state=edge_state(edge, own),
+            told=_told(edge),
+            strip=strip_of(*place),
+            cameras=[CameraHealth(one, strip_of(*place, one.name), _camera_told(edge, one.name)) for one in own],
+            late=late[place],
+            refused=refused.get(place, 0),
+            overload=overload(own),
+            known=_acknowledged(view, edge),
+            has_its_share=place in waiting,
+            is_seen_whole=view.scope.sees_all_of(edge.site),
+        )
 
 
 def _losses(edge: Edge, told: Mapping[str, Any]) -> dict[str, int]:

@@ -174,9 +174,9 @@ class Gaps:
             rows = connection.execute(select(watched.c.site, watched.c.edge, watched.c.camera, watched.c.since))
             return {(row.site, row.edge, row.camera): row.since for row in rows}
 
-    def refused_by(self) -> dict[tuple[str, str], int]:
+    def refused_by(self) -> dict[EdgeId, int]:
         """How many kinds of refused messages are on record for each edge (site, edge), of the last thousand."""
-        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        counts: defaultdict[EdgeId, int] = defaultdict(int)
         with self._database.reading() as connection:
             for topic in connection.execute(select(refusals.c.topic)).scalars():
                 try:
