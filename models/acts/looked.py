@@ -73,12 +73,12 @@ class Looker:
     stills full of people the others would be taken for people at whom the network, looking closely, sees nothing.
     """
 
-    def __init__(self, cache: Path, model: str = "scene") -> None:
-        self.card = find_card(model)
+    def __init__(self, cache: Path) -> None:
+        self.card = find_card(Analysis().model)
         # Not what was kept of the days when only four people of a picture were looked at closely.
         self._folder = cache / f"{self.card.sha256[:12]}-everybody"
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._detector = load_detector(Analysis(model=model, zooms=EVERYONE))
+        self._detector = load_detector(Analysis(zooms=EVERYONE))
 
     def still(self, path: Path) -> list[Detections]:
         """Detections of one picture, and of the same mirrored, laid back upon it."""

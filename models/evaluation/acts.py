@@ -28,6 +28,7 @@ NONE, UNCLEAR, MISSED = "none", "unclear", "missed"
 TRUE = (*ACTS, NONE)
 TOLD = (*TRUE, UNCLEAR, MISSED)
 LEAST_PX = 12
+MOST_WRONG = 0.05
 DETECTION, PHONE_TRAITS, PERSON_TRAITS, BOTH = "detection", "phone traits", "person traits", "both"
 NEEDS = {
     DETECTION: (),
@@ -209,11 +210,11 @@ def _forced_f1(ratios: np.ndarray, truth: np.ndarray, found: np.ndarray) -> floa
     return macro_f1(table)
 
 
-def choose_clear(choice: Choice, people: Sequence[Doer], wrong: float = 0.05) -> float:
-    """Least factor at which at most a share `wrong` of the told acts is wrong over these people."""
+def choose_clear(choice: Choice, people: Sequence[Doer]) -> float:
+    """Least factor at which at most a share `MOST_WRONG` of the told acts is wrong over these people."""
     for clear in (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0):
         told = choice.told(people, clear)
         judged = [(d.truth, word) for d, word in zip(people, told, strict=True) if word not in (UNCLEAR, MISSED)]
-        if sum(a != b for a, b in judged) <= wrong * len(judged):
+        if sum(a != b for a, b in judged) <= MOST_WRONG * len(judged):
             break
     return clear

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from detector.geometry import areas, intersections, iou
 
 DRAWS = 1000
+LEAST_SCORE = 0.05
 Z = 1.959964
 PX_BINS = (0, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
 
@@ -174,19 +176,18 @@ def _average_precision(hits: np.ndarray, weights: np.ndarray, objects: float) ->
     return float(np.append(best, 0.0)[at].mean())
 
 
-def bootstrapped(measure: Callable[[np.ndarray], float], groups: int, draws: int = DRAWS) -> Estimate:
+def bootstrapped(measure: Callable[[np.ndarray], float], groups: int) -> Estimate:
     """A figure with its percentile bootstrap interval over groups; without one where there are fewer than two.
 
     Args:
         measure: The figure, given how often each group counts `(G,)`.
         groups: Number of groups, G.
-        draws: Number of resamplings; the random seed is fixed, so that a run can be repeated.
     """
     value = measure(np.ones(groups))
     if groups < 2:
         return Estimate(float(value), None, None)
-    random = np.random.default_rng(0)
-    drawn = [measure(np.bincount(random.integers(0, groups, groups), minlength=groups)) for _ in range(draws)]
+    random = np.random.default_rng(0)  # fixed, so that a run can be repeated
+    drawn = [measure(np.bincount(random.integers(0, groups, groups), minlength=groups)) for _ in range(DRAWS)]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return Estimate(float(value), float(low), float(high))
 
@@ -200,17 +201,20 @@ class Bin:
     share: Share
 
 
-def binned(sizes: Sequence[float], hits: Sequence[bool], edges: Sequence[float] = PX_BINS) -> list[Bin]:
-    """Share of hits by size, bins without anything left out; the last one takes all that is larger."""
+def binned(sizes: Sequence[float], hits: Sequence[bool]) -> list[Bin]:
+    """Share of hits by size, bins without anything left out."""
     size, hit = np.array(sizes, float), np.array(hits, bool)
-    inside = np.digitize(size, edges) - 1
     bins = []
-    for k, low in enumerate(edges):
-        here = inside == k
+    for low, high in spans(PX_BINS):
+        here = (low <= size) & (size < high)
         if here.any():
-            high = edges[k + 1] if k + 1 < len(edges) else float("inf")
             bins.append(Bin(low, high, Share(int(hit[here].sum()), int(here.sum()))))
     return bins
+
+
+def spans(edges: Sequence[float]) -> list[tuple[float, float]]:
+    """From where to where each bin is, by where it begins; the last one takes all that is larger."""
+    return list(pairwise([*edges, float("inf")]))
 
 
 @dataclass(frozen=True)
@@ -224,10 +228,10 @@ class Reliability:
     ece: float
 
 
-def reliability(scores: Sequence[float], hits: Sequence[bool], least: float = 0.05) -> Reliability | None:
-    """How far scores can be taken for chances, of detections from `least` on; `None` where there are none."""
+def reliability(scores: Sequence[float], hits: Sequence[bool]) -> Reliability | None:
+    """How far scores can be taken for chances, of detections from `LEAST_SCORE` on; `None` where there are none."""
     score, hit = np.array(scores, float), np.array(hits, bool)
-    hit, score = hit[score >= least], score[score >= least]
+    hit, score = hit[score >= LEAST_SCORE], score[score >= LEAST_SCORE]
     if not len(score):
         return None
     tenth = np.minimum((score * 10).astype(int), 9)

@@ -28,7 +28,7 @@ from evaluation.acts import (
     confusion,
     macro_f1,
 )
-from evaluation.figures import Bin, Estimate, Share, binned, bootstrapped, false_alarm_curve
+from evaluation.figures import Bin, Estimate, Share, binned, bootstrapped, false_alarm_curve, spans
 from evaluation.measure import Measured
 from evaluation.sets import CHOOSE, OWN, RENDERED, WALLET
 
@@ -160,11 +160,10 @@ class FacingBin:
     unknown: Share
 
 
-def facing_of_bins(facings: Sequence[tuple[float, str, str]], edges: Sequence[float] = LABEL_BINS) -> list[FacingBin]:
+def facing_of_bins(facings: Sequence[tuple[float, str, str]]) -> list[FacingBin]:
     """Facing by label side, and last of all from `FACING_PX` pixels on."""
-    spans = [(low, edges[k + 1] if k + 1 < len(edges) else float("inf")) for k, low in enumerate(edges)]
     bins = []
-    for low, high in [*spans, (FACING_PX, float("inf"))]:
+    for low, high in [*spans(LABEL_BINS), (FACING_PX, float("inf"))]:
         here = [(truth, told) for px, truth, told in facings if low <= px < high]
         judged = [(truth, told) for truth, told in here if told != "unknown"]
         if here:
@@ -185,11 +184,10 @@ class AngleBin:
     axes_median: float
 
 
-def angle_bins(angles: Sequence[tuple[float, float]], edges: Sequence[float] = LABEL_BINS) -> list[AngleBin]:
+def angle_bins(angles: Sequence[tuple[float, float]]) -> list[AngleBin]:
     """Angle error by label side."""
     bins = []
-    for k, low in enumerate(edges):
-        high = edges[k + 1] if k + 1 < len(edges) else float("inf")
+    for low, high in spans(LABEL_BINS):
         here = [error for px, error in angles if low <= px < high]
         if here:
             axes = [min(error, 90 - error) for error in here]  # which of the two the text runs along left open

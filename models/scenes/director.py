@@ -386,7 +386,7 @@ class Planner:
         if gap < STEP or (gap < 2 * STEP and not self._is_low(key) and not self._is_low(b.enter)):
             return self._blend(key, b.enter, t, kind)
         path = self._stage.ground.path(key.position, b.enter.position)
-        yaws = headings(evenly(path, 0.05))
+        yaws = headings(evenly(path))
         if self._is_low(key) or abs(angle_between(key.yaw, yaws[0])) > TURN:
             up = self._upright(key, yaw=yaws[0])
             t = self._blend(key, up, t, kind)

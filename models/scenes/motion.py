@@ -18,6 +18,7 @@ from scenes.vectors import basis, turn
 
 STRIDE = 0.62  # how far a foot goes over the floor while it is down, metres
 CYCLE = STRIDE / 0.6  # way of one cycle of the walk: a foot is down for 60 % of it, see `stride`
+POINT_EVERY_M = 0.05  # of a path
 RAMP = 0.45  # seconds in which a walk grows out of a key, and ends in one
 # Where an elbow points when the arm is straight, which shows no direction of its own; the chest's frame, left side.
 ELBOW = np.array([0.55, 0.35, -0.75])
@@ -259,7 +260,7 @@ class Walk:
 
     def __init__(self, start: Key, end: Key, path, speed: float, pose: Callable[[float], Key]):
         self._start, self._end, self._pose = start, end, pose
-        self._points = evenly(path, 0.05)
+        self._points = evenly(path)
         steps = np.linalg.norm(np.diff(self._points, axis=0), axis=1)
         self._way = np.concatenate([[0], np.cumsum(steps)])
         self.length = float(self._way[-1])
@@ -313,11 +314,11 @@ def striding(body: Body, phase: float, hands: dict, lean: float = 4.0) -> Pose:
     return pose
 
 
-def evenly(path, step: float) -> np.ndarray:
-    """Points `(N, 2)` every `step` metres or a little less along a path, its corners rounded, its ends kept."""
+def evenly(path) -> np.ndarray:
+    """Points `(N, 2)` every `POINT_EVERY_M` or a little less along a path, its corners rounded, its ends kept."""
     path = np.asarray(path, float)
     way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    at = np.linspace(0, way[-1], max(3, int(np.ceil(way[-1] / step)) + 1))
+    at = np.linspace(0, way[-1], max(3, int(np.ceil(way[-1] / POINT_EVERY_M)) + 1))
     points = np.stack([np.interp(at, way, path[:, i]) for i in (0, 1)], 1)
     for _ in range(12):
         points[1:-1] = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]

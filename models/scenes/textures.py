@@ -380,8 +380,9 @@ def viewfinder_picture(seen, style: int) -> np.ndarray:
     return screen
 
 
-def vest_cloth(colour: str, size: int = 512):
+def vest_cloth(colour: str):
     """Cloth round the torso: x goes round the body from the back, y from hem (bottom) to collar."""
+    size = 512
     weave = np.random.default_rng(0).standard_normal((size, size, 1))
     image = Image.fromarray((np.array(VEST_COLOURS[colour]) * (1 + 0.05 * weave)).clip(0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)

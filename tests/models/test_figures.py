@@ -139,11 +139,11 @@ def test_a_chosen_threshold_keeps_the_hit_it_was_chosen_by() -> None:
 
 
 def test_sizes_fall_into_bins_and_the_last_takes_all_that_is_larger() -> None:
-    bins = binned([6, 7.9, 8, 500], [True, False, True, True], edges=(0, 6, 8, 12))
+    bins = binned([6, 7.9, 8, 500], [True, False, True, True])
     assert [(b.low, b.high, b.share.hits, b.share.of) for b in bins] == [
         (6, 8, 1, 2),
         (8, 12, 1, 1),
-        (12, math.inf, 1, 1),
+        (256, math.inf, 1, 1),
     ]
 
 

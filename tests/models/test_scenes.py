@@ -413,7 +413,7 @@ def test_a_path_goes_round_the_table():
     path = Ground(furnished_floor()).path((-1.0, -1.5), (-1.0, 1.5))
     assert path[0] == pytest.approx([-1.0, -1.5])
     assert path[-1] == pytest.approx([-1.0, 1.5])
-    assert furnished_floor().gap(*evenly(path, 0.05).T).min() > 0
+    assert furnished_floor().gap(*evenly(path).T).min() > 0
 
 
 def test_a_path_with_nothing_in_its_way_is_straight():
