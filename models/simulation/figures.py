@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from manifest import SetError, run
 from simulation.noise import LOOKS
-from simulation.people_page import summary
+from simulation.people_page import LISTS, summary
 
 from detector.cli.arguments import positive
 from detector.machine.resources import resource
@@ -29,7 +29,6 @@ from detector.machine.whole_files import sha256_of
 
 PEOPLE = Path(__file__).resolve().with_name("people.py")
 NOTHING = ("--hours", "0", "--sweeps", "0")
-LISTS = {"work": "parts", "sweeps": "sweeps", "each_courier": "couriers", "each_stay": "stays", "each_patch": "patches"}
 Figures = Mapping[str, Any]
 
 

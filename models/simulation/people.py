@@ -31,7 +31,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -41,14 +41,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from simulation.crowd import STYLES
 from simulation.noise import LOOKS, SAME_PERSON
-from simulation.people_page import page, summary
+from simulation.people_page import LISTS, page, summary
 from simulation.tries import TALL, month_part, one_courier, one_patch, one_sweep, stay_part
 
 from detector.cli.arguments import amount, count, positive, share
 
 
 def main() -> None:
-    """Run both simulations and write the page."""
+    """Run the simulation and write the page."""
+    args = _options()
+    if not args.looks.exists():
+        sys.exit(f"people: {args.looks} is missing (looks.py makes it)")
+    args.out.mkdir(parents=True, exist_ok=True)
+    tries = simulated(args)
+    figures = summary(**tries)
+    kept = figures | {key: tries[name] for key, name in LISTS.items()}
+    (args.out / "people.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    (args.out / "people.md").write_text(page(figures), encoding="utf-8")
+    print(json.dumps(figures, indent=1))
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=amount, default=60.0, help="of ordinary work, all sizes together")
     parser.add_argument("--sweeps", type=count, default=240)
@@ -71,9 +84,11 @@ def main() -> None:
     parser.add_argument("--blinded", type=share, default=0.0, help="share of looks in which no device is seen")
     parser.add_argument("--same", type=share, default=SAME_PERSON, help="share of acts seen as the person's one before")
     parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    if not args.looks.exists():
-        sys.exit(f"people: {args.looks} is missing (looks.py makes it)")
+    return parser.parse_args()
+
+
+def simulated(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """What came of each try that the options ask for, by the names that `summary` has for them."""
     settings = {
         "zones": args.zones,
         "cameras": args.cameras,
@@ -85,48 +100,36 @@ def main() -> None:
         "blinded": args.blinded,
         "same": args.same,
     }
-    args.out.mkdir(parents=True, exist_ok=True)
-    pieces = max(len(TALL), round(args.hours / 2 / len(TALL)) * len(TALL))
-    days = [(args.seed * 1000 + k, TALL[k % len(TALL)], args.hours / pieces, settings) for k in range(pieces)]
-    tries = [
-        (args.seed * 1_000_000 + k, TALL[k % len(TALL)], STYLES[k // len(TALL) % len(STYLES)], settings)
-        for k in range(args.sweeps)
-    ]
-    whole = [
-        (args.seed * 1_000_000 + 700_000 + k, TALL[k % len(TALL)], STYLES[k // len(TALL) % len(STYLES)], settings)
-        for k in range(args.patches)
-    ]
-    lives = [
-        (
-            args.seed * 1_000_000 + 500_000 + k,
-            TALL[k % len(TALL)],
-            STYLES[k // len(TALL) % len(STYLES)],
-            args.visits,
-            settings,
-        )
-        for k in range(args.couriers)
-    ]
-    pieces = max(1, round(args.stays / len(TALL))) * len(TALL)
-    long = [(args.seed * 1000 + 500 + k, TALL[k % len(TALL)], args.stays / pieces, settings) for k in range(pieces)]
+
+    def people(count: int, first: int, *more: int) -> list[tuple[Any, ...]]:
+        """So many people, each with a seed, of all heights and styles."""
+        return [
+            (
+                args.seed * 1_000_000 + first + k,
+                TALL[k % len(TALL)],
+                STYLES[k // len(TALL) % len(STYLES)],
+                *more,
+                settings,
+            )
+            for k in range(count)
+        ]
+
+    def stretches(hours: float, each_h: float, first: int) -> list[tuple[Any, ...]]:
+        """So many hours in stretches of about a length, each with a seed, as many of each height of people."""
+        pieces = max(1, round(hours / each_h / len(TALL))) * len(TALL) if hours else 0
+        return [(args.seed * 1000 + first + k, TALL[k % len(TALL)], hours / pieces, settings) for k in range(pieces)]
+
+    plans: dict[str, tuple[Callable[[Any], dict[str, Any]], str, list[tuple[Any, ...]]]] = {
+        "sweeps": (one_sweep, "sweep", people(args.sweeps, 0)),
+        "parts": (month_part, "stretch of work", stretches(args.hours, 2.0, 0)),
+        "couriers": (one_courier, "courier", people(args.couriers, 500_000, args.visits)),
+        "stays": (partial(stay_part, together=args.together), "stay", stretches(args.stays, 1.0, 500)),
+        "patches": (one_patch, "patch", people(args.patches, 700_000)),
+    }
     with ProcessPoolExecutor(args.jobs) as pool:
-        sweeps = list(counted(pool.map(one_sweep, tries), "sweep", len(tries)))
-        parts = list(counted(pool.map(month_part, days if args.hours else []), "stretch of work", len(days)))
-        couriers = list(counted(pool.map(one_courier, lives), "courier", len(lives)))
-        stays = list(
-            counted(pool.map(partial(stay_part, together=args.together), long if args.stays else []), "stay", len(long))
-        )
-        patches = list(counted(pool.map(one_patch, whole), "patch", len(whole)))
-    figures = summary(parts, sweeps, couriers, stays, patches)
-    (args.out / "people.json").write_text(
-        json.dumps(
-            figures
-            | {"sweeps": sweeps, "work": parts, "each_courier": couriers, "each_stay": stays, "each_patch": patches},
-            indent=1,
-        ),
-        encoding="utf-8",
-    )
-    (args.out / "people.md").write_text(page(figures), encoding="utf-8")
-    print(json.dumps(figures, indent=1))
+        return {
+            name: list(counted(pool.map(one, tries), what, len(tries))) for name, (one, what, tries) in plans.items()
+        }
 
 
 def counted(results: Iterable[dict[str, Any]], what: str, of: int) -> Iterator[dict[str, Any]]:

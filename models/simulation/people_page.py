@@ -20,6 +20,8 @@ from detector.coverage import least_height_px
 THERE = (0.0, 90.0, 130.0, 170.0, 210.0, 250.0, 500.0)  # bins of the pixels of a person where the photos are taken
 PHOTOS = (1, 6, 9, 13, 17, 21)  # bins of how many parcels are photographed in a sweep
 WITHIN = (5, 10, 15, 20, 30, 40, 60)  # photos of a patch
+# Lists of tries: what `people.json` calls each, and what `summary` does.
+LISTS = {"sweeps": "sweeps", "work": "parts", "each_courier": "couriers", "each_stay": "stays", "each_patch": "patches"}
 
 
 def share(found: int, of: int) -> dict[str, float | int | None]:
