@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,20 +144,10 @@ def run_check(options: argparse.Namespace) -> int:
     problems = check_file(options.config)
     config, at = _edge_at(options.config, options.at)
     if config:
-        from detector.contradictions import contradictions
         from detector.shifts import Shifts
 
         day = Shifts(config.calendar, config.timezone).day(at)
-        problems += contradictions(config, options.config, day)
-        if unused := config.unused_certificate:
-            reason = f"this box has joined a hub, and {unused} isn't shown to the broker"
-            hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"
-            problems.append(Problem(str(options.config), "broker.cert_file", reason, hint))
-        problems += _of_another_box(config, options.config)
-        if all(problem.key != "data_dir" for problem in problems):
-            problems += _in_outbox(config, options.config)
-        if all(problem.key != "analysis.model" for problem in problems):
-            problems += _in_models(config, options.config)
+        problems += _of_whole(config, options.config, day, problems)
     elif options.explain and not problems:
         hint = "labelwatch check configs/site.yaml --explain"
         problems = [Problem(str(options.config), "", "a hub's configuration has nothing to explain", hint)]
@@ -180,6 +171,24 @@ def run_check(options: argparse.Namespace) -> int:
     elif not problems:
         print(f"{options.config}: fine")
     return MISUSED if problems else FINE
+
+
+def _of_whole(config: EdgeConfig, path: Path, day: date, found: list[Problem]) -> list[Problem]:
+    """Problems that no part of an edge's configuration has by itself, beside those found in its parts."""
+    from detector.contradictions import contradictions
+
+    problems = contradictions(config, path, day)
+    if unused := config.unused_certificate:
+        reason = f"this box has joined a hub, and {unused} isn't shown to the broker"
+        hint = "put the lines there that `labelwatch join` printed: port, ca_file, cert_file and key_file"
+        problems.append(Problem(str(path), "broker.cert_file", reason, hint))
+    problems += _of_another_box(config, path)
+    wrong = {problem.key for problem in found}
+    if "data_dir" not in wrong:
+        problems += _in_outbox(config, path)
+    if "analysis.model" not in wrong:
+        problems += _in_models(config, path)
+    return problems
 
 
 def _of_another_box(config: EdgeConfig, path: Path) -> list[Problem]:
