@@ -24,7 +24,7 @@ import hashlib
 import io
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -240,24 +240,34 @@ class Pack:
             if pictures:
                 stills[incident.id] = pictures[-1]
         edges = [self._edge(site, edge, inside) for site, edge in sorted({(i.site, i.edge) for i in inside})]
-        figures = totals(incidents, ZoneInfo(self._archive.timezone))
         log = self._log([incident.id for incident in inside])
         public = self._archive.key.public_key()
         trips = trips_to(self._archive.responses.steps([one.id for one in incidents]))
         told = Sheet(
-            case=self._case, incidents=tuple(incidents), totals=figures, recordings=tuple(recordings), stills=stills,
-            trips=trips, edges=tuple(edges), made_by=self._made_by, made_at=self._made_at,
-            timezone=self._archive.timezone, key=evidence.fingerprint(public), clock=kernel_clock(),
-            log_head=log["head"],
+            case=self._case, incidents=tuple(incidents), recordings=tuple(recordings), stills=stills,
+            totals=totals(incidents, ZoneInfo(self._archive.timezone)), trips=trips, edges=tuple(edges),
+            made_by=self._made_by, made_at=self._made_at, timezone=self._archive.timezone,
+            key=evidence.fingerprint(public), clock=kernel_clock(), log_head=log["head"],
         )  # fmt: skip
-        case = {
+        return [
+            *files,
+            self._lay(CASE, as_json(self._case_fields(told, inside, folders))),
+            self._lay(EDGES, as_json([asdict(edge) for edge in edges])),
+            self._lay(LOG, as_json(log)),
+            self._lay(HUB_KEY, evidence.public_pem(public)),
+            *(self._lay(name, sheet(told, language).encode()) for language, name in SHEETS.items()),
+        ]
+
+    def _case_fields(self, told: Sheet, inside: Iterable[StoredIncident], folders: Mapping[str, str]) -> dict[str, Any]:
+        """What `case.json` says: the case with its incidents and their folders, and by whom and when it was packed."""
+        return {
             **{name: value for name, value in asdict(self._case).items() if name not in ("places", "incidents")},
             "labelwatch": VERSION,
             "made_by": self._case.made_by,
             "pack": {"made_by": self._made_by, "made_at": iso(self._made_at), "made_at_unix": self._made_at},
             "timezone": self._archive.timezone,
             "hub_clock": told.clock and asdict(told.clock),
-            "totals": {**asdict(figures), "days": [str(day) for day in figures.days]},
+            "totals": {**asdict(told.totals), "days": [str(day) for day in told.totals.days]},
             "incidents": [
                 {**{name: getattr(one, name) for name in ("id", "site", "edge", "camera", "kind")},
                  "folder": folders[one.id], "started_at": iso(one.started_at), "ended_at": iso(one.ended_at),
@@ -266,14 +276,6 @@ class Pack:
             ],
             "incidents_gone": sorted(set(self._case.incidents) - folders.keys()),
         }  # fmt: skip
-        return [
-            *files,
-            self._lay(CASE, as_json(case)),
-            self._lay(EDGES, as_json([asdict(edge) for edge in edges])),
-            self._lay(LOG, as_json(log)),
-            self._lay(HUB_KEY, evidence.public_pem(public)),
-            *(self._lay(name, sheet(told, language).encode()) for language, name in SHEETS.items()),
-        ]
 
     def _envelopes(self, incident: StoredIncident) -> list[dict[str, Any]]:
         """Envelopes of its own edge: another may have told of the same id."""
