@@ -40,10 +40,10 @@ from detector.recorded.ledgers import CameraResult, read_ledger
 from detector.recorded.look_files import FileLooks
 from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import LookTask, model_of, task_of
-from detector.recorded.outfit import judge
 from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
 from detector.recorded.recordings import Session, as_text, sessions
+from detector.recorded.software import judge
 from detector.recorded.spots import shown, told_once
 from detector.recorded.summary import SCHEMA, summary_of, write_summary
 

@@ -1,4 +1,4 @@
-"""Which version of the program runs here, as people tell machines apart by: `0.1.0 (ec7de19)`.
+"""Versions: of the program that runs here, as people tell machines apart by (`0.1.0 (ec7de19)`), and of packages.
 
 Where it runs from a clone, the revision stands beside the number, which few revisions change. It is read when the
 program starts: what is pulled later runs from the next start on.
@@ -7,9 +7,18 @@ program starts: what is pulled later runs from the next start on.
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 
 import detector
+
+
+def installed(package: str) -> str | None:
+    """The version of a package; `None` where it isn't installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def revision(top: Path) -> str:

@@ -154,8 +154,8 @@ def test_what_nobody_waits_for_any_more_is_left(cluster: DaskCluster, tmp_path: 
 def test_workers_that_look_with_something_else_are_named(
     cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = dask_crew.outfit(GLANCE) | {"model": "scene (0123456789ab)"}
-    monkeypatch.setattr(dask_crew, "outfit", lambda analysis: ours)
+    ours = dask_crew.software(GLANCE) | {"model": "scene (0123456789ab)"}
+    monkeypatch.setattr(dask_crew, "software", lambda analysis: ours)
     cluster.await_workers(2)  # one that an earlier test killed may not be back yet
     with pytest.raises(ClusterError) as caught:
         seconds_of(files(tmp_path, "a"), crew_of(cluster))

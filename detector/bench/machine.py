@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
 from typing import Any
+
+from detector.version import installed
 
 PACKAGES = ("onnxruntime", "openvino", "av", "opencv-python", "numpy", "ultralytics", "torch", "lap")
 BUSY_LOAD = 0.5  # of the cores, by others, at the beginning
@@ -27,7 +28,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": processor().told,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "versions": {package: version for package in PACKAGES if (version := _version(package))},
+        "versions": {package: version for package in PACKAGES if (version := installed(package))},
     }
 
 
@@ -48,10 +49,3 @@ def warnings(load_before: float | None, wall_s: float, cpu_s: float) -> list[str
             "meanwhile, so that all figures are too low, and ratios within a round are the ones to trust"
         )
     return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

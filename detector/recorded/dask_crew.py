@@ -32,8 +32,8 @@ from detector.machine.progress import Step
 from detector.recorded.cluster import CONNECT_S, Access
 from detector.recorded.crews import TRIES, set_aside
 from detector.recorded.looking import LookTask, load, look_at, size_of
-from detector.recorded.outfit import differences, outfit
 from detector.recorded.processes import SILENT_S, SLOWEST, LookAt
+from detector.recorded.software import differences, software
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -66,7 +66,7 @@ def examine(analysis: Analysis, samples: Sequence[Path]) -> dict[str, str]:
         Elsewhere: A recording can't be read.
         LabelwatchError: The model can't be loaded.
     """
-    found = outfit(analysis)
+    found = software(analysis)
     load(analysis)
     for path in samples:
         try:
@@ -368,7 +368,7 @@ class _Errand:
         hand.exam, hand.why = None, ""
         error = exam.exception() if exam.status == "error" else None
         if error is None:
-            hand.why = differences(exam.result(timeout=CONNECT_S), outfit(self._tasks[0].analysis))
+            hand.why = differences(exam.result(timeout=CONNECT_S), software(self._tasks[0].analysis))
         elif isinstance(error, ModuleNotFoundError) and error.name == "detector":
             hand.why = "it has no labelwatch"
         elif isinstance(error, ImportError | AttributeError):

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from detector.media.shape import AS_TOLD
 from detector.mqtt.broker import find_mosquitto
 from detector.sources.confined import LANDLOCK_PORTS, landlock_version
 from detector.values import DAY_S, LABELS
+from detector.version import installed
 
 if TYPE_CHECKING:
     from detector.config import Camera, EdgeConfig, HubConfig
@@ -130,7 +130,7 @@ def opencv() -> Finding:
 
 def video(clip: Path | None = None) -> Finding:
     """FFmpeg's libraries inside PyAV, by decoding the first picture of a clip (the shipped one)."""
-    version = _version("av") or "missing"
+    version = installed("av") or "missing"
     try:
         from detector.sources.recording import Recording
 
@@ -150,7 +150,7 @@ def video(clip: Path | None = None) -> Finding:
 
 def runtimes() -> Finding:
     """What networks can run on."""
-    there = {name: _version(name) for name in ("onnxruntime", "openvino")}
+    there = {name: installed(name) for name in ("onnxruntime", "openvino")}
     told = ", ".join(f"{name} {version}" for name, version in there.items() if version)
     if not there["onnxruntime"]:
         return Finding("runtimes", BAD, told or "none", "make setup installs onnxruntime")
@@ -222,7 +222,7 @@ def broker(find: Callable[[], str | None] = find_mosquitto) -> Finding:
     program = find()
     if program:
         return Finding("broker", FINE, program)
-    if version := _version("iotcore"):
+    if version := installed("iotcore"):
         hint = "for production: apt-get install mosquitto"
         return Finding("broker", NOTE, f"no mosquitto; the demo uses iotcore {version}", hint)
     return Finding("broker", BAD, "neither mosquitto nor iotcore", "apt-get install mosquitto")
@@ -373,13 +373,6 @@ def clock(state: Callable[[], KernelClock | None] = kernel_clock) -> Finding:
         hint = "evidence carries this time: switch NTP on (timedatectl set-ntp true, or chrony)"
         return Finding("clock", NOTE, "not known to be synchronised", hint)
     return Finding("clock", FINE, "synchronised")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def see_camera(

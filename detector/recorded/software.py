@@ -1,19 +1,19 @@
-"""What a machine looks and judges with: versions and checksums that shape the answer leave.
+"""The software a machine looks and judges with: versions and checksums of all that shapes the answer.
 
-Machines that differ in one of them may find something else in the same file, and so may one before and after an update,
-and nobody would know.
+Machines that differ in a part of it may find something else in the same file, and so may one before and after an
+update, and nobody would know.
 """
 
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
 
 import detector
 from detector.config import Analysis
 from detector.machine.resources import resource
 from detector.recorded.checksums import code
 from detector.recorded.looking import model_of
+from detector.version import installed
 
 APART = frozenset({"bench", "cli", "edge", "hub", "mqtt", "report", "tools"})  # packages that judge no recording
 WEIGHTS = ("acts.yaml", "sweeps.yaml")
@@ -29,7 +29,7 @@ def judge() -> str:
     return hashlib.sha256(b"\0".join([code(APART).encode(), *weights])).hexdigest()[:12]
 
 
-def outfit(analysis: Analysis) -> dict[str, str]:
+def software(analysis: Analysis) -> dict[str, str]:
     """Each part by its name, as people know it.
 
     Raises:
@@ -41,7 +41,7 @@ def outfit(analysis: Analysis) -> dict[str, str]:
         "labelwatch": f"{detector.__version__} ({code()})",
         "model": f"{model['name']} ({model['sha256'][:12]})",
         "precision": model["precision"],
-        **{library: _version(library) for library in (model["runtime"], "av", "opencv-python")},
+        **{library: installed(library) or "none" for library in (model["runtime"], "av", "opencv-python")},
     }
 
 
@@ -49,10 +49,3 @@ def differences(theirs: dict[str, str], ours: dict[str, str]) -> str:
     """What another machine has otherwise, for people; empty where nothing is."""
     names = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
     return ", ".join(f"{name} {theirs.get(name, 'none')} instead of {ours.get(name, 'none')}" for name in names)
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "none"
