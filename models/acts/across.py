@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from manifest import run
+from manifest import SetError, run
 
 from acts.judge import enough_for_photo, macro_f1
 from acts.looked import HIDDEN, USES, Looker, said_at_once
@@ -60,14 +60,12 @@ def seen_twice(rendered: Path, looker: Looker) -> list[Twice]:
     """Everybody whom both cameras can see.
 
     Raises:
-        FileNotFoundError: There are no stills from two sides.
+        SetError: There are no stills from two sides.
     """
     weighing, people = load_weights(), []
     pairs = [(path.with_name(path.name.replace(ACROSS, "")), path) for path in sorted(rendered.glob(f"*{ACROSS}.json"))]
     if not pairs:
-        raise FileNotFoundError(
-            f"{rendered}: no stills from two sides; render some with models/scenes/stills.py --across"
-        )
+        raise SetError(f"{rendered}: no stills from two sides; render some with models/scenes/stills.py --across")
     for pair in pairs:
         one, other = (said_of(path, looker, weighing) for path in pair)
         people += [Twice(one[who][0], np.stack([one[who][1], other[who][1]])) for who in sorted({*one} & {*other})]
@@ -102,10 +100,7 @@ def main() -> None:
     parser.add_argument("--rendered", type=Path, required=True, help="stills from two sides")
     parser.add_argument("--cache", type=Path, required=True, help="folder for what the network saw")
     args = parser.parse_args()
-    try:
-        print(table(seen_twice(args.rendered, Looker(args.cache)), enough_for_photo(load_weights())))
-    except FileNotFoundError as missing:
-        sys.exit(f"across: {missing}")
+    print(table(seen_twice(args.rendered, Looker(args.cache)), enough_for_photo(load_weights())))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dataset import device_px
-from manifest import run
+from manifest import SetError, run
 
 from acts.judge import confusion, macro_f1
 from acts.looked import USES, Looker, said_at_once
@@ -60,10 +60,6 @@ class Shown:
     kind: str
     device_px: float
     box: tuple[float, float, float, float]
-
-
-class BlindError(Exception):
-    """Something is wrong with the answers or the folders: one line that says what, and what to do."""
 
 
 def people_of(truth: Mapping[str, Any], source: str) -> list[Shown]:
@@ -109,14 +105,14 @@ def write_sheets(rendered: Path, out: Path, seed: int) -> int:
     truths = sorted(rendered.rglob("*.json"))
     people = [person for path in truths for person in people_of(json.loads(path.read_text()), path.stem)]
     if not people:
-        raise BlindError(f"{rendered}: no rendered stills with people; render some with models/scenes/stills.py")
+        raise SetError(f"{rendered}: no rendered stills with people; render some with models/scenes/stills.py")
     if (out / "answers.txt").exists():
-        raise BlindError(f"{out / 'answers.txt'}: there are answers already; take another folder")
+        raise SetError(f"{out / 'answers.txt'}: there are answers already; take another folder")
     chosen = drawn(people, seed)
     files = {path.stem: path.with_suffix(".jpg") for path in truths}
     pictures = {source: cv2.imread(str(files[source])) for source in sorted({person.source for person in chosen})}
     if missing := [source for source, picture in pictures.items() if picture is None]:
-        raise BlindError(f"{files[missing[0]]}: no picture that can be read; it lies beside its truth")
+        raise SetError(f"{files[missing[0]]}: no picture that can be read; it lies beside its truth")
     out.mkdir(parents=True, exist_ok=True)
     tiles = [tile(pictures[person.source], n, person.box) for n, person in enumerate(chosen)]
     for start in range(0, len(tiles), COLUMNS * ROWS):
@@ -133,22 +129,22 @@ def read_key(folder: Path) -> list[Shown]:
     """Who is on the sheets of a folder, by number.
 
     Raises:
-        BlindError: There are none, or the key can't be read.
+        SetError: There are none, or the key can't be read.
     """
     path = folder / "key.json"
     if not path.exists():
-        raise BlindError(f"{path}: not there; write sheets first")
+        raise SetError(f"{path}: not there; write sheets first")
     try:
         return [Shown(**{**one, "box": tuple(one["box"])}) for one in json.loads(path.read_text())]
     except (ValueError, TypeError, KeyError) as error:
-        raise BlindError(f"{path}: no key of sheets ({error}); write sheets anew") from error
+        raise SetError(f"{path}: no key of sheets ({error}); write sheets anew") from error
 
 
 def read_answers(path: Path, count: int) -> list[str]:
     """A kind for each number from 0 on.
 
     Raises:
-        BlindError: A line isn't a number and a kind, or a number lacks one.
+        SetError: A line isn't a number and a kind, or a number lacks one.
     """
     told: dict[int, str] = {}
     for n, line in enumerate(path.read_text().splitlines(), 1):
@@ -156,10 +152,10 @@ def read_answers(path: Path, count: int) -> list[str]:
         if not kind:
             continue
         if not number.isdigit() or kind.strip() not in KINDS or int(number) >= count:
-            raise BlindError(f"{path}:{n}: {line.strip()!r} isn't a number below {count} and one of {', '.join(KINDS)}")
+            raise SetError(f"{path}:{n}: {line.strip()!r} isn't a number below {count} and one of {', '.join(KINDS)}")
         told[int(number)] = kind.strip()
     if missing := sorted({*range(count)} - {*told}):
-        raise BlindError(
+        raise SetError(
             f"{path}: nothing said of {len(missing)} of {count}, of {missing[0]} first; "
             f"write one of {', '.join(KINDS)} behind each number"
         )
@@ -170,12 +166,12 @@ def stills_of(key: Sequence[Shown], rendered: Path) -> list[Path]:
     """The truths of the stills that people on the sheets are in.
 
     Raises:
-        BlindError: One isn't there.
+        SetError: One isn't there.
     """
     there = {path.stem: path for path in sorted(rendered.rglob("*.json"))}
     sources = sorted({person.source for person in key})
     if missing := [source for source in sources if source not in there]:
-        raise BlindError(f"{rendered}: no {missing[0]}.json; name the folder that the sheets were drawn from")
+        raise SetError(f"{rendered}: no {missing[0]}.json; name the folder that the sheets were drawn from")
     return [there[source] for source in sources]
 
 
@@ -231,16 +227,13 @@ def main() -> None:
     score.add_argument("--rendered", type=Path, required=True)
     score.add_argument("--cache", type=Path, required=True, help="folder for what the network saw")
     args = parser.parse_args()
-    try:
-        if args.command == "sheets":
-            count = write_sheets(args.rendered, args.out, args.seed)
-            print(f"{count} people in {args.out}; write one of {', '.join(KINDS)} behind each number in answers.txt")
-            return
-        key = read_key(args.folder)
-        reader, stills = read_answers(args.folder / "answers.txt", len(key)), stills_of(key, args.rendered)
-        print(compared(key, reader, told_by_network(key, stills, Looker(args.cache))))
-    except BlindError as wrong:
-        sys.exit(f"blind: {wrong}")
+    if args.command == "sheets":
+        count = write_sheets(args.rendered, args.out, args.seed)
+        print(f"{count} people in {args.out}; write one of {', '.join(KINDS)} behind each number in answers.txt")
+        return
+    key = read_key(args.folder)
+    reader, stills = read_answers(args.folder / "answers.txt", len(key)), stills_of(key, args.rendered)
+    print(compared(key, reader, told_by_network(key, stills, Looker(args.cache))))
 
 
 if __name__ == "__main__":

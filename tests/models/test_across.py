@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from acts.across import Twice, seen_twice, table
 from acts.looked import Looker, said_at_once, still_rows
+from manifest import SetError
 
 from detector.rules.evidence import KINDS, load_weights
 from detector.values import Detections
@@ -63,7 +64,7 @@ def test_one_look_is_at_the_picture_as_it_is(tmp_path: Path) -> None:
 
 def test_a_folder_without_stills_from_two_sides_is_said_so(tmp_path: Path) -> None:
     folder = rendered_set(tmp_path / "rendered", {"s1_00": scene()})
-    with pytest.raises(FileNotFoundError, match=r"stills\.py --across"):
+    with pytest.raises(SetError, match=r"stills\.py --across"):
         seen_twice(folder, cast("Looker", SeesNobody()))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from acts.blind import (
     DRAWN,
-    BlindError,
     Shown,
     compared,
     drawn,
@@ -20,6 +19,7 @@ from acts.blind import (
     stills_of,
     write_sheets,
 )
+from manifest import SetError
 
 from tests.models.scenes_on_disk import device, person, rendered_set, scene
 
@@ -62,19 +62,19 @@ def test_sheets_tell_nothing_but_what_is_to_be_read(tmp_path: Path) -> None:
     assert write_sheets(rendered, out, seed=1) == 14
     assert sorted(path.name for path in out.iterdir()) == ["answers.txt", "key.json", "sheet_00.png", "sheet_01.png"]
     assert (out / "answers.txt").read_text().split() == [str(n) for n in range(14)]
-    with pytest.raises(BlindError, match="answers already"):
+    with pytest.raises(SetError, match="answers already"):
         write_sheets(rendered, out, seed=1)
 
 
 def test_a_folder_without_stills_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "clip.json").write_text('{"frames": []}')
-    with pytest.raises(BlindError, match="no rendered stills"):
+    with pytest.raises(SetError, match="no rendered stills"):
         write_sheets(tmp_path, tmp_path / "out", seed=1)
 
 
 def test_a_truth_without_its_picture_is_named(tmp_path: Path) -> None:
     folder = rendered_set(tmp_path / "rendered", {"still": scene(people=[doing(1)])}, with_pictures=False)
-    with pytest.raises(BlindError, match=r"still\.jpg: no picture"):
+    with pytest.raises(SetError, match=r"still\.jpg: no picture"):
         write_sheets(folder, tmp_path / "out", seed=1)
     assert not (tmp_path / "out").exists()
 
@@ -83,12 +83,12 @@ def test_a_truth_without_its_picture_is_named(tmp_path: Path) -> None:
 def test_a_key_that_is_none_is_said_so(tmp_path: Path, key: str | None) -> None:
     if key is not None:
         (tmp_path / "key.json").write_text(key)
-    with pytest.raises(BlindError, match="write sheets"):
+    with pytest.raises(SetError, match="write sheets"):
         read_key(tmp_path)
 
 
 def test_stills_that_are_not_there_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BlindError, match=r"no still\.json"):
+    with pytest.raises(SetError, match=r"no still\.json"):
         stills_of([shown(1)], tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_answers_are_taken_in_any_order(tmp_path: Path) -> None:
 )
 def test_an_answer_that_is_none_is_named(tmp_path: Path, answers: str, wrong: str) -> None:
     (tmp_path / "answers.txt").write_text(answers)
-    with pytest.raises(BlindError, match=re.escape(wrong)):
+    with pytest.raises(SetError, match=re.escape(wrong)):
         read_answers(tmp_path / "answers.txt", 2)
 
 
