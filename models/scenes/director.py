@@ -14,7 +14,7 @@ import numpy as np
 from scenes import poses
 from scenes.body import Body, Pose, Swing
 from scenes.clothes import dressed_person
-from scenes.devices import Props, viewfinder
+from scenes.devices import viewfinder
 from scenes.floor import Ground
 from scenes.holds import Hold
 from scenes.motion import (
@@ -33,7 +33,6 @@ from scenes.motion import (
     loaded,
     striding,
 )
-from scenes.parcels import Packer
 from scenes.scripts import Step
 from scenes.stage import HIGH, Stage, shown
 from scenes.textures import SCREENS, VIEWFINDER
@@ -161,10 +160,7 @@ class Director(Stage):
 
     def cast(self, rng: random.Random, plans: list[list[Step]], seconds: float, focus, spread: float) -> list[Actor]:
         """People who follow the plans around `focus` (m), kept apart from each other where that can be done."""
-        self._rng = rng
-        self._props = Props(self._studio, self._register, self._textures, rng)
-        self._packer = Packer(self._studio, self._register, self._textures, rng)
-        self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
+        self._begin(rng)
         self.ground = Ground(self.room.floor)
         chosen: list[tuple[Part, np.ndarray]] = []
         for plan in plans:

@@ -44,15 +44,19 @@ class Stage:
         self._studio, self._register, self._textures = studio, register, textures
         self.room, self._assets, self.camera = room, assets, camera
 
+    def _begin(self, rng: random.Random) -> None:
+        """Have what people hold and carry, and the parcels they may aim at, before any of them is there."""
+        self._rng = rng
+        self._props = Props(self._studio, self._register, self._textures, rng)
+        self._packer = Packer(self._studio, self._register, self._textures, rng)
+        self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
+
     def populate(self, rng: random.Random, focus, count: int, spread: float, often: dict[str, float]) -> list[Person]:
         """Put up to `count` people around `focus` (m), those included who only stand by; fewer where it's full.
 
         How often they do what is `scripts.ACTS`, but for what `often` says.
         """
-        self._rng = rng
-        self._props = Props(self._studio, self._register, self._textures, rng)
-        self._packer = Packer(self._studio, self._register, self._textures, rng)
-        self.targets = [p for p in self.room.parcels if p.label is not None and self.in_view(p.label.centre)]
+        self._begin(rng)
         rng.shuffle(self.targets)
         people: list[Person] = []
         for _ in range(count * 3):
