@@ -28,6 +28,7 @@ from acts.fit import Fit, fit, softmax
 from acts.judge import confusion, macro_f1, tally
 from acts.looked import SPEED, Clip, Looker, Row, clip_rows, read_clip, still_rows
 from detector.config import PhotoRule
+from detector.inference.card import ModelCard
 from detector.machine.whole_files import write_whole
 from detector.rules.acts import ActRecogniser
 from detector.rules.evidence import FEATURES, KINDS, ActWeights, Weighing, absent
@@ -247,14 +248,14 @@ def wald_times(table: Table, likelihoods: np.ndarray, intraclass: float) -> dict
     return found
 
 
-def figures(table: Table, learnt: Fit) -> dict[str, Any]:
+def figures(table: Table, fitted: Fit) -> dict[str, Any]:
     """How well single looks are told, with confusions; and those alone where a device can be seen, or none is used."""
     judged = np.array([row.kind == "none" or row.device_px >= LEAST_PX for row in table.rows], bool)
-    return {**_told(table, learnt), f"of {LEAST_PX} px and more": _told(table[judged], learnt)}
+    return {**_told(table, fitted), f"of {LEAST_PX} px and more": _told(table[judged], fitted)}
 
 
-def _told(table: Table, learnt: Fit) -> dict[str, Any]:
-    told = (learnt.likelihoods(table.features) + np.log(learnt.priors)).argmax(1)
+def _told(table: Table, fitted: Fit) -> dict[str, Any]:
+    told = (fitted.likelihoods(table.features) + np.log(fitted.priors)).argmax(1)
     return {
         "looks": len(table.kinds),
         "scenes": len(np.unique(table.seeds)),
@@ -288,27 +289,130 @@ def gathered(folders: Sequence[Path], clips: Sequence[Path], looker: Looker) -> 
     return rows, read
 
 
-def card_of(learnt: Fit, tau_s: dict[str, float], intraclass: float, more: dict[str, Any]) -> dict[str, Any]:
-    """The card's content; offsets are the biases less the logarithms of the priors."""
-    offsets = learnt.biases - np.log(learnt.priors)
+@dataclass(frozen=True)
+class Learnt:
+    """What looks weigh, and how that was found.
+
+    Attributes:
+        train: The looks that taught.
+        test: Those of the scenes that judge alone.
+        fit: Of the weights to what taught.
+        losses: Cross-validated, by ridge; `ridge` is the one taken.
+        repeat_s: For how long looks repeat each other; `correlations` are theirs by how many seconds apart they are.
+        intraclass: Of `intraclass_of`.
+        wald: Of `wald_times`.
+    """
+
+    train: Table
+    test: Table
+    fit: Fit
+    ridge: float
+    losses: dict[float, float]
+    repeat_s: float
+    correlations: dict[float, float]
+    intraclass: float
+    wald: dict[str, tuple[float, float, int]]
+
+
+def learn(rows: Sequence[Row], tau_s: float, ridge: float | None) -> Learnt:
+    """Weights of the looks that may teach.
+
+    Args:
+        rows: All looks, those that judge as well.
+        tau_s: Taken for every kind as long as there is no clip to measure it on.
+        ridge: `None`: the one with the least cross-validated loss.
+
+    Raises:
+        SetError: There is nobody to learn a kind from.
+    """
+    judges = np.array([held_out(row.seed) for row in rows], bool)
+    repeat_s, correlations, intraclass = 1.0, {}, 0.0
+    wald = {kind: (tau_s, float("nan"), 0) for kind in KINDS[:-1]}
+    for _ in range(2):  # the weights need the time, and the time the weights
+        everything = Table.of(rows, repeat_s)
+        train = everything[~judges]
+        if absent := [kind for k, kind in enumerate(KINDS) if not (train.kinds == k).any()]:
+            raise SetError(
+                f"nobody seen to learn {', '.join(absent)} from (take more --rendered or --clips; those of seeds "
+                "divisible by five judge, and teach nothing)"
+            )
+        losses = {each: log_loss(out_of_fold(train, each), train) for each in RIDGES}
+        taken = ridge or min(losses, key=losses.__getitem__)
+        if any(row.moving for row in train.rows):
+            likelihoods = out_of_fold(train, taken)
+            repeat_s, correlations = correlation_time(train, likelihoods)
+            intraclass = intraclass_of(train, likelihoods)
+            wald = wald_times(train, likelihoods, intraclass)
+    return Learnt(
+        train, everything[judges], fit_to(train, taken), taken, losses, repeat_s, correlations, intraclass, wald
+    )
+
+
+def card_of(learnt: Learnt) -> dict[str, Any]:
+    """What a card says that judges acts; offsets are the biases less the logarithms of the priors."""
+    fitted = learnt.fit
+    offsets = fitted.biases - np.log(fitted.priors)
     return {
         "name": "acts",
         "kinds": list(KINDS),
         "features": list(FEATURES),
-        "means": rounded(learnt.means),
-        "scales": rounded(learnt.scales),
-        "weights": {kind: rounded(learnt.weights[:, k]) for k, kind in enumerate(KINDS)},
+        "means": rounded(fitted.means),
+        "scales": rounded(fitted.scales),
+        "weights": {kind: rounded(fitted.weights[:, k]) for k, kind in enumerate(KINDS)},
         "offsets": {kind: round(float(offsets[k]), 4) for k, kind in enumerate(KINDS)},
-        "tau_s": tau_s,
-        "intraclass": round(intraclass, 3),
+        "tau_s": {kind: time for kind, (time, _, _) in learnt.wald.items()},
+        "intraclass": round(learnt.intraclass, 3),
         "longest_s": LONGEST_S,
-        **more,
     }
 
 
 def rounded(values: np.ndarray) -> list[float]:
     """Numbers for a card."""
     return [round(float(v), 4) for v in values]
+
+
+def origin_of(learnt: Learnt, shipped: ModelCard) -> dict[str, Any]:
+    """What a card says of what taught."""
+    train = learnt.train
+    seeds = sorted({row.seed for row in train.rows})
+    return {
+        "scene_model": {"name": shipped.name, "checksum": shipped.sha256},
+        "origin": "rendered scenes of models/scenes on which the network was never trained, seen through the worker's "
+        "own stages; seeds divisible by five are kept for judging",
+        "seeds": f"{seeds[0]} to {seeds[-1]}, {len(seeds)} of them",
+        "stills": len({row.source for row in train.rows if not row.moving}),
+        "looks": {kind: int((train.kinds == k).sum()) for k, kind in enumerate(KINDS)},
+        "clips": len({row.source for row in train.rows if row.moving}),
+        "tau": {
+            "by": "mean likelihood ratio of false stretches in clips, out of fold, at most 1 with a standard error"
+            if learnt.correlations
+            else "assumed: there was no clip to measure it on",
+            "mean_ratio": {kind: round(mean, 2) for kind, (_, mean, _) in learnt.wald.items()},
+            "stretches": {kind: count for kind, (_, _, count) in learnt.wald.items()},
+        },
+        "correlation_s": round(learnt.repeat_s, 2),
+        "ridge": learnt.ridge,
+        "log_loss_by_ridge": {str(r): round(v, 4) for r, v in learnt.losses.items()},
+        "correlation_by_seconds_apart": {at: rho for at, rho in learnt.correlations.items() if at <= 3},
+    }
+
+
+def judged(learnt: Learnt, clips: Sequence[Clip]) -> dict[str, Any]:
+    """What a card says of how good it is: out of fold, and on the scenes that judge alone."""
+    weighing = Weighing.of(ActWeights.model_validate(card_of(learnt)))
+    judging = [clip for clip in clips if held_out(clip.seed)]
+    of_clip = np.array([row.moving for row in learnt.test.rows], bool)
+    told = (out_of_fold(learnt.train, learnt.ridge) + np.log(learnt.fit.priors)).argmax(1)
+    return {
+        "cross_validated macro_f1": round(macro_f1(learnt.train.kinds, told, len(KINDS)), 3),
+        "held-out stills": figures(learnt.test[~of_clip], learnt.fit),
+        "held-out clips, look by look": figures(learnt.test[of_clip], learnt.fit),
+        "held-out clips, acts": {
+            kind: tally(judging, lambda: ActRecogniser(PhotoRule(), weighing).observe, ActKind(kind)).figures()
+            for kind in KINDS[:-1]
+            if judging
+        },
+    }
 
 
 def main() -> None:
@@ -326,66 +430,14 @@ def main() -> None:
     looker = Looker(args.cache)
     still, clips = gathered(args.rendered, args.clips, looker)
     rows = still + [row for clip in clips for row in clip_rows(clip)]
-    repeat_s, correlations, intraclass = 1.0, {}, 0.0
-    wald = {kind: (args.tau, float("nan"), 0) for kind in KINDS[:-1]}
-    for _ in range(2):  # the weights need the time, and the time the weights
-        everything = Table.of(rows, repeat_s)
-        train = everything[np.array([not held_out(row.seed) for row in rows], bool)]
-        if absent := [kind for k, kind in enumerate(KINDS) if not (train.kinds == k).any()]:
-            raise SetError(
-                f"nobody seen to learn {', '.join(absent)} from (take more --rendered or --clips; those of seeds "
-                "divisible by five judge, and teach nothing)"
-            )
-        losses = {ridge: log_loss(out_of_fold(train, ridge), train) for ridge in RIDGES}
-        ridge = args.ridge or min(losses, key=losses.__getitem__)
-        if any(row.moving for row in train.rows):
-            likelihoods = out_of_fold(train, ridge)
-            repeat_s, correlations = correlation_time(train, likelihoods)
-            intraclass = intraclass_of(train, likelihoods)
-            wald = wald_times(train, likelihoods, intraclass)
-    tau_s = {kind: time for kind, (time, _, _) in wald.items()}
-    learnt = fit_to(train, ridge)
-    judged = [clip for clip in clips if held_out(clip.seed)]
-    test = everything[np.array([held_out(row.seed) for row in rows], bool)]
-    of_clip = np.array([row.moving for row in test.rows], bool)
-    told = (out_of_fold(train, ridge) + np.log(learnt.priors)).argmax(1)
-    card = card_of(learnt, tau_s, intraclass, {})
-    weighing = Weighing.of(ActWeights.model_validate(card))
-    clip_figures = {
-        kind: tally(judged, lambda: ActRecogniser(PhotoRule(), weighing).observe, ActKind(kind)).figures()
-        for kind in KINDS[:-1]
-        if judged
-    }
-    seeds = sorted({row.seed for row in train.rows})
+    learnt = learn(rows, args.tau, args.ridge)
     more = {
         "licence": "AGPL-3.0-or-later",
         "made_on": args.made_on,
-        "scene_model": {"name": looker.card.name, "checksum": looker.card.sha256},
-        "origin": "rendered scenes of models/scenes on which the network was never trained, seen through the worker's "
-        "own stages; seeds divisible by five are kept for judging",
-        "seeds": f"{seeds[0]} to {seeds[-1]}, {len(seeds)} of them",
-        "stills": len({row.source for row in train.rows if not row.moving}),
-        "looks": {kind: int((train.kinds == k).sum()) for k, kind in enumerate(KINDS)},
-        "clips": len({row.source for row in train.rows if row.moving}),
-        "tau": {
-            "by": "mean likelihood ratio of false stretches in clips, out of fold, at most 1 with a standard error"
-            if correlations
-            else "assumed: there was no clip to measure it on",
-            "mean_ratio": {kind: round(mean, 2) for kind, (_, mean, _) in wald.items()},
-            "stretches": {kind: count for kind, (_, _, count) in wald.items()},
-        },
-        "correlation_s": round(repeat_s, 2),
-        "ridge": ridge,
-        "log_loss_by_ridge": {str(r): round(v, 4) for r, v in losses.items()},
-        "correlation_by_seconds_apart": {at: rho for at, rho in correlations.items() if at <= 3},
-        "figures": {
-            "cross_validated macro_f1": round(macro_f1(train.kinds, told, len(KINDS)), 3),
-            "held-out stills": figures(test[~of_clip], learnt),
-            "held-out clips, look by look": figures(test[of_clip], learnt),
-            "held-out clips, acts": clip_figures,
-        },
+        **origin_of(learnt, looker.card),
+        "figures": judged(learnt, clips),
     }
-    text = yaml.safe_dump(card_of(learnt, tau_s, intraclass, more), sort_keys=False, allow_unicode=True, width=118,
+    text = yaml.safe_dump(card_of(learnt) | more, sort_keys=False, allow_unicode=True, width=118,
                           default_flow_style=None)  # fmt: skip
     write_whole(args.out, text)
     shown = {key: more[key] for key in ("looks", "clips", "tau", "ridge", "log_loss_by_ridge", "figures")}
