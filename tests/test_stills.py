@@ -99,6 +99,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(
     (folder / "d_cut.jpg").write_bytes((folder / "a.jpg").read_bytes()[:100])
     endless_png(folder / "e_endless.png")
     (folder / "f_folder.jpg").mkdir()
+    (folder / "g_phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     (folder / "notes.txt").write_text("not even by name")
     picture(folder / "z.png", (64, 48))
     out = tmp_path / "found.jsonl"
@@ -110,8 +111,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(
         f"labelwatch: not read: {folder / 'c_text.jpg'}: not a picture that can be read",
         f"labelwatch: not read: {folder / 'd_cut.jpg'}: not a picture that can be read",
         f"labelwatch: not read: {folder / 'e_endless.png'}: larger than can be read",
+        f"labelwatch: not read: {folder / 'g_phone.HEIC'}: not a picture that can be read",
     ]
-    assert "6 of 6 pictures" in told
+    assert "7 of 7 pictures" in told
 
 
 @pytest.mark.parametrize(("name", "out"), [("a.jpg", "a.jpg"), ("a.jpg", "b.PNG"), ("odd", "odd")])

@@ -35,7 +35,10 @@ from detector.values import (
     Facing,
 )
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".jp2",
+    ".heic", ".heif",  # of phones, which OpenCV doesn't read: they are named, not passed over
+}  # fmt: skip
 DEVICES = ("/dev/std", "/dev/fd/", "/proc/")
 EVERYONE = 32
 ACTS = tuple(name.removeprefix("act_") for name in TRAITS[ACT_TRAITS])
