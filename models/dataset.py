@@ -44,6 +44,7 @@ from detector.errors import ModelError
 from detector.inference.zoom import cut_square, zoom_square
 from detector.recorded.recordings import as_text
 from detector.tools.adding import hush_ultralytics
+from detector.tools.stills import SUFFIXES
 from detector.values import LABELS
 
 SOURCES = Path(__file__).resolve().with_name("sources.yaml")
@@ -113,6 +114,18 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     return image
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """Pictures of a folder in order of their names.
+
+    Raises:
+        SetError: There is none.
+    """
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise SetError(f"{folder}: no picture in this folder")
+    return found
+
+
 def read_yolo(
     folder: Path,
     sources: dict[str, Source],
@@ -125,9 +138,7 @@ def read_yolo(
     Raises:
         SetError: The folder holds no picture, a picture has no label file, or a label file is wrong.
     """
-    paths = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    if not paths:
-        raise SetError(f"{folder}: no picture in images/")
+    paths = pictures_in(folder / "images")
     for path in paths:  # before an hour of the teacher's
         if as_text(path.name) != path.name:
             raise SetError(f"{as_text(path)}: its name is of another encoding than UTF-8 (rename it, or fetch it anew)")

@@ -27,6 +27,7 @@ from dataset import (
     act_of,
     device_px,
     facing_of,
+    pictures_in,
     read_groups,
     read_image,
     read_labels,
@@ -39,7 +40,6 @@ from dataset import (
 )
 from manifest import Picture, SetError, Thing, pictures_of, read_manifest
 
-from detector.tools.stills import SUFFIXES
 from detector.values import LABELS
 
 CHOOSE, REPORT = "choose", "report"
@@ -263,18 +263,6 @@ def yolo_samples(folder: Path, group_of) -> Iterator[Sample]:
         things = read_labels(folder / "labels" / f"{path.stem}.txt", 1, 1)
         truths = tuple(Truth(thing.label, thing.box) for thing in things)
         yield Sample(path, group_of(path.stem), truths, in_shares=True)
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Pictures of a folder in order of their names.
-
-    Raises:
-        SetError: There is none.
-    """
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise SetError(f"{folder}: no picture in this folder")
-    return found
 
 
 def rendered_sets(folders: list[Path]) -> list[JudgedSet]:

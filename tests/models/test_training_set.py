@@ -25,6 +25,7 @@ from dataset import (
     rendered_things,
     seed_of,
 )
+from evaluation.sets import real_sets
 from hypothesis import given
 from hypothesis import strategies as st
 from looks import CLOSE, FRAME, OWNER, REAL_SHARE, Looks, traits_of
@@ -224,6 +225,17 @@ def test_a_picture_that_is_cut_off_is_named(tmp_path: Path) -> None:
         read_image(picture)
     picture.write_bytes(whole)
     assert read_image(picture).shape == (360, 640, 3)
+
+
+@pytest.mark.parametrize("kind", [".bmp", ".webp", ".TIFF", ".jfif"])
+def test_pictures_of_every_kind_teach_that_judge(kind: str, tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path, "2 0.5 0.5 0.2 0.2\n")
+    picture = folder / "images" / "fuyi_1.jpg"
+    _, data = cv2.imencode({".jfif": ".jpg"}.get(kind, kind), cv2.imread(str(picture)))
+    picture.unlink()
+    picture.with_suffix(kind).write_bytes(data.tobytes())
+    assert [p.path.name for p in read_yolo(folder, SOURCES, to_train)] == [f"fuyi_1{kind}"]
+    assert [sample.path.name for judged in real_sets(folder, SOURCES) for sample in judged.samples] == [f"fuyi_1{kind}"]
 
 
 def test_a_name_that_no_manifest_can_hold_is_refused_before_the_teacher_begins(tmp_path: Path) -> None:
