@@ -31,7 +31,7 @@ from evaluation.acts import MISSED, UNCLEAR
 from evaluation.against import against
 from evaluation.measure import Case, Look, Measured, looker, measure, offered_labels
 from evaluation.page import Compared, Evaluation, markdown, write_page
-from evaluation.results import Acts, card_figures, chosen_thresholds, compared_figures, judge_acts
+from evaluation.results import FEWEST_COMPARED, Acts, card_figures, chosen_thresholds, compared_figures, judge_acts
 from evaluation.sets import CHOOSE, FEWEST_TO_CHOOSE, RENDERED, JudgedSet, choosing_name, gathered
 from manifest import SetError, run
 from rich.console import Console
@@ -147,13 +147,15 @@ def compared(
     card: ModelCard, variant: Variant, sets: Sequence[JudgedSet], thresholds: Mapping[str, float], acts: Acts | None,
     base: Mapping[str, float],
 ) -> Compared:  # fmt: skip
-    """A precision of a model against the figures of fp32 on the same sets; one that can't run here says why."""
+    """A precision of a model against the figures of fp32 on the same sets; one that tells nothing here says why."""
     name = f"{variant.precision} by {variant.runtime}"
     try:
         look = look_of(card.model_copy(update={"variants": [variant]}), variant.precision)
     except LabelwatchError as error:
         return Compared(name, {}, {}, f"not measured: {error}")
     figures = compared_figures(measure_all(sets, card, look, thresholds, name), acts)
+    if not figures:
+        return Compared(name, {}, {}, f"nothing can be told by fewer than {FEWEST_COMPARED} objects of a kind")
     return Compared(
         name, figures, {figure: base[figure] - value for figure, value in figures.items() if figure in base}
     )

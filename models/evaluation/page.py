@@ -71,7 +71,7 @@ nav a{margin-right:1rem}
 class Compared:
     """Another precision of the model: its figures on the reported sets and what they are short of fp32's.
 
-    `note` says why it could not run here, if so.
+    `note` says why there are none, if so.
     """
 
     name: str

@@ -234,8 +234,11 @@ def test_few_objects_say_nothing_of_a_precision(card: Path, rendered: Path, tmp_
     tree = yaml.safe_load(card.read_text())
     same = {"precision": "int8", "runtime": "onnxruntime", "file": tree["file"], "sha256": tree["sha256"]}
     card.write_text(yaml.safe_dump(tree | {"variants": [same]}))
-    (compared,) = evaluated(card, rendered=rendered, choose=True).variants
+    told = evaluated(card, rendered=rendered, choose=True)
+    (compared,) = told.variants
     assert compared.loss == {}  # of three people, phones and facings; `auto` takes no such variant
+    for path in write_page(tmp_path / "out", told):
+        assert "int8 by onnxruntime: nothing can be told by fewer than 50 objects of a kind" in path.read_text()
 
 
 def test_a_precision_that_cannot_run_here_says_so(card: Path, rendered: Path, tmp_path: Path) -> None:
