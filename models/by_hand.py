@@ -96,6 +96,8 @@ def _row(shape: Record, width: int, height: int) -> Record:
     if label not in LABELS:
         raise ValueError(f"a box is called {label!r} (there are: {', '.join(LABELS)})")
     xs, ys = ([float(point[k]) for point in shape["points"]] for k in (0, 1))
+    if shape.get("shape_type") == "circle":  # its points are its middle and one of its rim, no corners
+        raise ValueError(f"the {label} at {xs[0]:.0f}, {ys[0]:.0f} is a circle, not a rectangle or polygon")
     box = [max(min(xs), 0.0), max(min(ys), 0.0), min(max(xs), width), min(max(ys), height)]
     if not (box[2] > box[0] and box[3] > box[1]):
         raise ValueError(f"the box of a {label} at {xs[0]:.0f}, {ys[0]:.0f} has no extent in the picture")

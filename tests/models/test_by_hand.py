@@ -79,6 +79,7 @@ def test_a_file_that_is_being_worked_on_is_not_written_over(manifest: Path) -> N
         pytest.param({"flags": {"up": True}}, "can't be up", id="a flag of another label"),
         pytest.param({"points": [[-9, 3], [-2, 9]]}, "has no extent in the picture", id="outside"),
         pytest.param({"points": "x"}, "", id="no points"),
+        pytest.param({"shape_type": "circle"}, "is a circle, not a rectangle", id="a shape whose points bound nothing"),
     ],
 )
 def test_what_can_not_be_is_named_and_leaves_all_as_it_was(manifest: Path, changes: dict[str, Any], said: str) -> None:
