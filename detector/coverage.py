@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -38,12 +38,16 @@ from detector.errors import ModelError
 from detector.media.lettering import can_chinese, length, write
 from detector.media.shape import across
 
+if TYPE_CHECKING:
+    from detector.config import Analysis
+
 PHONE_M = (0.15, 0.075)
 PHONE_SIDE_M = math.sqrt(PHONE_M[0] * PHONE_M[1])
 PHONE_HEIGHT_M = 0.5
 PERSON_M = 1.7
 LEAST_RECALL = 0.5
 DOUBTED = 2  # phones of each size that are taken for missed beside those measured
+MEASURED = {"frame_side": 640, "zoom_side": 320, "zooms": 1}  # with less of these a card's curve doesn't hold
 SENSOR_MM = 5.57  # width of a 1/2.8 inch sensor, 1920 pixels of 2.9 micrometres: that of most surveillance cameras
 MARKS_M = (2, 4, 6, 8, 10, 15, 20, 30, 50)
 
@@ -187,6 +191,7 @@ class Coverage:
         limit_m: Ground distance ahead beyond which a phone is smaller; 0 or less: it is everywhere.
         nearest_m: Ground distance at the picture's lower edge.
         farthest_m: Ground distance at its upper edge; `None`: it shows the horizon.
+        presumed: Settings of `analysis` that are set lower than where that was measured, and how they were there.
     """
 
     view: View
@@ -194,6 +199,7 @@ class Coverage:
     limit_m: float
     nearest_m: float
     farthest_m: float | None
+    presumed: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -204,6 +210,15 @@ class Coverage:
 
     def sentence(self) -> tuple[str, str]:
         """What it means, in Chinese and English."""
+        zh, en = self._limit()
+        if not self.presumed:
+            return zh, en
+        return (
+            f"{zh}（须 {'、'.join(self.presumed)} 以上；此处设得更小，实际可能看不了这么远。）",
+            f"{en} (That holds from {', '.join(self.presumed)} on; set lower, as here, it may be less far.)",
+        )
+
+    def _limit(self) -> tuple[str, str]:
         zh_size, en_size = f"约 {self.least_px:.0f} 像素", f"about {self.least_px:.0f} pixels"
         limit = f"{self.limit_m:.1f}"
         if self.kind == "none":
@@ -278,6 +293,17 @@ def least_height_px(model: str) -> float:
         ModelError: As of `least_px_of`.
     """
     return least_px_of(model) * PERSON_M / PHONE_SIDE_M
+
+
+def coverage_with(view: View, analysis: Analysis) -> Coverage:
+    """How far a phone can be judged by a camera whose pictures are looked at so.
+
+    Raises:
+        ModelError: As of `least_px_of`.
+        ValueError: As of `coverage`.
+    """
+    presumed = tuple(f"{name} {least}" for name, least in MEASURED.items() if getattr(analysis, name) < least)
+    return replace(coverage(view, least_px_of(analysis.model)), presumed=presumed)
 
 
 def coverage(view: View, least_px: float) -> Coverage:

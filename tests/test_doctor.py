@@ -297,6 +297,28 @@ def test_a_camera_of_a_configuration_hangs_as_it_says_and_is_judged_by_its_model
     assert seen["limit_m"] == pytest.approx(View(*hangs, 1280, 720).distance_m(16.0), abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param({}, "", id="as shipped"),
+        pytest.param({"frame_side": 960, "zoom_side": 640, "zooms": 1}, "", id="closer"),
+        pytest.param({"zoom_side": 160}, "That holds from zoom_side 320 on", id="less closely"),
+        pytest.param({"frame_side": 320, "zooms": 0}, "from frame_side 640, zooms 1 on", id="smaller, and not closely"),
+    ],
+)
+def test_where_pictures_are_looked_at_less_closely_than_was_measured_the_line_says_so(
+    settings: dict[str, int], said: str, card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    analysis, config = {"model": card.name, **settings}, tmp_path / "edge.yaml"
+    cameras = [{"name": "bulk", "source": str(picture)}]
+    config.write_text(json.dumps({"site": "s", "edge": "e", "analysis": analysis, "cameras": cameras}))
+    arguments = ["--camera", "bulk", *GEOMETRY, "--config", str(config), "--out", str(tmp_path / "c.png"), "--json"]
+    assert main(["doctor", *arguments]) == 0
+    sentence = told(capsys)["sentence"]
+    assert said in sentence["en"]
+    assert ("set lower" in sentence["en"], "此处设得更小" in sentence["zh"]) == (bool(said), bool(said))
+
+
 def test_a_camera_that_hangs_on_its_side_sees_as_far_as_its_lens_does(
     card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -167,7 +167,7 @@ def _doctor_camera(options: argparse.Namespace) -> int:
     language = options.language or spoken()
     seen = see_camera(
         source, options.out, height_m=options.height, tilt_deg=options.tilt, fov_deg=fov,
-        model=options.model or analysis.model, language=language,
+        analysis=analysis.model_copy(update={"model": options.model or analysis.model}), language=language,
     )  # fmt: skip
     if options.json:
         print(json.dumps(seen, ensure_ascii=False))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from detector import wire
 from detector.clock import kernel_clock
-from detector.config import EdgeConfig
+from detector.config import Analysis, EdgeConfig
 from detector.credentials.authority import first_end
 from detector.edge.camera_worker import CameraWorker
 from detector.edge.delivery import Delivery
@@ -80,15 +80,15 @@ def status_line(told: dict[str, Any], linked: bool) -> str:
 def edge_layout(cameras: list[CameraWorker], delivery: Delivery, now: float) -> bytes:
     """Zones in force and how far a phone can be judged, for people who draw on a camera's picture."""
     zoned = delivery.zoned
-    version, drawn, model = zoned.version, zoned.drawn, zoned.config.analysis.model
+    version, drawn, analysis = zoned.version, zoned.drawn, zoned.config.analysis
     said = {
         name: {
             "title": camera.camera.title or name,
             "zones": [dumped(zone) for zone in zoned.camera(name).zones],
             "file_zones": [dumped(zone) for zone in camera.camera.zones],
             "drawn": name in drawn,
-            "coverage": _coverage(camera, model),
-            "least_height_px": _least_height_px(model),
+            "coverage": _coverage(camera, analysis),
+            "least_height_px": _least_height_px(analysis.model),
         }
         for camera in cameras
         if (name := camera.camera.name)
@@ -96,16 +96,16 @@ def edge_layout(cameras: list[CameraWorker], delivery: Delivery, now: float) -> 
     return wire.layout_payload(delivery.topics, said, version=version, at=now, key=delivery.key)
 
 
-def _coverage(camera: CameraWorker, model: str) -> dict[str, Any] | None:
+def _coverage(camera: CameraWorker, analysis: Analysis) -> dict[str, Any] | None:
     """How far a camera sees well enough; `None` where nobody has said how it hangs, or it has shown nothing yet."""
     mounting, size = camera.camera.mounting, camera.size
     if mounting is None or size is None:
         return None
-    from detector.coverage import View, coverage, least_px_of
+    from detector.coverage import View, coverage_with
 
     try:
         view = View(mounting.height_m, mounting.tilt_deg, mounting.fov_deg, *size, turned=camera.camera.turned or 0)
-        return coverage(view, least_px_of(model)).record()
+        return coverage_with(view, analysis).record()
     except (ModelError, ValueError) as error:
         logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera.camera.name, error)
         return None

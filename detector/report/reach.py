@@ -50,7 +50,7 @@ def people_in(camera: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _reach(camera: Mapping[str, Any], config: EdgeConfig) -> Reach:
-    from detector.coverage import View, coverage, least_px_of
+    from detector.coverage import View, coverage_with
 
     title = camera["title"]
     known = next((c for c in config.cameras if c.name == camera["camera"]), None)
@@ -60,7 +60,7 @@ def _reach(camera: Mapping[str, Any], config: EdgeConfig) -> Reach:
     try:
         width, height = camera["size"]
         view = View(hangs.height_m, hangs.tilt_deg, hangs.fov_deg, width, height, known.turned or 0)
-        return Reach(title, *coverage(view, least_px_of(config.analysis.model)).sentence())
+        return Reach(title, *coverage_with(view, config.analysis).sentence())
     except (ModelError, ValueError) as error:
         logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera["camera"], error)
         return Reach(title)

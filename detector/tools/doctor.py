@@ -37,7 +37,7 @@ from detector.values import DAY_S, LABELS
 from detector.version import installed
 
 if TYPE_CHECKING:
-    from detector.config import Camera, EdgeConfig, HubConfig
+    from detector.config import Analysis, Camera, EdgeConfig, HubConfig
     from detector.inference.detector import SceneDetector
 
 logger = logging.getLogger(__name__)
@@ -376,7 +376,8 @@ def clock(state: Callable[[], KernelClock | None] = kernel_clock) -> Finding:
 
 
 def see_camera(
-    source: str | Camera, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, model: str, language: str
+    source: str | Camera, out: Path, *, height_m: float, tilt_deg: float, fov_deg: float, analysis: Analysis,
+    language: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Draw how far a camera can judge a phone on one of its pictures.
 
@@ -386,7 +387,7 @@ def see_camera(
         height_m: Height of the lens above the ground.
         tilt_deg: Tilt of the optical axis below the horizontal.
         fov_deg: Horizontal field of view, before the camera's pictures are turned.
-        model: Whose card says how large a phone must be.
+        analysis: How pictures are looked at; the card of its model says how large a phone must be.
         language: Of what is written on the picture, `zh` or `en`.
 
     Returns:
@@ -400,24 +401,24 @@ def see_camera(
     import cv2
 
     from detector.config import Camera
-    from detector.coverage import View, coverage, draw, least_px_of
+    from detector.coverage import View, coverage_with, draw, least_px_of
     from detector.media.shape import across, is_doubtful
 
-    least = least_px_of(model)
     if out.suffix.lower() not in PICTURES:
         raise ConfigError([Problem("--out", "", f"no kind of picture: {out.name}", "name it .png or .jpg")])
     shown = Path(source if isinstance(source, str) else source.source)
     if out.exists() and shown.exists() and out.samefile(shown):
         raise ConfigError([Problem("--out", "", f"is the picture looked at: {out}", "name another file")])
-    try:
-        View(height_m, tilt_deg, fov_deg, 1, 1)  # a camera is long to answer: what is wrong anyhow is told before
+    try:  # a camera is long to answer: what is wrong anyhow is told before
+        least_px_of(analysis.model)
+        View(height_m, tilt_deg, fov_deg, 1, 1)
     except ValueError as error:
         raise _wrong_geometry(error) from error
     aspect, turned = (source.aspect, source.turned or 0) if isinstance(source, Camera) else (None, 0)
     picture = one_picture(source)
     size = picture.shape[1], picture.shape[0]
     try:
-        covered = coverage(View(height_m, tilt_deg, fov_deg, *size, turned=turned), least)
+        covered = coverage_with(View(height_m, tilt_deg, fov_deg, *size, turned=turned), analysis)
     except ValueError as error:
         raise _wrong_geometry(error) from error
     out.parent.mkdir(parents=True, exist_ok=True)
