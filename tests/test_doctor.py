@@ -25,7 +25,7 @@ from detector.tools import doctor
 from detector.tools.doctor import BAD, FINE, NOTE, Finding
 from tests.conftest import REPOSITORY
 from tests.inference.tiny_models import card_file, model_file, raw_output
-from tests.sources.footage import make_video
+from tests.sources.footage import make_turned, make_video
 
 CURVE = [{"px": [8, 16], "found": 0, "phones": 10_000}, {"px": [16, 32], "found": 10_000, "phones": 10_000}]
 GEOMETRY = ["--height", "3", "--tilt", "30", "--fov", "90"]
@@ -320,19 +320,20 @@ def test_where_pictures_are_looked_at_less_closely_than_was_measured_the_line_sa
 
 
 def test_a_camera_that_hangs_on_its_side_sees_as_far_as_its_lens_does(
-    card: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip, config = make_video(tmp_path / "a.mp4", size=(640, 360), seconds=1, fps=5), tmp_path / "edge.yaml"
+    film = make_turned(tmp_path / "b.mp4", -90, clip)
     common = [*GEOMETRY, "--model", str(card), "--out", str(tmp_path / "c.png"), "--config", str(config), "--json"]
     seen = []
-    for turned in (0, 90):
-        config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {clip}, turned: {turned}}}]\n")
+    for source in (str(clip), f"{clip}, turned: 90", str(film)):
+        config.write_text(f"site: s\nedge: e\ncameras: [{{name: bulk, source: {source}}}]\n")
         assert main(["doctor", "--camera", "bulk", *common]) == 0
         seen.append(told(capsys))
-    level, upright = seen
-    assert (level["width"], upright["width"]) == (640, 360)
-    assert level["limit_m"] == upright["limit_m"] == pytest.approx(View(*MOUNTED, 640, 360).distance_m(16), abs=0.01)
-    assert upright["fov_deg"] == MOUNTED[2]
+    assert [one["width"] for one in seen] == [640, 360, 360]
+    assert {one["fov_deg"] for one in seen} == {MOUNTED[2]}
+    limit_m = View(*MOUNTED, 640, 360).distance_m(16)
+    assert [one["limit_m"] for one in seen] == pytest.approx([limit_m] * 3, abs=0.01)
 
 
 def test_a_camera_that_is_a_folder_of_videos_shows_the_first(

@@ -682,6 +682,19 @@ def test_every_kind_of_bad_file_is_named_and_the_rest_is_done(glancing: EdgeConf
     assert starts == ["2026-11-01T01:25:00.000Z", "2026-11-01T01:26:00.000Z"]
 
 
+def test_by_how_much_pictures_were_turned_is_told_whoever_said_so(coarse: Path, tmp_path: Path) -> None:
+    folder, out, config = tmp_path / "footage", tmp_path / "out", yaml.safe_load(coarse.read_text(encoding="utf-8"))
+    level = make_video(folder / "level_20261101_0926.mp4", size=(320, 240), seconds=1)
+    make_turned(folder / "film_20261101_0926.mp4", -90, level)
+    make_video(folder / "hung_20261101_0926.mp4", size=(320, 240), seconds=2)
+    config["cameras"] = [{"name": "hung", "source": "rtsp://10.0.0.1/1", "turned": 270}]
+    coarse.write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert main(["replay", str(folder), "--config", str(coarse), "--out", str(out)]) == 0
+    cameras = json.loads((out / "summary.json").read_text(encoding="utf-8"))["cameras"]
+    told = {camera["camera"]: (camera["size"], camera["turned"]) for camera in cameras}
+    assert told == {"level": ([320, 240], 0), "film": ([240, 320], 90), "hung": ([240, 320], 270)}
+
+
 def test_who_gave_what_cant_be_looked_at_as_it_is_learns_what_to_do_and_the_rest_is_done(
     coarse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ import html
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ def incident(at: float, labels: tuple[int, int, int] = (3, 4, 6), **more: Any) -
     }  # fmt: skip
 
 
-GATE = {"camera": "gate", "title": "东门", "size": [1280, 720], "hours": 1 / 6, "configured": True}
+GATE = {"camera": "gate", "title": "东门", "size": [1280, 720], "turned": 0, "hours": 1 / 6, "configured": True}
 
 
 def summary(**more: Any) -> dict[str, Any]:
@@ -386,11 +386,11 @@ def test_where_phones_cant_be_judged_is_said_of_each_camera(tmp_path: Path) -> N
     assert "无法判断是否在拍摄" in written and "dock：配置里没有填" in read_in("zh", written)
 
 
-def test_a_camera_that_hangs_on_its_side_is_judged_by_its_lens() -> None:
-    def told(turned: Literal[0, 90], size: list[int]) -> list[Reach]:
+def test_a_camera_whose_pictures_are_turned_is_judged_by_its_lens() -> None:
+    def told(turned: int, size: list[int]) -> list[Reach]:
         hangs = Mounting(height_m=3, tilt_deg=30, fov_deg=90)
-        camera = Camera(name="gate", source="x.mp4", mounting=hangs, turned=turned)
-        return reaches([GATE | {"size": size}], EdgeConfig(site="s", edge="e", cameras=[camera]))
+        camera = Camera(name="gate", source="x.mp4", mounting=hangs)
+        return reaches([GATE | {"size": size, "turned": turned}], EdgeConfig(site="s", edge="e", cameras=[camera]))
 
     assert told(0, [1280, 720]) == told(90, [720, 1280]) != told(0, [720, 1280])
 
@@ -422,17 +422,18 @@ def test_how_much_of_the_time_people_were_too_far_off_is_said(
 
 
 @pytest.mark.parametrize(
-    ("size", "shape", "told"),
+    ("size", "turned", "aspect", "told"),
     [
-        ([704, 576], {}, True), ([704, 576], {"aspect": "4:3"}, False), ([1280, 720], {}, False), (None, {}, False),
-        ([576, 704], {"turned": 90}, True), ([576, 704], {"turned": 90, "aspect": "4:3"}, False),
+        ([704, 576], 0, None, True), ([704, 576], 0, "4:3", False), ([1280, 720], 0, None, False),
+        (None, 0, None, False), ([576, 704], 90, None, True), ([576, 704], 90, "4:3", False),
     ],
 )  # fmt: skip
 def test_pictures_that_may_be_squeezed_are_told_of(
-    size: list[int] | None, shape: dict[str, Any], told: bool, tmp_path: Path
+    size: list[int] | None, turned: int, aspect: str | None, told: bool, tmp_path: Path
 ) -> None:
-    camera = {**summary()["cameras"][0], "size": size}
-    config = CONFIG.model_copy(update={"cameras": [Camera(name=camera["camera"], source="a.mp4", **shape)]})
+    camera = {**summary()["cameras"][0], "size": size, "turned": turned}
+    known = Camera(name=camera["camera"], source="a.mp4", aspect=aspect)
+    config = CONFIG.model_copy(update={"cameras": [known]})
     found = summary(cameras=[camera], duplicates=[])
     said = list(remarks(found, config, tmp_path / "site.yaml", tmp_path, most=9))
     assert any(("704x576" in one or "576x704" in one) and "aspect: 16:9" in one for one in said) == told

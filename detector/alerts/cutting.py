@@ -28,10 +28,9 @@ from detector.media.containers import (
     open_recording,
     packets_of,
     pixel_aspect,
-    turn_of,
 )
 from detector.media.packets import HOLE_S
-from detector.media.shape import AS_TOLD, Shape, level_size
+from detector.media.shape import AS_TOLD, Shape, level_size, turn_in
 
 TICKS = 90_000
 WHOLE = float("inf")
@@ -68,8 +67,7 @@ def cut_recording(path: Path, start_s: float, end_s: float, out: Path, *, shape:
 
     def make(draft: Path) -> tuple[float, float]:
         copy = _copy_in_order if _stands_still(path) else _copy
-        said = Shape(shape.aspect, turn_of(path)) if shape.turn is None else shape
-        return copy(path, start_s, end_s, draft, said)
+        return copy(path, start_s, end_s, draft, Shape(shape.aspect, turn_in(path, shape)))
 
     return made_whole(out, path, make)
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
-from detector.media.containers import MOST_PIXELS, MOST_STRETCHED
+from detector.media.containers import MOST_PIXELS, MOST_STRETCHED, turn_of
 from detector.media.pictures import Image, Picture
 
 ALIKE = 0.03  # by so much of itself may a shape differ: encoders round to whole blocks
@@ -60,6 +61,11 @@ def shown_size(stored: tuple[int, int], shape: Shape = AS_TOLD, *, pixel_aspect:
         pixel_aspect: How wide a pixel is by its height, as the stream says.
     """
     return across(level_size(stored, pixel_aspect, shape.aspect), shape.turn or 0)
+
+
+def turn_in(path: Path, shape: Shape = AS_TOLD) -> int:
+    """Degrees clockwise by which pictures of a file are turned: as somebody says, else as the file does."""
+    return turn_of(path) if shape.turn is None else shape.turn
 
 
 def across(size: tuple[int, int], turn: int) -> tuple[int, int]:

@@ -136,6 +136,7 @@ class _SessionJudge:
             frames_passed_over=sum(read.passed_over for read in self._reads),
             title=self._camera.title or self._camera.name,
             size=list(self._last.size) if self._last is not None else None,
+            turn=self._last.picture.turn if self._last is not None else 0,
             cpu_s=sum(read.cpu_s for read in self._reads) + self._cpu_s + time.process_time() - began,
         )
 

@@ -28,6 +28,7 @@ class CameraResult:
         frames_passed_over: Of these due, and not looked at since nothing moved.
         title: What people call the camera.
         size: Of its newest picture, width and height in pixels; `None` where there is none.
+        turn: Degrees clockwise by which that was turned to be shown.
         cpu_s: Processor seconds.
     """
 
@@ -44,6 +45,7 @@ class CameraResult:
     frames_passed_over: int = 0
     title: str
     size: list[int] | None = None
+    turn: int = 0
     cpu_s: float = 0
 
     @property

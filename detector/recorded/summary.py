@@ -65,6 +65,7 @@ def summary_of(
                 "camera": r.camera,
                 "title": r.title,
                 "size": r.size,
+                "turned": r.turn,
                 "hours": round(r.covered_s / 3600, 5),
                 "people": r.people,
                 "configured": r.camera in known,

@@ -59,7 +59,7 @@ def _reach(camera: Mapping[str, Any], config: EdgeConfig) -> Reach:
     hangs = known.mounting
     try:
         width, height = camera["size"]
-        view = View(hangs.height_m, hangs.tilt_deg, hangs.fov_deg, width, height, known.turned or 0)
+        view = View(hangs.height_m, hangs.tilt_deg, hangs.fov_deg, width, height, camera["turned"])
         return Reach(title, *coverage_with(view, config.analysis).sentence())
     except (ModelError, ValueError) as error:
         logger.warning("how far a phone can be judged isn't known camera=%s: %s", camera["camera"], error)

@@ -12,11 +12,10 @@ from detector.media.shape import across, is_doubtful
 def squeezed(cameras: Iterable[Mapping[str, Any]], config: EdgeConfig) -> list[tuple[str, str]]:
     """Title and size of each camera of a summary of which neither a recording nor the configuration says the shape."""
     told = {camera.name for camera in config.cameras if camera.aspect is not None}
-    turned = {camera.name: camera.turned or 0 for camera in config.cameras}
     return [
         (camera["title"], f"{camera['size'][0]}x{camera['size'][1]}")
         for camera in cameras
         if camera["size"]
         and camera["camera"] not in told
-        and is_doubtful(across(tuple(camera["size"]), turned.get(camera["camera"], 0)))
+        and is_doubtful(across(tuple(camera["size"]), camera["turned"]))
     ]

@@ -19,7 +19,7 @@ from detector.errors import NotThere, SourceUnavailable
 from detector.media.containers import FAR_S, HARDLY_S, LEAP_S, PASSED_S, leaps, may_be_another, open_recording, turn_of
 from detector.media.packets import Packet
 from detector.media.pictures import Picture
-from detector.media.shape import AS_TOLD, Shape, shown
+from detector.media.shape import AS_TOLD, Shape, shown, turn_in
 from detector.sources.decoded import picture_of
 from detector.sources.key_frames import Undecoded, scanned
 from detector.sources.pacing import Pacer
@@ -256,8 +256,8 @@ class RecordedPicture:
 
     @property
     def turn(self) -> int:
-        """Degrees clockwise by which it was turned; as `bgr`."""
-        return self._picture.turn
+        """Degrees clockwise by which it was turned."""
+        return turn_in(self._path, self._shape)
 
     def resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """A copy of this size; as `bgr`."""

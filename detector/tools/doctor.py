@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.clock import KernelClock, iso, kernel_clock
 from detector.errors import (
@@ -30,6 +29,7 @@ from detector.errors import (
     StoreError,
 )
 from detector.machine.resources import resource
+from detector.media.pictures import Bgr, Picture
 from detector.media.shape import AS_TOLD
 from detector.mqtt.broker import find_mosquitto
 from detector.sources.confined import LANDLOCK_PORTS, landlock_version
@@ -414,19 +414,19 @@ def see_camera(
         View(height_m, tilt_deg, fov_deg, 1, 1)
     except ValueError as error:
         raise _wrong_geometry(error) from error
-    aspect, turned = (source.aspect, source.turned or 0) if isinstance(source, Camera) else (None, 0)
     picture = one_picture(source)
-    size = picture.shape[1], picture.shape[0]
+    size = picture.size
     try:
-        covered = coverage_with(View(height_m, tilt_deg, fov_deg, *size, turned=turned), analysis)
+        covered = coverage_with(View(height_m, tilt_deg, fov_deg, *size, turned=picture.turn), analysis)
     except ValueError as error:
         raise _wrong_geometry(error) from error
     out.parent.mkdir(parents=True, exist_ok=True)
-    written, data = cv2.imencode(out.suffix or ".png", draw(picture, covered, language))
+    written, data = cv2.imencode(out.suffix or ".png", draw(picture.bgr(), covered, language))
     if not written:
         raise ConfigError([Problem("--out", "", f"can't be made a picture: {out.name}", "name it .png")])
     out.write_bytes(data.tobytes())
-    squeezed = aspect is None and is_doubtful(across(size, turned))
+    is_told = isinstance(source, Camera) and source.aspect is not None
+    squeezed = not is_told and is_doubtful(across(size, picture.turn))
     seen = {"picture": str(out), "width": size[0], "height": size[1], "squeezed": squeezed}
     return seen | covered.record()
 
@@ -448,8 +448,8 @@ def camera_in(config: EdgeConfig, file: Path, name: str) -> Camera:
     return cameras[name]
 
 
-def one_picture(source: str | Camera) -> NDArray[np.uint8]:
-    """One picture `(H, W, 3)` BGR of a picture, a video or a folder of videos, an address, or a camera.
+def one_picture(source: str | Camera) -> Picture:
+    """One picture of a picture, a video or a folder of videos, an address, or a camera.
 
     Raises:
         ConfigError: The address holds a password.
@@ -480,7 +480,7 @@ def one_picture(source: str | Camera) -> NDArray[np.uint8]:
         picture = read_picture(path)
         if isinstance(picture, str):
             raise SourceUnavailable(f"{path}: {picture}")
-        return picture
+        return Bgr(picture)
     shape = AS_TOLD if isinstance(source, str) else source.shape
     recording = Recording(path, camera="doctor", start_at=0.0, fps=1.0, shape=shape)
     try:
@@ -489,10 +489,10 @@ def one_picture(source: str | Camera) -> NDArray[np.uint8]:
         recording.close()
     if frame is None:
         raise SourceUnavailable(f"{path}: no picture in it that can be decoded")
-    return frame.image
+    return frame.picture
 
 
-def _live_picture(camera: Camera) -> NDArray[np.uint8]:
+def _live_picture(camera: Camera) -> Picture:
     from detector.clock import SystemClock
     from detector.sources.live import LiveSource
 
@@ -513,4 +513,4 @@ def _live_picture(camera: Camera) -> NDArray[np.uint8]:
     if frame is None:
         trouble = source.stats.last_error or "no picture"
         raise SourceUnavailable(f"{camera.source}: {trouble} (waited {time.monotonic() - began:.0f} s)")
-    return frame.image
+    return frame.picture
