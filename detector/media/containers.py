@@ -191,6 +191,8 @@ def packets_of(
         try:
             for packet in container.demux(film):
                 stumbles = 0
+                if container.format.name == "avi":
+                    _show_before_a_pause(packet)
                 yield packet
             return
         except av.error.InvalidDataError:  # what comes after it may well be whole
@@ -198,6 +200,12 @@ def packets_of(
             stumbles += 1
             if stumbles > MOST_STUMBLES:
                 raise
+
+
+def _show_before_a_pause(packet: av.Packet[av.VideoStream]) -> None:
+    """An AVI tells only when pictures are decoded; FFmpeg has each shown with the next one, after a pause, too."""
+    if packet.pts is not None and packet.dts is not None and packet.duration:
+        packet.pts = min(packet.pts, packet.dts + packet.duration)
 
 
 def leaps(path: Path) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from detector.errors import SourceUnavailable
 from detector.media.packets import Packet, StreamFormat
 from detector.sources.recording import RecordedPicture, Recording, promised_s, recordings_in
-from tests.sources.footage import make_ahead, make_joined, make_sound, make_video, number_of
+from tests.sources.footage import GREYS, make_ahead, make_joined, make_sound, make_video, number_of
 
 
 def read(path: Path, fps: float = 5.0, **more: object) -> Recording:
@@ -273,6 +273,15 @@ def test_an_hour_without_pictures_is_one(tmp_path: Path) -> None:
     assert frames[-1].captured_at > 4600.0 and promised_s(path) == pytest.approx(3604.0, abs=0.2)
     ((begin_s, end_s),) = recording.holes
     assert (begin_s, end_s) == pytest.approx((2.0, 3602.0), abs=0.1)
+
+
+@pytest.mark.parametrize(("suffix", "b_frames"), [(".mkv", 0), (".mkv", 2), (".mp4", 0), (".mp4", 2), (".avi", 0)])
+def test_the_last_picture_before_a_pause_is_of_before_it(suffix: str, b_frames: int, tmp_path: Path) -> None:
+    path = make_video(tmp_path / f"a{suffix}", b_frames=b_frames, pause_s=20)
+    recording = Recording(path, camera="dock", start_at=0.0, fps=25, due=lambda _: True)
+    before = [frame for frame in recording if frame.captured_at < 12]
+    assert len(before) == 50 and number_of(before[-1].image) == 49 % GREYS
+    assert recording.holes == [pytest.approx((2.0, 22.0), abs=0.2)] and recording.end_s == pytest.approx(24.0, abs=0.2)
 
 
 def test_a_camera_that_takes_a_picture_now_and_then_leaves_no_holes(tmp_path: Path) -> None:
