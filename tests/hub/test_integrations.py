@@ -857,7 +857,8 @@ def test_onvif_is_told_in_its_own_form(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lasted_s", "quiet_s", "goes_on"), [(3 * 3600, 2 * 3600, True), (600, 1800, True), (600, 7200, False)]
+    ("lasted_s", "quiet_s", "goes_on"),
+    [(3 * 3600, 2 * 3600, True), (600, 1800, True), (600, 7200, False), (8 * 86400, 86400, True)],
 )
 def test_a_camera_that_was_covered_for_hours_goes_on_being_so_until_it_should_have_been_told_of(
     store: Store, lasted_s: float, quiet_s: float, goes_on: bool

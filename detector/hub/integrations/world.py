@@ -18,12 +18,13 @@ from detector.hub.storage.budget import ALERT, Budget, rank
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.schema import incidents
 from detector.hub.storage.store import Store
-from detector.hub.storage.stored import CLEARED, RETOLD, UNHEARD_S, Edge, StoredIncident
+from detector.hub.storage.stored import CLEARED, UNHEARD_S, UNHEARD_TIMES, Edge, StoredIncident
 from detector.hub.watch.health import Health
 from detector.names import is_name
-from detector.values import DAY_S
+from detector.values import DAY_S, IncidentKind
 
-LOOK_BACK_S = 7 * DAY_S  # how long ago the last alert told of, and what goes on, may have begun
+# How long ago the last alert told of, and what goes on, may have begun; a camera's trouble lasts until it is mended.
+LOOK_BACK_S = 7 * DAY_S
 NEWS_S = 300.0  # what is older when it is found is no news
 MOST_GOING_ON = 2000  # incidents at a time; of more the newest are told of
 REMEMBERED = 5000
@@ -202,10 +203,10 @@ class Observer:
 
 
 def _goes_on(now: float) -> ColumnElement[bool]:
-    """As `StoredIncident.goes_on`, of what began within `LOOK_BACK_S`."""
+    """As `StoredIncident.goes_on`, of camera trouble and of what began within `LOOK_BACK_S`."""
     c = incidents.c
-    begun = c.started_at.between(now - LOOK_BACK_S, now + 60)
-    is_heard = or_(c.ended_at > now - UNHEARD_S, c.ended_at + RETOLD * (c.ended_at - c.started_at) > now)
+    begun = and_(c.started_at < now + 60, or_(c.started_at > now - LOOK_BACK_S, c.kind == IncidentKind.TAMPER.value))
+    is_heard = or_(c.ended_at > now - UNHEARD_S, c.ended_at + UNHEARD_TIMES * (c.ended_at - c.started_at) > now)
     return and_(begun, is_heard, c.phase != "end")
 
 

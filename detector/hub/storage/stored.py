@@ -16,7 +16,7 @@ CLEARED = ("authorised", "false")
 LARGEST = 2.0**53  # what every reader of JSON counts exactly
 LATEST_TIME = 2.0**37  # the year 6325: calendars reach no further than 9999
 # Edges go on telling of what goes on, and end it soon after the last word; what lasts, at each doubling of its length.
-UNHEARD_S, RETOLD = 3600.0, 1.25
+UNHEARD_S, UNHEARD_TIMES = 3600.0, 1.25  # the latter times its length: as long again, with some patience
 AWAITED_S = DAY_S  # a clip, after the last word
 
 
@@ -65,7 +65,7 @@ class StoredIncident:
     @property
     def unheard_at(self) -> float:
         """From when on (Unix seconds) it counts as over though nobody said so."""
-        return self.ended_at + max(UNHEARD_S, RETOLD * (self.ended_at - self.started_at))
+        return self.ended_at + max(UNHEARD_S, UNHEARD_TIMES * (self.ended_at - self.started_at))
 
     def awaits_clips(self, now: float) -> bool:
         """Whether clips that nobody announced may still come."""
