@@ -21,9 +21,9 @@ from detector.rules.orientation import OrientationRule
 from detector.rules.policy import Policies
 from detector.rules.sweep import SweepRule
 from detector.rules.tamper import TamperRule
-from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
+from detector.telling import Cadence
 from detector.tracking import SceneTracker
 from detector.tuned import LeastScore, configured
 

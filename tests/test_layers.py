@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 STAGES = ("sources", "inference", "tracking", "rules", "alerts", "hub")
 BOTTOM = (
     "values", "geometry", "clock", "errors", "names", "facts", "findings", "sentences", "shifts", "census", "cards",
-    "plain_yaml", "config", "wire", "credentials", "machine", "media", "mqtt",
+    "telling", "plain_yaml", "config", "wire", "credentials", "machine", "media", "mqtt",
 )  # fmt: skip
 FILES = sorted((REPOSITORY / "detector").rglob("*.py"))
 

@@ -32,6 +32,7 @@ from typing import Any
 from detector.alerts.merging import added, begun, grown, joined, parcels_of, photos_in
 from detector.config import Incidents
 from detector.facts import FACTS, PLAIN, count, holds
+from detector.telling import due_again
 from detector.values import (
     NOTHING,
     Act,
@@ -48,7 +49,6 @@ from detector.values import (
 Key = tuple[IncidentKind, str | None]
 
 SAME_S = 0.001  # findings that begin within this have the same id
-RETOLD = 2.0  # an incident longer than `longest_s` is told again when it is so many times as long as when it was last
 TOLD_AGAIN_S = 3600.0  # rules forget acts after this (`rules/sweep.py`), and tell those before from the beginning
 LEAST_MORE_S = 60.0  # a finding that outlives its incident is news again once it has gone on for so long
 
@@ -190,7 +190,7 @@ class IncidentBook:
         if now.kind is not IncidentKind.TAMPER or lasted_s <= self._settings.longest_s:
             return True
         is_same = told.severity is now.severity and told.facts.get("what") == now.facts.get("what")
-        return not is_same or lasted_s >= RETOLD * told_s
+        return not is_same or due_again(told_s, lasted_s, self._settings.longest_s)
 
     def _is_over(self, case: _Case, at: float) -> bool:
         # A rule may tell of what began long ago: that must not end at once.

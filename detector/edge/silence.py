@@ -8,7 +8,7 @@ from dataclasses import replace
 from detector.alerts.merging import begun
 from detector.alerts.sink import AlertSink
 from detector.rules.silence import Silence
-from detector.rules.telling import due_again
+from detector.telling import due_again
 from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
 
 # Where nothing moves a look comes every five seconds, or with the next key frame, which at rest may be five more.

@@ -6,7 +6,7 @@ of time: a rule is made anew after one, and whatever it learned in days is hande
 
 1. A class with `observe(scene) -> Iterable[Signal]` in a module here, made in `assembly.py` (`_stages`); its tests in
    `tests/rules`, of scenes from `tests/builders.py`. A signal tells its finding from the beginning each time it grows;
-   `rules/telling.py` says when that is due (of what isn't, `withheld` tells where all ends), and
+   `telling.py` says when that is due (of what isn't, `withheld` tells where all ends), and
    `alerts/incidents.py` which incident it belongs to.
 2. Numbers that a site may set: a section in `config/rules.py`, named in `Rules` there and by `config/__init__.py`; what
    each means in `configs/site.yaml`, and what follows from it in `tools/explain.py`.

@@ -48,9 +48,9 @@ from detector.config import BlindEdgeRule as Settings
 from detector.config import Zone
 from detector.geometry import centre, contains, distance, foot, points_in_polygon
 from detector.rules.policy import Policies
-from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
+from detector.telling import Cadence
 from detector.values import Box, IncidentKind, Parcel, Scene, Severity, Signal
 
 logger = logging.getLogger(__name__)

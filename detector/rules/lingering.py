@@ -39,8 +39,8 @@ from detector.config import Zone
 from detector.geometry import areas, as_array, centre, distance, foot, intersections, iou
 from detector.rules.bearing import Bearing, risen, shows_feet, standing
 from detector.rules.policy import Permission, Policies
-from detector.rules.telling import Cadence
 from detector.rules.zones import ZoneMap
+from detector.telling import Cadence
 from detector.values import Box, FloatArray, IncidentKind, Parcel, Person, Scene, Severity, Signal
 
 # Lengths in heights of the person standing (`bearing`).

@@ -36,8 +36,8 @@ from typing import Any
 
 from detector.config import TamperRule as Settings
 from detector.geometry import covered_share
-from detector.rules.telling import Cadence
 from detector.shifts import Shifts
+from detector.telling import Cadence
 from detector.values import CameraView, IncidentKind, Scene, Severity, Signal
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from detector.rules.blind_edge import BlindEdgeRule as BlindEdge
 from detector.rules.lingering import LingeringRule as Lingering
 from detector.rules.policy import Policies
 from detector.rules.tamper import TamperRule as Tamper
-from detector.rules.telling import Cadence, due_again
 from detector.rules.zones import ZoneMap
 from detector.shifts import Shifts
+from detector.telling import Cadence, due_again
 from detector.values import CameraView, IncidentUpdate, Phase, Scene
 from tests.builders import box_at, moved, parcel, person, scene, times
 
