@@ -462,6 +462,18 @@ def test_the_command_watches_recordings(folder: Path, capsys: pytest.CaptureFixt
     assert read.seconds == pytest.approx(record["hours"] * 3600, abs=2)
 
 
+@pytest.mark.parametrize(("names", "told"), [(["a.mkv", "b.mkv"], "2 of 2 files"), (["a_20261101_0926.mkv"], "")])
+def test_a_map_of_recordings_that_only_their_date_dates_says_so(
+    names: list[str], told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in names:
+        make_video(folder / "cam1" / name, seconds=1, fps=2)
+    (folder / "slow.yaml").write_text(CONFIG + "analysis: {fps: 1.0, frame_side: 320}\n", encoding="utf-8")
+    assert main(["map", "slow.yaml", "--recordings", "cam1"]) == 0
+    said = capsys.readouterr().err
+    assert ("which copying changes" in said) == bool(told) and told in said
+
+
 def test_a_map_of_recordings_not_all_of_which_can_be_read_is_drawn_but_fails(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

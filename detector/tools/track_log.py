@@ -23,7 +23,7 @@ from detector.config import EdgeConfig
 from detector.errors import NotThere, SourceUnavailable
 from detector.geometry import distance, foot
 from detector.names import is_name
-from detector.recorded.recordings import of_camera, sessions
+from detector.recorded.recordings import FILE_DATE, Session, of_camera, sessions
 from detector.values import Scene
 
 Point = tuple[float, float]
@@ -208,6 +208,7 @@ def watch(
     for one in archive.unread:
         unread(f"{one.path}: {one.why}")
     session = of_camera(sessions(archive.files, config, None), camera)
+    _tell_dated_by_file(session)
     looker, tracker = build_tracking(config)
     log, backdrop, size = TrackLog(), _Backdrop(), (0, 0)
     last_at = float("-inf")
@@ -221,6 +222,13 @@ def watch(
     if not isfinite(last_at):
         raise SourceUnavailable(f"{', '.join(str(piece.path) for piece in session.pieces)}: no picture can be decoded")
     return log.finish(session.camera.name, size), backdrop.picture()
+
+
+def _tell_dated_by_file(session: Session) -> None:
+    """How long people were out of sight from one file to the next hangs on when files begin."""
+    if dated := [piece.path for piece in session.pieces if piece.known_by == FILE_DATE]:
+        told = "neither name nor content says when these were recorded, so their dates are taken, which copying changes"
+        logger.warning("%s: %d of %d files, such as %s", told, len(dated), len(session.pieces), dated[0])
 
 
 def write_footage(path: Path, footage: Footage, picture: Picture) -> None:
