@@ -217,6 +217,14 @@ def test_a_case_fits_a_phone(scene: Scene) -> None:  # noqa: F811
         assert page.evaluate(f"{small}.every(e => e.getBoundingClientRect().height >= 40)"), path
 
 
+def test_a_long_title_of_a_case_is_shown_to_its_end_in_the_list(scene: Scene) -> None:  # noqa: F811
+    title = "西区二层立体货架通道北侧出口上方，连续三个夜班，同一个人拍面单"
+    scene.hub._parts.cases.make(title, [], user="owner", at=time.time())
+    page = scene.page("cases", viewport=PHONE)
+    assert page.inner_text("ul.cases strong") == title
+    assert page.locator("ul.cases li").evaluate("card => card.scrollWidth <= card.clientWidth")
+
+
 def test_the_sheet_is_one_page_of_a4_however_large_the_case(
     sqlite_store: Store,
     browser: Any,  # noqa: F811
