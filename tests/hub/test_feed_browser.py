@@ -159,6 +159,17 @@ def test_the_weeks_stand_in_line_with_their_scale_however_long_a_sum_is(scene: S
     assert len(set(page.locator(".labels-day .weeks :is(svg, .scale)").evaluate_all(tops))) == 1
 
 
+def test_places_with_long_names_stand_apart_in_the_digest(scene: Scene) -> None:  # noqa: F811
+    for n in range(2):
+        name = f"西区二层立体货架通道北侧出口上方鱼眼全景摄像机 {n} 号"
+        scene.alert(f"note{n}", severity="info", camera=f"cam{n}", camera_title=name)
+    page = scene.page("digest", viewport=PHONE)
+    page.wait_for_selector("#card-note1")
+    words = "a => { const words = new Range(); words.selectNodeContents(a); return words.getBoundingClientRect(); }"
+    first, second = (place.evaluate(words) for place in page.locator(".counts li li a").all())
+    assert second["top"] - first["bottom"] >= 8
+
+
 def test_a_tap_on_the_day_leads_to_that_hour(scene: Scene) -> None:  # noqa: F811
     scene.alert("inc", severity="warning")
     page = scene.page("day", viewport=PHONE, has_touch=True)
