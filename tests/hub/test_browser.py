@@ -1917,6 +1917,8 @@ def test_a_threshold_is_applied_and_the_page_learns_that_the_edge_took_it(scene:
         scene.hub.store.verdicts.add(f"i{n}", "owner", verdict, "", time.time())
     page = scene.page("tuning", viewport=PHONE, has_touch=True)
     assert page.locator(".scores circle.true").count() == 20
+    deeds = [page.locator(one).bounding_box() for one in ("button[value=apply]", ".sure summary")]
+    assert deeds[0]["y"] == deeds[1]["y"] and deeds[0]["height"] == deeds[1]["height"]
     page.locator("button[value=apply]").tap()
     page.wait_for_selector("#edges .waiting")
     (change,) = Thresholds(scene.hub.store.database).all_changes()
