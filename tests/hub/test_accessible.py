@@ -267,13 +267,14 @@ def test_what_is_short_is_still_large_enough_to_press(scene: Scene, mp4: bytes) 
 def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     told_with_acts(scene, mp4)
     scene.alert("other", camera="cam4", camera_title="Old Gate")
+    scene.alert("like", started_at_unix=time.time() - 600)
     inside = scene.hub.store.incidents(["inc"])
     scene.hub._parts.cases.make("night", inside, user="owner", at=time.time())
     scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "age_s": 1.0}]}, time.time())
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page.wait_for_selector(".elsewhere a")
     for path, links in (
-        ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a"), ("audit", ".log a"),
+        ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a, .record p a"), ("audit", ".log a"),
         ("people/owner", ".up a"), ("cases/1", ".up a"), ("cameras/shanghai/box1/cam3/zones", ".up a"),
     ):  # fmt: skip
         page.goto(scene.hub.url + path)

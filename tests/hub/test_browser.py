@@ -1498,10 +1498,20 @@ def test_the_table_of_keys_opens_at_its_head_and_the_space_bar_turns_no_key_off(
     page.wait_for_selector(".item[data-incident=inc]")
     page.keyboard.press("?")
     assert page.evaluate("document.getElementById('help').scrollTop") == 0
+    assert page.locator("#help-title").evaluate("head => getComputedStyle(head).outlineStyle") == "none"
     page.keyboard.press("Space")  # as it plays and pauses
     assert page.is_checked("#letters")
     page.keyboard.press("Escape")
     page.wait_for_selector("#help", state="hidden")
+
+
+def test_a_phone_offers_no_table_of_keys(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page("review", viewport=PHONE, has_touch=True, is_mobile=True)
+    page.wait_for_selector(".item[data-incident=inc]")
+    assert not page.is_visible("[data-help]")
+    page.keyboard.press("?")
+    page.wait_for_selector("#help[open]")
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESK])
