@@ -440,6 +440,12 @@ def test_who_tries_too_often_must_wait(site: Site) -> None:
     assert enrol(site, wire.encode(request(make_code()))).status_code == 403
 
 
+def test_a_box_that_was_trusted_at_the_hubs_own_machine_says_so_in_words(site: Site) -> None:
+    site.parts.keys.trust("suzhou", "box2", "QUFB", NOON, "console:li")
+    page = site.client.get("/edges").text
+    assert "监控中心本机（li）" in page and "console:" not in page
+
+
 def test_pages_of_other_sites_cannot_make_a_code(site: Site) -> None:
     assert site.visitor(**{"Sec-Fetch-Site": "cross-site"}).post("/edges/codes").status_code == 403
     answer = site.client.post("/edges/codes", headers={"Sec-Fetch-Site": "cross-site"})

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from detector import wire
 from detector.hub.access.audit import Entry
 from detector.hub.pages.view import MayAudit, View
-from detector.hub.storage.rights import CONSOLE, Scope
+from detector.hub.storage.rights import Scope
 
 router = APIRouter()
 
@@ -45,7 +45,7 @@ def audit_page(view: MayAudit, before: str = "") -> Response:
     return view.page(
         "audit.html", entries=entries[:PAGE_SIZE], asked=asked, actions=view.parts.audit.actions(),
         older=f"/audit?{urlencode(older)}" if older else "", details=_details, filtered=bool(wanted or before),
-        last=view.parts.anchors.last, who=_who, total=head.number if head else 0,
+        last=view.parts.anchors.last, total=head.number if head else 0,
         by=lambda **more: f"/audit?{urlencode({**wanted, **more})}",
     )  # fmt: skip
 
@@ -89,14 +89,6 @@ def _seen(view: View) -> dict[str, int] | None:
         if change.subject in seen and not view.scope.covers(scope):
             seen[change.subject] = max(seen[change.subject], change.number)
     return {**seen, **{f"token:{token.name}": 0 for token in people.tokens(view.scope)}}
-
-
-def _who(view: View, user: str) -> str:
-    """Who did it, for people."""
-    if not user.startswith(CONSOLE.user):
-        return user
-    name = user.removeprefix(CONSOLE.user)
-    return view.say("audit_console_by", name=name) if name else view.say("audit_console")
 
 
 def _details(view: View, entry: Entry) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ from detector.hub.access.guard import bearer_token, cookie_name
 from detector.hub.edges.cameras import CameraState, by_place, camera_states
 from detector.hub.pages.menu import DAILY, SELDOM, Doors, Entry
 from detector.hub.parts import Parts
-from detector.hub.storage.rights import Principal, Right, Role, Scope
+from detector.hub.storage.rights import CONSOLE, Principal, Right, Role, Scope
 from detector.hub.storage.stored import VERDICTS, Edge, StoredIncident
 from detector.hub.texts import LANGUAGES, Phrases, advice, explanation
 from detector.sentences import count_range
@@ -267,6 +267,13 @@ class View:
         """`02:00–03:00`, and which of two."""
         number = int(hour.rstrip("AB"))
         return f"{number:02}:00–{number + 1:02}:00" + (f" {hour[-1]}" if hour[-1] in "AB" else "")
+
+    def who(self, user: str) -> str:
+        """Who did it, for people: a name, or that it was done at the hub's own machine."""
+        if not user.startswith(CONSOLE.user):
+            return user
+        name = user.removeprefix(CONSOLE.user)
+        return self.say("audit_console_by", name=name) if name else self.say("audit_console")
 
     def day(self, at: float) -> str:
         """`2026-11-01` in the site's zone."""
