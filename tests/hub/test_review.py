@@ -496,8 +496,8 @@ def test_full_pixels_need_the_right_and_leave_a_line_that_some_may_read(site: An
     page = viewer.get("/incidents/inc-1").text
     assert "打码副本" in page and "download>" not in page
     assert guard.get("/clips/inc-1/0").content == mp4 and "打码副本" not in guard.get("/incidents/inc-1").text
-    assert "li 看了原画面" in text_of(site.client.get("/incidents/inc-1"))
-    assert "看了原画面" not in guard.get("/incidents/inc-1").text
+    assert "li 看了原始录像" in text_of(site.client.get("/incidents/inc-1"))
+    assert "看了原始录像" not in guard.get("/incidents/inc-1").text
 
 
 def test_stills_are_those_of_the_incident(site: Any, envelope: Any, picture: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with the system itself: lines for banners, the record of what is over, and one button: I know."""
+"""What is wrong with the system itself: lines for banners, the record of what is over, and one button: acknowledge."""
 
 from __future__ import annotations
 

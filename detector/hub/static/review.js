@@ -587,7 +587,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// "Never here": an area is drawn on the picture, point by point, or typed as a rectangle.
+// "Ignore here": an area is drawn on the picture, point by point, or typed as a rectangle.
 
 function polygon(form) {
   return JSON.parse(form.elements.polygon.value);

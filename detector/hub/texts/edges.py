@@ -124,7 +124,7 @@ EN: dict[str, str] = {
     "box_shut_out": "Shut out",
     "box_online": "online",
     "box_offline": "offline",
-    "box_quiet": "not heard of",
+    "box_quiet": "not heard from",
     "box_never": "joined, not connected yet",
     "box_replaying": "sends replays",
     "box_revoked": "shut out",

@@ -150,11 +150,11 @@ EN: dict[str, str] = {
     "notices": "Notices",
     "notices_why": "When something happens, a message goes out: one sentence, place, time, number of labels, what to "
     "do, and a link; labels are blurred in its picture. What exceeds the shift's budget gets no message of its own.",
-    "notices_none": "Nobody is told yet",
+    "notices_none": "No recipients yet",
     "notices_none_text": "Choose a service below, fill it in, then press Test to see that messages arrive.",
     "notices_no_link": "Notices carry no link yet: write into hub.yaml at which address phones reach this site "
     "(public_url), and restart the hub. Such as:",
-    "notice_add": "Add somebody to tell",
+    "notice_add": "Add a recipient",
     "notice_name": "Name",
     "notice_language": "Language",
     "notice_picture": "With a blurred picture",

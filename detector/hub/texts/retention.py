@@ -56,7 +56,7 @@ EN: dict[str, str] = {
     "retention_soonest": "The {n} that goes first|The {n} that go first",
     "retention_latest": "The {n} deleted last",
     "retention_more": "{n} more.|{n} more.",
-    "retention_keep": "To keep one, put it into a case, or press “Put on legal hold” on its page.",
+    "retention_keep": "To keep one, add it to a case, or press “Put on legal hold” on its page.",
     "retention_rules": "Rules",
     "retention_never": "never deleted",
     "retention_where": "They stand in the section retention of hub.yaml; a change counts after a restart.",

@@ -210,7 +210,7 @@ EN: dict[str, str] = {
     "zones_unknown": "This box hasn't told its zones yet (too old, or never connected), so nothing can be drawn.",
     "zones_contested": "{user} changed the zones of this camera, too ({time}). Your draft is still here: see what it "
     "would change now, and send it only if it is to win.",
-    "zones_blurred": "labels blurred, parcels made coarse",
+    "zones_blurred": "labels blurred, parcels pixelated",
     "zones_no_mounting": "Say in the configuration how the camera hangs (mounting), to have “too far” drawn here.",
     "zones_new": "New zone",
     "zones_undo": "Undo",
