@@ -97,6 +97,7 @@ def write_report(
         camera_hours=24 * max(1, len({row.camera for row in watched})),
         by_zone=sums(told, keys.zone),
         by_person=by_person,
+        person_shift=keys.person_shift,
         has_shifts=bool(config.calendar.shifts),
         watched=watched,
         seen=_seen(summary),
