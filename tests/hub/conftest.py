@@ -363,7 +363,7 @@ class Site:
         # However full the disk of the machine is that tests run on.
         usual: dict[str, Any] = {"retention": {"reserve_gb": 0}}
         config = HubConfig(data_dir=folder, **{**usual, **settings})
-        self.store = Store(sqlite_url(folder / "hub.sqlite"), budget_of(config))
+        self.store = Store(config.database or sqlite_url(folder / "hub.sqlite"), budget_of(config))
         self.people = People(self.store.database)
         self.gate = Gate(self.people, CHEAP, Seal(folder / KEY_FILE))
         self.live = Live(self.store, heartbeat_s=0.2)

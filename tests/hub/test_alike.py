@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from detector.hub.storage.rights import Role
+from detector.hub.storage.verdicts import Verdicts
 from tests.hub.conftest import NOON, Site, make_envelope
 
 PAGE = "/incidents/inc-1/alike"
@@ -127,6 +131,26 @@ def test_undoing_takes_back_nothing_of_somebody_else_nor_what_came_after(alike: 
     alike.store.verdicts.add("inc-2", "bo", "true", "", NOON)
     alike.client.post(f"{PAGE}/undo", data={"at": at})
     assert (verdicts(alike)["inc-1"], verdicts(alike)["inc-2"]) == (None, "true")
+
+
+def test_undoing_takes_back_nothing_that_somebody_else_gives_at_that_moment(
+    postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, given = Site(tmp_path, anew=True, database=postgres()), Verdicts.given
+    site.store.add_alerts([make_envelope(1)], NOON)
+    done = site.client.post(PAGE, data={**marked("inc-1"), "verdict": "false", "sure": "1"})
+    at = re.search(r"at=([^&]+)", done.headers["location"])[1]  # type: ignore[index]
+
+    def given_before(kept: Verdicts, user: str, at: float) -> dict[str, str]:
+        found = given(kept, user, at)
+        wait([colleague.submit(kept.add, "inc-1", "bo", "true", "", NOON)], 0.5)
+        return found
+
+    with ThreadPoolExecutor(1) as colleague:
+        monkeypatch.setattr(Verdicts, "given", given_before)
+        site.client.post(f"{PAGE}/undo", data={"at": at})
+    assert verdicts(site) == {"inc-1": "true"}
+    site.store.close()
 
 
 def test_nothing_is_judged_but_what_is_of_the_same_camera_and_kind(alike: Site) -> None:

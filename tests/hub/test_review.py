@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -18,6 +22,7 @@ from detector.clock import iso
 from detector.hub.desk.presence import LEASE_S, MOST_DESKS, Presence
 from detector.hub.desk.reviews import RECORD_DAYS, Reviews, Share, spread
 from detector.hub.edges.thresholds import Thresholds
+from detector.hub.evidence.cases import Cases
 from detector.hub.footage.training_set import Claim, claim
 from detector.hub.pages.review import review_events
 from detector.hub.pages.view import View
@@ -27,6 +32,7 @@ from detector.hub.storage.rights import EVERYWHERE, Role, Scope
 from detector.hub.storage.schema import changes, incidents
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Contested
+from detector.hub.storage.verdicts import Verdicts
 from detector.hub.storage.wanted import Wanted
 from detector.values import DAY_S
 from tests.hub.conftest import Site, make_older
@@ -486,6 +492,48 @@ def test_what_is_sent_once_more_since_its_answer_was_lost_is_kept_once(site: Any
     site.client.post("/incidents/inc-1/verdict", data={"verdict": "false"}, headers=SCRIPT)
     site.client.post("/incidents/inc-1/verdict", data={"verdict": "true"}, headers=SCRIPT)
     assert [one.verdict for one in site.store.verdicts.on("inc-1")] == ["true", "false", "true", "true"]
+
+
+def at_the_same_moment(monkeypatch: pytest.MonkeyPatch, reader: type, name: str, *acts: Callable[[], Any]) -> list[Any]:
+    """Answers to acts each of which, if it may, has read what stands before any of them writes."""
+    read, all_have_read = getattr(reader, name), threading.Barrier(len(acts))
+
+    def read_together(*asked: Any) -> Any:
+        found = read(*asked)
+        with suppress(threading.BrokenBarrierError):
+            all_have_read.wait(0.5)
+        return found
+
+    monkeypatch.setattr(reader, name, read_together)
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [act.result() for act in [pool.submit(act) for act in acts]]
+
+
+def test_what_is_tapped_twice_is_kept_once_in_either_database(
+    postgres: Callable[[], str], tmp_path: Path, envelope: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, anew=True, database=postgres())
+    site.store.add_alerts([envelope(1)], NOON)
+
+    def post(what: str, **fields: str) -> Callable[[], Any]:
+        return lambda: site.client.post(f"/incidents/inc-1/{what}", data=fields)
+
+    at_the_same_moment(monkeypatch, Verdicts, "on", *[post("verdict", verdict="false")] * 2)
+    at_the_same_moment(monkeypatch, Reviews, "notes", *[post("notes", text="seen")] * 2)
+    assert len(site.store.verdicts.on("inc-1")) == len(site.parts.reviews.notes("inc-1")) == 1
+    site.store.close()
+
+
+def test_of_two_who_hold_an_incident_at_the_same_moment_the_later_is_told_of_the_other(
+    postgres: Callable[[], str], tmp_path: Path, envelope: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, anew=True, database=postgres())
+    site.store.add_alerts([envelope(1)], NOON)
+    guards = [site.somebody(Role.REVIEWER, None, name) for name in ("wang", "li")]
+    acts = [partial(guard.post, "/incidents/inc-1/hold", data={"hold": "1"}) for guard in guards]
+    answers = at_the_same_moment(monkeypatch, Cases, "legal_hold", *acts)
+    assert sorted(answer.status_code for answer in answers) == [303, 403]
+    site.store.close()
 
 
 def test_full_pixels_need_the_right_and_leave_a_line_that_some_may_read(site: Any, envelope: Any, mp4: bytes) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from detector.hub.desk.reviews import REASONS, is_reason
 from detector.hub.pages.incidents import is_beyond, known
 from detector.hub.pages.view import Form, MayJudge, View
+from detector.hub.storage.database import one_at_a_time
 from detector.hub.storage.stored import VERDICTS, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
 
@@ -47,7 +48,8 @@ def judge(view: MayJudge, incident_id: str, fields: Form) -> Response:
     if "sure" not in fields or not marked:
         waiting = [one for one in _as_seen(marked, fields, verdict) if one.verdict is None]
         return _shown(view, incident, marked=waiting, asked="" if "again" in fields else verdict)
-    with view.store.database.writing():
+    with view.store.database.writing() as connection:
+        one_at_a_time(connection)
         as_seen = [one.id for one in _as_seen(_marked(view, incident, fields), fields, verdict)]
         judged = view.store.verdicts.add_to_open(as_seen, view.user, verdict, view.now, reason)
         for one in judged:
@@ -60,7 +62,8 @@ def judge(view: MayJudge, incident_id: str, fields: Form) -> Response:
 def undo(view: MayJudge, incident_id: str, fields: Form) -> Response:
     """Take back what one judged at a time (`at`), as far as it still counts."""
     incident, at = known(view, incident_id), _time(fields.get("at", ""))
-    with view.store.database.writing():
+    with view.store.database.writing() as connection:
+        one_at_a_time(connection)  # before reading, or it takes back what a colleague gives at that moment
         for judged, verdict in view.store.verdicts.given(view.user, at).items() if at else ():
             view.store.verdicts.withdraw(judged, view.user, view.now)
             view.did("undo", judged, verdict=verdict)

@@ -17,6 +17,7 @@ from detector.hub.evidence.figures import time_line, totals
 from detector.hub.evidence.packs import MAKING, PackRecord
 from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, MayExport, MayKeepCases, Somebody, View, own_path
+from detector.hub.storage.database import one_at_a_time
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import StoredIncident
 
@@ -126,7 +127,8 @@ def remove(view: MayKeepCases, number: Number, fields: Form) -> Response:
 def hold(view: MayKeepCases, incident_id: str, fields: Form) -> Response:
     """Put an incident on legal hold (`hold` = 1), or end that: whoever put it there may, and owners."""
     incident, cases = known(view, incident_id), view.parts.cases
-    with view.store.database.writing():
+    with view.store.database.writing() as connection:
+        one_at_a_time(connection)  # before reading, or of two at the same moment neither is told of the other
         standing = cases.legal_hold(incident.id)
         if standing and not standing.yields_to(view.acting):
             return view.page("error.html", 403, kind="403_held")

@@ -29,6 +29,7 @@ from detector.hub.pages.player import plan_of
 from detector.hub.pages.view import Form, MayJudge, MaySeeFullPixels, Somebody, View, own_path
 from detector.hub.storage.audit_chain import SYSTEM
 from detector.hub.storage.budget import RANKS, rank
+from detector.hub.storage.database import one_at_a_time
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import CLEARED, VERDICTS, Clip, Contested, StoredIncident, Verdict, is_time
 from detector.hub.storage.wanted import Wanted
@@ -138,7 +139,8 @@ def judge(view: MayJudge, incident_id: str, fields: Form) -> Response:
     if is_beyond(incident, fields.get("seen"), verdict):
         return _ask_again(view, incident, verdict)
     try:
-        with view.store.database.writing():
+        with view.store.database.writing() as connection:
+            one_at_a_time(connection)  # before reading: whoever taps twice sends the same at the same moment
             standing = _standing(view.store.verdicts.on(incident.id))
             told = standing and (standing.user, standing.verdict, standing.reason, standing.note)
             if not standing or told != (view.user, verdict, reason, note) or view.now - standing.at > AGAIN_S:
@@ -183,7 +185,8 @@ def add_note(view: MayJudge, incident_id: str, fields: Form) -> Response:
     incident, text = known(view, incident_id), _written(fields.get("text", ""), LONGEST_NOTE)
     if not text:
         raise HTTPException(400)
-    with view.store.database.writing():
+    with view.store.database.writing() as connection:
+        one_at_a_time(connection)
         latest = next(iter(view.parts.reviews.notes(incident.id)), None)
         if not latest or (latest.user, latest.text) != (view.user, text) or view.now - latest.at > AGAIN_S:
             view.parts.reviews.add_note(incident.id, view.user, text, view.now)
