@@ -524,6 +524,15 @@ def test_what_is_tapped_twice_is_kept_once_in_either_database(
     site.store.close()
 
 
+def test_the_log_tells_of_an_undo_that_is_tapped_twice_once(
+    site: Site, envelope: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    site.client.post("/incidents/inc-1/verdict", data={"verdict": "false"})
+    at_the_same_moment(monkeypatch, Store, "incident", *[partial(site.client.post, "/incidents/inc-1/undo")] * 2)
+    assert [one.action for one in site.parts.audit.entries(subject="inc-1")] == ["undo", "verdict"]
+
+
 def test_of_two_who_hold_an_incident_at_the_same_moment_the_later_is_told_of_the_other(
     postgres: Callable[[], str], tmp_path: Path, envelope: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

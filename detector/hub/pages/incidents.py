@@ -157,9 +157,9 @@ def undo(view: MayJudge, incident_id: str, fields: Form) -> Response:
     incident = known(view, incident_id)
     try:
         with view.store.database.writing():
-            view.store.verdicts.withdraw(incident.id, view.user, view.now, over=_number(fields))
-            if incident.verdict is not None:
-                view.did("undo", incident.id, verdict=incident.verdict)
+            taken = view.store.verdicts.withdraw(incident.id, view.user, view.now, over=_number(fields))
+            if taken is not None:
+                view.did("undo", incident.id, verdict=taken)
     except Contested as contested:
         return _ask(view, incident, contested.standing, UNDO)
     return _judged(view, incident_id, fields)

@@ -77,8 +77,8 @@ class Verdicts:
         query = select(verdicts.c.incident, verdicts.c.verdict).where(*own).order_by(verdicts.c.number)
         return {incident: verdict for incident, verdict in self._database.read(query)}  # noqa: C416  (rows are no pairs)
 
-    def withdraw(self, incident: str, user: str, at: float, *, over: int | None = None) -> None:
-        """Take back the verdict that counts, so that the one before it counts again; without any, do nothing.
+    def withdraw(self, incident: str, user: str, at: float, *, over: int | None = None) -> str | None:
+        """Take back the verdict that counts, so that the one before it counts again; tells which it was, if any.
 
         Raises:
             Contested: It is somebody else's, and not the one that `over` names (see `add`).
@@ -88,9 +88,11 @@ class Verdicts:
             one_at_a_time(connection)
             _ask_over(connection, incident, user, over)
             withdrawal = update(verdicts).where(verdicts.c.number == latest)
-            connection.execute(withdrawal.values(withdrawn_by=user, withdrawn_at=at))
+            withdrawal = withdrawal.values(withdrawn_by=user, withdrawn_at=at)
+            taken = connection.execute(withdrawal.returning(verdicts.c.verdict)).scalar_one_or_none()
             settle(connection, incident)
             note_changes(connection, [incident])
+        return taken
 
     def set_reason(self, incident: str, number: int, user: str, reason: str) -> bool:
         """Say why a verdict of one's own was given; tells whether it is one, and still counts."""
