@@ -31,6 +31,7 @@ from detector.hub.access.audit import Audit
 from detector.hub.edges.enrolment import Enrolment
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.evidence import packs as packs_module
+from detector.hub.evidence.cases import CLOSED
 from detector.hub.evidence.pack import Pack, safe
 from detector.hub.evidence.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.storage.rights import EVERYWHERE, Scope
@@ -38,7 +39,7 @@ from detector.hub.storage.schema import retention as retention_table
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
 from detector.hub.upkeep.retention import Retention
-from detector.tools.verify import HOLDS, check, verify
+from detector.tools.verify import HOLDS, NOTE, check, verify
 from detector.values import DAY_S
 from detector.wire.evidence import fingerprint, grouped
 from tests.conftest import REPOSITORY
@@ -507,6 +508,26 @@ def test_a_disk_that_fails_half_way_leaves_nothing_behind(desk: Office, monkeypa
     pack = desk.ask(desk.case(desk.incident()))
     assert (pack.state, pack.reason) == (FAILED, "disk")
     assert list((desk.folder / "packs").iterdir()) == []
+
+
+def test_a_pack_whose_footage_is_deleted_while_it_is_made_is_made_of_the_rest(
+    office: Office, mp4: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = office.case(office.incident("goes", [mp4]), office.incident("stays", [mp4]), state=CLOSED)
+    office.store.verdicts.add("goes", "li", "false", "", NOON)
+    no_room = lambda _: (10**12, 10**12, 0)  # noqa: E731
+    retention = Retention(office.store.database, office.folder / "clips", RetentionConfig(), office.audit, no_room)
+    write = Pack.write
+
+    def write_late(pack: Pack, *to: Any) -> frozenset[Path]:
+        retention.run(office.clock.now())
+        return write(pack, *to)
+
+    monkeypatch.setattr(Pack, "write", write_late)
+    path = office.pack(case)
+    assert {name for name in read(path) if name.endswith(".mp4")} == {"incidents/002-stays/segment-000.mp4"}
+    assert json.loads(read(path)["incidents/001-goes/incident.json"])["segments"][0]["state"] == "deleted"
+    assert set(what(path).values()) == {HOLDS, NOTE}
 
 
 @pytest.mark.parametrize("is_killed", [False, True])

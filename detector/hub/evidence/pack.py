@@ -411,12 +411,15 @@ def write_pack(
             archive, case, made_by=made_by, made_at=made_at, damaged=damaged, alive=lambda: progress(0, 0),
             folder=path.parent,
         )  # fmt: skip
-        room(pack.size)
         with path.open("wb") as out:
-            found = pack.write(out, progress)
+            try:
+                room(pack.size)
+                found = pack.write(out, progress)
+            except FileNotFoundError:
+                continue  # retention took a recording of a closed case meanwhile: once more, so that it says so itself
         if not found:
             return
-        damaged |= found  # once more, so that it says so itself
+        damaged |= found  # likewise
 
 
 def _as_signed(incident: StoredIncident, envelopes: Iterable[dict[str, Any]]) -> dict[str, Any]:
