@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -388,6 +388,26 @@ def test_what_grew_graver_since_it_was_drawn_is_looked_at_again_before_it_is_cle
     assert judged(verdict="true", seen="warning").status_code in (200, 303)
     assert judged(verdict="false", seen="critical").status_code in (200, 303)
     assert site.store.incident("i1").verdict == "false"
+
+
+@pytest.mark.parametrize("path", ["/incidents/inc-1/verdict", "/api/incidents/inc-1/verdict"])
+def test_what_grows_graver_while_it_is_cleared_is_cleared_by_nobody(
+    site: Site, envelope: Build, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    site.store.add_alerts([envelope(1, severity="warning")], NOON)
+    read, grown = Store.incident, envelope(2, severity="critical", phase="update")
+
+    def read_before(store: Store, *asked: Any) -> Any:
+        found = read(store, *asked)
+        wait([box.submit(store.add_alerts, [grown], NOON + 60)], 0.5)
+        return found
+
+    judging = {"verdict": "false", "seen": "warning"}
+    with ThreadPoolExecutor(1) as box, monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Store, "incident", read_before)
+        site.client.post(path, **{"json" if "/api/" in path else "data": judging})
+    found = site.store.incident("inc-1")
+    assert found and (found.severity, found.verdict) == ("critical", None)
 
 
 def test_who_judges_a_page_of_one_box_finds_all_the_rest_by_its_link(site: Any, envelope: Any) -> None:

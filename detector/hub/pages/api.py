@@ -59,6 +59,7 @@ from detector.hub.pages.api_shapes import (
 from detector.hub.pages.incidents import filmed, known
 from detector.hub.pages.view import MayAudit, MayJudge, MayLook, View, event_stream
 from detector.hub.storage.arrivals import other_zones
+from detector.hub.storage.database import one_at_a_time
 from detector.hub.storage.rights import Right
 from detector.hub.storage.stored import Clip, Contested, StoredIncident, is_time
 from detector.hub.storage.wanted import Wanted
@@ -289,13 +290,15 @@ def incident_snapshot(view: MayLook, incident_id: str) -> Response:
 )
 def give_verdict(view: MayJudge, incident_id: str, judging: Judging) -> Response:
     """Say what an incident really was."""
-    incident, note = known(view, incident_id), judging.note.strip()
+    note = judging.note.strip()
     if "\0" in note or (judging.reason and not is_reason(judging.verdict, judging.reason)):
         raise HTTPException(422, "no such reason for this verdict, or a note that can't be kept")
-    if incidents.is_beyond(incident, judging.seen, judging.verdict):
-        return JSONResponse({"reason": {"severity": incident.severity}}, 409)
     try:
-        with view.store.database.writing():
+        with view.store.database.writing() as connection:
+            one_at_a_time(connection)  # before reading: it may grow at this moment
+            incident = known(view, incident_id)
+            if incidents.is_beyond(incident, judging.seen, judging.verdict):
+                return JSONResponse({"reason": {"severity": incident.severity}}, 409)
             number = view.store.verdicts.add(
                 incident.id, view.user, judging.verdict, note, view.now, judging.reason, over=judging.over
             )

@@ -135,12 +135,12 @@ def judge(view: MayJudge, incident_id: str, fields: Form) -> Response:
     if verdict not in VERDICTS or not is_reason(verdict, reason):
         raise HTTPException(400)
     note = _written(fields.get("note", ""), LONGEST_VERDICT_NOTE)
-    incident = known(view, incident_id)
-    if is_beyond(incident, fields.get("seen"), verdict):
-        return _ask_again(view, incident, verdict)
     try:
         with view.store.database.writing() as connection:
-            one_at_a_time(connection)  # before reading: whoever taps twice sends the same at the same moment
+            one_at_a_time(connection)  # before reading: it may grow at this moment, or be judged by a second tap
+            incident = known(view, incident_id)
+            if is_beyond(incident, fields.get("seen"), verdict):
+                return _ask_again(view, incident, verdict)
             standing = _standing(view.store.verdicts.on(incident.id))
             told = standing and (standing.user, standing.verdict, standing.reason, standing.note)
             if not standing or told != (view.user, verdict, reason, note) or view.now - standing.at > AGAIN_S:
