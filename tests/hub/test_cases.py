@@ -20,7 +20,7 @@ from sqlalchemy import select
 from detector.hub.evidence.cases import CLOSED, HANDED_OVER, OPEN, CaseClosed, CaseFull, Hold, kept
 from detector.hub.evidence.figures import time_line, totals
 from detector.hub.storage.rights import EVERYWHERE, Role, Scope
-from detector.hub.storage.schema import case_incidents, incidents
+from detector.hub.storage.schema import case_incidents, incidents, retention
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import StoredIncident
 from detector.tools.verify import check
@@ -594,6 +594,26 @@ def test_a_pack_is_asked_for_watched_downloaded_and_deleted(site: Site, guard: A
     assert "下载证据包 1" in guard.get(page).text
     assert guard.post(f"{page}/packs/1/remove").status_code == 303
     assert guard.get(f"{page}/packs/1").status_code == 404 and "删除证据包 1" in guard.get(page).text
+
+
+def test_who_makes_a_pack_is_told_that_recordings_are_still_to_come(site: Site, guard: Any, mp4: bytes) -> None:
+    lacks, page = "1 起告警的录像还没有到齐", opened(guard, incidents="inc-1")
+    assert lacks in guard.get(page).text  # it goes on, and has announced none
+    announced = [{"segment": n, "sha256": hashlib.sha256(mp4).hexdigest(), "bytes": len(mp4)} for n in range(2)]
+    site.store.add_alerts([make_envelope(9, phase="end", clips=announced)], NOON)
+    for segment in range(2):
+        assert lacks in guard.get(f"{page}/packs", headers={"HX-Request": "true"}).text
+        claim = site.claim(mp4, segment=segment)
+        assert site.client.put(f"/api/clips/inc-1/{segment}", content=mp4, headers=claim).status_code == 201
+    assert lacks not in guard.get(page).text
+
+
+def test_nobody_is_told_to_wait_for_recordings_that_were_deleted(site: Site, guard: Any) -> None:
+    page = opened(guard, incidents="inc-1")
+    gone = {"incident": "inc-1", "announced_at": NOON, "deleted_at": NOON, "why": "age", "rule": "note", "bytes": 1}
+    with site.store.database.writing() as connection:
+        connection.execute(retention.insert(), gone)
+    assert "录像还没有到齐" not in guard.get(page).text
 
 
 def test_a_pack_being_made_is_asked_after_every_second(site: Site, guard: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,18 @@ def _faces(view: View, cases: list[Case]) -> dict[int, list[StoredIncident]]:
 
 def _packs(view: View, case: Case) -> dict[str, Any]:
     found = view.parts.packs.of(case.number, view.scope, view.now)
-    return {"packs": found, "making": any(pack.state == MAKING for pack in found)}
+    making = any(pack.state == MAKING for pack in found)
+    return {"packs": found, "making": making, "lacking": 0 if making else _lacking(view, case)}
+
+
+def _lacking(view: View, case: Case) -> int:
+    """How many of its incidents have recordings that are still to come: a pack that is made now is without them."""
+    here, gone = view.store.segments(case.incidents), view.store.without_footage(case.incidents)
+    return sum(
+        one.awaits_clips(view.now) or len(one.announced_clips) > here.get(one.id, 0)
+        for one in view.store.incidents(case.incidents)
+        if one.id not in gone
+    )
 
 
 def _choice(view: View, wanted: StoredIncident, trouble: str = "") -> Response:

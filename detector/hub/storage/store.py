@@ -329,6 +329,11 @@ class Store:
         with self._reading() as connection:
             return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
 
+    def segments(self, ids: Sequence[str]) -> dict[str, int]:
+        """How many segments of each of these incidents are here; none is named of which none is."""
+        query = select(clips.c.incident, func.count()).where(clips.c.incident.in_(ids)).group_by(clips.c.incident)
+        return {row[0]: row[1] for row in self.database.read(query)}
+
     def without_footage(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents whose footage was deleted."""
         query = select(retention.c.incident).where(retention.c.incident.in_(ids), retention.c.deleted_at.is_not(None))
