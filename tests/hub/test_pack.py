@@ -374,6 +374,16 @@ def test_the_sheet_says_on_which_day_an_incident_ended_where_that_is_another(des
     assert "2026-11-01 12:00:00 – 11-04 00:00:00" in sheet
 
 
+def test_the_sheet_says_of_how_many_incidents_the_end_was_not_told_yet(desk: Office, mp4: bytes) -> None:
+    ended = desk.incident("ended", [mp4])
+    desk.tell("goes-on", "new")
+    going_on = desk.store.incident("goes-on")
+    assert going_on
+    both, alone = (read(desk.pack(desk.case(*inside))) for inside in ((ended, going_on), (ended,)))
+    assert "制作时 1 起的结束还没有收到" in both[ZH].decode() and "The end of 1 alert" in both[EN].decode()
+    assert "结束还没有收到" not in alone[ZH].decode() and "told yet" not in alone[EN].decode()
+
+
 def test_the_sheet_says_when_somebody_was_there_and_what_they_found(desk: Office) -> None:
     gone_to, not_gone_to = desk.incident("i1"), desk.incident("i2")
     said = desk.archive.responses

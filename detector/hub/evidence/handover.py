@@ -233,6 +233,7 @@ def sheet(told: Sheet, language: str) -> str:
         say=words.say,
         stills=stills,
         listed=sorted(worst[:MOST_INCIDENTS], key=lambda numbered: numbered[0]),
+        unended=sum(incident.phase != "end" for incident in told.incidents),
         line=time_line(told.incidents, ZoneInfo(told.timezone)),
         most={"incidents": MOST_INCIDENTS, "recordings": MOST_RECORDINGS, "edges": MOST_EDGES, "days": MOST_DAYS},
         longest=LONGEST_TEXT,

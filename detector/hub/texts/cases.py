@@ -126,6 +126,7 @@ ZH: dict[str, str] = {
     "sheet_more_edges": "另有 {n} 台边缘设备，见 edges.json。",
     "sheet_more_files": "另有 {n} 个，见 manifest.json。",
     "sheet_absent": "有 {n} 段录像不在包里（没有送到、已删除或已丢失），见各起的 incident.json。",
+    "sheet_unended": "制作时 {n} 起的结束还没有收到，录像不全。",
     "sheet_count": "数量怎么来的，有什么局限",
     "sheet_count_text": "由画面推算每次拍照可能拍到的面单：前一个数是手机确实对准的，"
     "后一个数是镜头范围内都可能拍到的。同一起里同一件包裹只算一次；不同起相加，同一张面单两次拍到会算两次。"
@@ -296,6 +297,8 @@ EN: dict[str, str] = {
     "sheet_more_files": "{n} more: see manifest.json.",
     "sheet_absent": "{n} recording is not in the pack (it never came, was deleted, or is lost): see incident.json.|"
     "{n} recordings are not in the pack (they never came, were deleted, or are lost): see incident.json of each.",
+    "sheet_unended": "The end of {n} alert wasn't told yet when this was made: its recordings are incomplete.|"
+    "The ends of {n} alerts weren't told yet when this was made: their recordings are incomplete.",
     "sheet_count": "How labels are counted, and the limits of it",
     "sheet_count_text": "Estimated from the picture, photo by photo: the lower figure is what the phone was surely "
     "aimed at, the upper one all that may have been in its view. Within one alert a parcel counts once; alerts are "
