@@ -5,6 +5,7 @@ Recordings and live cameras both read through here; they differ only in where ti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ OnPacket = Callable[[Packet, StreamFormat], None]
 # Kept of a stream that isn't decoded just now: 20 s at 25 a second, 8 Mbit/s for 8 s.
 MOST_ASIDE, MOST_ASIDE_BYTES = 500, 8 << 20
 UNTIMED = frozenset({"avi", "h264", "hevc", "mjpeg", "m4v", "mpegvideo"})  # formats, as FFmpeg calls them
+# How a sequence parameter set begins in Annex B, by codec.
+OWN_SETS = {
+    "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67]"),
+    "hevc": re.compile(rb"\x00\x00\x01\x42"),
+}
 LONGEST_S = 5.0  # from key frame to key frame; where they are further apart they say too little of what lies between
 
 
@@ -96,6 +102,7 @@ class Video:
         self._stream.codec_context.thread_count = 1
         self._evidence = evidence
         self._filter = _self_contained(self._stream) if evidence else None
+        self._own_sets = OWN_SETS.get(self._stream.codec_context.name) if not _is_of_mp4(self._stream) else None
         self._packet_s: float | None = None
         self._aside: _Aside | None = None
         self._key_s: float | None = None
@@ -283,13 +290,20 @@ class Video:
     def _filtered(self, packet: av.Packet[av.VideoStream]) -> bytes:
         if not self._evidence:
             return b""
-        if self._filter is None:
+        if self._filter is None or self._is_self_contained(packet):
             return bytes(packet)
         try:
             return b"".join(bytes(part) for part in self._filter.filter(packet))
         except av.error.FFmpegError:
             self.decode_errors += 1
             return b""
+
+    def _is_self_contained(self, packet: av.Packet[av.VideoStream]) -> bool:
+        """Whether a key frame brings its parameter sets; those of the description may be of an earlier size.
+
+        With both, an MP4 states two of one number, of which some players take the first.
+        """
+        return self._own_sets is not None and packet.is_keyframe and self._own_sets.search(packet) is not None
 
     def close(self) -> None:
         """Release the container."""
@@ -324,9 +338,14 @@ def _self_contained(stream: av.VideoStream) -> av.bitstream.BitStreamFilterConte
     # Key frames of AV1 have them; what a container has beside is a record of its own, which is no AV1.
     if not extradata or context.name in ("av1", "libdav1d"):
         return None
-    if context.name in ("h264", "hevc") and extradata[0] == 1:
+    if _is_of_mp4(stream):
         return av.bitstream.BitStreamFilterContext(f"{context.name}_mp4toannexb", stream)
     return av.bitstream.BitStreamFilterContext("dump_extra=freq=keyframe", stream)
+
+
+def _is_of_mp4(stream: av.VideoStream) -> bool:
+    """Whether packets of H.264 or H.265 are framed as in an MP4, by lengths instead of start codes."""
+    return stream.codec_context.name in OWN_SETS and (stream.codec_context.extradata or b"")[:1] == b"\1"
 
 
 def _stated_size(codec: str, data: bytes) -> tuple[int, int] | None:

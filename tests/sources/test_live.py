@@ -148,6 +148,16 @@ def test_a_clip_is_cut_from_what_a_live_camera_sent(
     assert segment.duration_s == pytest.approx(len(times) / CAMERA_FPS, rel=0.3)
 
 
+def sequence_sets(avcc: bytes) -> set[bytes]:
+    """The different sequence parameter sets that an MP4 states of its H.264 (ISO/IEC 14496-15, 5.3.3.1)."""
+    found, at = set(), 6
+    for _ in range(avcc[5] & 0x1F):
+        end = at + 2 + int.from_bytes(avcc[at : at + 2])
+        found.add(avcc[at + 2 : end])
+        at = end
+    return found
+
+
 @pytest.mark.parametrize("fps", [0.0, 5.0], ids=["undecoded", "decoded"])
 def test_a_clip_of_a_camera_that_changes_its_size_has_a_segment_for_each(
     rtsp_server: Servers, tmp_path: Path, fps: float
@@ -177,6 +187,7 @@ def test_a_clip_of_a_camera_that_changes_its_size_has_a_segment_for_each(
         with av.open(str(segment.path)) as clip:
             stated = clip.streams.video[0].codec_context
             assert (stated.width, stated.height) == size
+            assert len(sequence_sets(stated.extradata)) == 1, "its own, and none of the size before"
             assert {(picture.width, picture.height) for picture in clip.decode(video=0)} == {size}
 
 
