@@ -597,7 +597,7 @@ def test_as_many_photos_are_told_of_as_in_the_sentence(tmp_path: Path) -> None:
     acts = [{"kind": "photo", "track": 7}] * 5  # two of which were fine there
     told = page(tmp_path, summary(), [incident(NOON, acts=acts, facts={"photos": 3})])
     assert re.findall(r"拍照 (\d) 次|(\d) 次拍照", told) == [("3", ""), ("", "3")]
-    assert re.search("<td>[^/]*7 号人员.*person 7.* · .*3 次拍照", told), "by the number that the tables have them under"
+    assert re.search("<td>[^/]*7 号人员.*person 7.* · .*3 次拍照", told), "as the tables have them"
     with (tmp_path / "incidents.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["photos"] for row in csv.DictReader(file)] == ["3"]
 
