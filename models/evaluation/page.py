@@ -46,7 +46,7 @@ h2{margin:2.5rem 0 .3rem;border-top:1px solid var(--line);padding-top:1rem;font-
 h3{margin:1.2rem 0 .2rem;font-size:1rem}
 p{margin:.3rem 0;max-width:50rem}
 small,figcaption{opacity:.75}
-table{border-collapse:collapse;margin:.5rem 0}
+table{border-collapse:collapse;margin:.5rem 0;display:block;overflow-x:auto}
 td,th{padding:.15rem .9rem .15rem 0;text-align:right;vertical-align:top}
 td,th{white-space:nowrap}
 td:first-child,th:first-child{text-align:left}
