@@ -317,8 +317,14 @@ def test_totals_leave_out_what_was_cleared(store: Store, envelope: Build) -> Non
     assert store.by_hour(NOON - 3600, NOON + 3600, lambda at: str(at >= NOON)) == {"True": {"critical": 1}}
 
 
-def test_labels_of_a_note_count_once_it_is_judged_true(store: Store, envelope: Build) -> None:
-    store.add_alerts([envelope(1, incident="sure"), envelope(2, incident="note", severity="info")], NOON)
+IN_DOUBT: list[dict[str, Any]] = [{"severity": "info"}, {"facts": {"photos": 2, "unsure": True}}]
+
+
+@pytest.mark.parametrize("doubt", IN_DOUBT, ids=["a note", "a warning for what else was seen"])
+def test_labels_of_what_is_in_doubt_count_once_it_is_judged_true(
+    store: Store, envelope: Build, doubt: dict[str, Any]
+) -> None:
+    store.add_alerts([envelope(1, incident="sure"), envelope(2, incident="note", **doubt)], NOON)
 
     def counted() -> list[tuple[int, int]]:
         overview, sure = Overview(store.database), store.incidents(["sure"])[0]
@@ -334,6 +340,15 @@ def test_labels_of_a_note_count_once_it_is_judged_true(store: Store, envelope: B
     assert counted() == [(3, 6)] * 3
     store.verdicts.add("note", "owner", "true", "", NOON + 1)
     assert counted() == [(6, 12)] * 3
+
+
+def test_what_an_older_database_holds_in_doubt_stays_so(store: Store, envelope: Build) -> None:
+    facts: dict[str, dict[str, Any]] = {"sure": {"unsure": False}, "unsure": {"unsure": True}, "silent": {}}
+    store.add_alerts([envelope(n, incident=name, facts=facts[name]) for n, name in enumerate(facts, 1)], NOON)
+    make_older(store.database, "0027")
+    with store.database.writing() as connection:
+        migrate(connection)
+    assert [one.id for one in store.incidents([*facts]) if one.unsure] == ["unsure"]
 
 
 def test_the_latest_verdict_counts_and_history_stays(store: Store, envelope: Build) -> None:

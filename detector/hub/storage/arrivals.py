@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detector.errors import WireError
-from detector.facts import names
+from detector.facts import holds, names
 from detector.hub.storage.harm import harm
 from detector.hub.storage.stored import is_time
 
@@ -83,6 +83,7 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
         "zone": _zone(str(after["zone"])) if after.get("zone") else None,
         "spot": _zone(str(after["spot"])) if after.get("spot") else None,
         "score": _finite(after["score"]),
+        "unsure": holds(after["facts"], "unsure"),
         "record": at_hand(after),
         "announced_clips": [clip for clip in fields["clips"] if isinstance(clip, dict)],
     }

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -118,6 +119,8 @@ incidents = Table(
     Column("same_as", INCIDENT),
     # The piece of floor, where zones of other cameras may show it too: see `spots`.
     Column("spot", Text),
+    # Whether nobody can say that its photos were taken, however grave else it is.
+    Column("unsure", Boolean, nullable=False, server_default=false()),
     # All that the feed, the day and the weeks are counted and narrowed by, without reading the rows themselves.
     Index(
         "incidents_by_time",
@@ -126,6 +129,7 @@ incidents = Table(
         "told",
         "kind",
         "severity",
+        "unsure",
         "verdict",
         "site",
         "camera",
@@ -155,6 +159,7 @@ incidents = Table(
         "told",
         "verdict",
         "severity",
+        "unsure",
         "labels_low",
         "labels_high",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from detector.facts import count, holds
+from detector.facts import count
 from detector.sentences import photos_counted
 from detector.values import DAY_S, Severity
 
@@ -52,6 +52,7 @@ class StoredIncident:
     replayed_at: float | None = None
     same_as: str | None = None
     spot: str | None = None
+    unsure: bool = False
 
     @property
     def cursor(self) -> tuple[float, str]:
@@ -109,7 +110,7 @@ class StoredIncident:
     @property
     def in_doubt(self) -> bool:
         """Whether nobody can say that its photos were taken and its labels exposed, until it is judged true."""
-        is_doubted = self.severity == Severity.INFO or holds(self.record["facts"], "unsure")
+        is_doubted = self.severity == Severity.INFO or self.unsure
         return is_doubted and self.verdict != "true" and bool(self.photos or self.labels_high)
 
 

@@ -95,8 +95,10 @@ def within(scope: Scope) -> list[ColumnElement[bool]]:
 
 
 def were_exposed() -> ColumnElement[bool]:
-    """That the labels an incident tells of were exposed: of a note nobody can say so until it is judged true."""
-    return or_(incidents.c.severity != Severity.INFO.value, func.coalesce(incidents.c.verdict, "") == "true")
+    """That the labels an incident tells of were exposed: as long as it is in doubt (`StoredIncident.in_doubt`) nobody
+    can say so."""
+    is_sure = and_(incidents.c.severity != Severity.INFO.value, ~incidents.c.unsure)
+    return or_(is_sure, func.coalesce(incidents.c.verdict, "") == "true")
 
 
 EVERYTHING = Wanted()
