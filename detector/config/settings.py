@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -14,6 +15,19 @@ class Settings(BaseModel):
     """Base of every section: frozen, and an unknown key is an error, or a number that isn't finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def not_yes_or_no(cls, value: Any, info: ValidationInfo) -> Any:
+        """A value unless it is a yes or no where none is asked for: pydantic takes those for the numbers 1 and 0."""
+        if isinstance(value, bool) and info.field_name and not takes_bool(cls.model_fields[info.field_name].annotation):
+            raise PydanticCustomError("not_yes_or_no", "is read as yes or no")
+        return value
+
+
+def takes_bool(annotation: Any) -> bool:
+    """Whether a field so annotated may hold yes or no."""
+    return annotation is bool or any(map(takes_bool, get_args(annotation)))
 
 
 def known_timezone(name: str) -> str:
