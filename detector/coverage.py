@@ -380,9 +380,7 @@ def _line(out: NDArray[np.uint8], row: float, text: str, colour: tuple[int, ...]
     _text(out, text, row, scale, colour, right=not thin)
 
 
-def _text(
-    out: NDArray[np.uint8], text: str, row: float, scale: float, colour: tuple[int, ...], *, right: bool
-) -> None:  # fmt: skip
+def _text(out: NDArray[np.uint8], text: str, row: float, scale: float, colour: tuple[int, ...], *, right: bool) -> None:
     """Text on a plate of a colour just above a row (below it where there is no room), at the left or right edge."""
     size, ink = round(17 * scale), (255, 255, 255) if sum(colour) < 400 else (0, 0, 0)
     width, below, pad = round(length(text, size)), round(0.3 * size), round(4 * scale)

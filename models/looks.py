@@ -282,9 +282,7 @@ class Looks:
         doubtful = truth.doubtful | cropped | small
         picture = self._pictures[n]
         known = np.array([label in picture.known for label in LABELS])
-        seen = _Truth(
-            truth.classes[inside], boxes[inside], traits[inside], doubtful[inside], truth.proposed[inside]
-        )  # fmt: skip
+        seen = _Truth(truth.classes[inside], boxes[inside], traits[inside], doubtful[inside], truth.proposed[inside])
         if hands and rng.random() < 0.6:
             hand = hands[rng.integers(len(hands))]
             long_side = hand.height * down * rng.uniform(0.06, 0.13)

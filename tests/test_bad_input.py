@@ -159,9 +159,7 @@ def broken(random: np.random.Generator, share: float) -> Seen:
     def seen(frame: Frame) -> Detections:
         whole = shop(frame)
         points = random.uniform(0, 300, (len(whole), KEYPOINTS, 3)).astype(np.float32)
-        return Detections(
-            spoil(whole.boxes), spoil(whole.scores), whole.class_ids, spoil(whole.traits), spoil(points)
-        )  # fmt: skip
+        return Detections(spoil(whole.boxes), spoil(whole.scores), whole.class_ids, spoil(whole.traits), spoil(points))
 
     return seen
 

@@ -157,9 +157,7 @@ def test_a_missed_walk_test_becomes_pictures_that_a_person_goes_over(
 ) -> None:
     film = hub.walk(clip)
     assert hub.run("--per-incident", "6") == 0
-    assert {(one["source"], one["group"], tuple(one["known"])) for one in hub.manifest} == {
-        ("site:shanghai", film, ())
-    }  # fmt: skip
+    assert {(one["source"], one["group"], tuple(one["known"])) for one in hub.manifest} == {("site:shanghai", film, ())}
     assert len(hub.manifest) == len(hub.pictures) == 6 and all(people(one) for one in hub.manifest)
     assert not any(said(one) for one in hub.manifest)
     assert "1 walk test)" in capsys.readouterr().out

@@ -174,9 +174,7 @@ class Outbox:
         Raises:
             StoreError: The database can't be read.
         """
-        return self._file.wait_for(
-            lambda: not self._alerts.rows and (not clips or self.clips.is_empty()), timeout_s
-        )  # fmt: skip
+        return self._file.wait_for(lambda: not self._alerts.rows and (not clips or self.clips.is_empty()), timeout_s)
 
     # ---- for the sender of envelopes
 

@@ -103,9 +103,7 @@ def shows(frame: Frame, sight: Sight) -> bool:
 def _silence_of(camera: str, heard_at: float, now: float, private: tuple[Box, ...]) -> Signal:
     """A camera that has brought no picture since `heard_at`, as a rule would tell it; `private` as of the last one."""
     facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
-    return Signal(
-        IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts, private=private
-    )  # fmt: skip
+    return Signal(IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts, private=private)
 
 
 def _lasting(incident: Incident, until: float) -> Incident:

@@ -178,9 +178,7 @@ class _Counted(Collector):
             ("labelwatch_alerts_late", "Alerts that came more than a minute after they were made", late_by),
         ]
         for name, words, by_site in counts:
-            yield CounterMetricFamily(
-                name, words, sum(n for site, n in by_site.items() if is_seen or site in sites)
-            )  # fmt: skip
+            yield CounterMetricFamily(name, words, sum(n for site, n in by_site.items() if is_seen or site in sites))
         yield CounterMetricFamily("labelwatch_messages_refused", "Messages not believed, one a kind a minute", refused)
         for name, words, n in (
             ("labelwatch_alerts_missing", "Alerts numbered by edges that have not come", [e.missing for e in missed]),

@@ -58,9 +58,7 @@ class Days:
     def of(self, at: float) -> tuple[date, float, float]:
         """The day of a moment (Unix seconds), with its beginning and its end; some have 23 or 25 hours."""
         day = datetime.fromtimestamp(at, self._zone).date()
-        begin, end = (
-            datetime.combine(day + timedelta(days=n), time(), self._zone).timestamp() for n in (0, 1)
-        )  # fmt: skip
+        begin, end = (datetime.combine(day + timedelta(days=n), time(), self._zone).timestamp() for n in (0, 1))
         return day, begin, end
 
     def parts(self, begin: float, end: float) -> Iterable[tuple[date, float, float, float]]:

@@ -447,9 +447,7 @@ class ParcelChanges:
             if at - parcel.first_seen_at >= SETTLED_S and not hidden(box, people):
                 self._open.append(_Change(at, slot, box, came=False))
 
-    def _is_real(
-        self, change: _Change, now: dict[int, Parcel], ids: NDArray[np.int64], parcels: FloatArray
-    ) -> bool:  # fmt: skip
+    def _is_real(self, change: _Change, now: dict[int, Parcel], ids: NDArray[np.int64], parcels: FloatArray) -> bool:
         others = parcels[ids != change.slot]
         if (iou(change.box[None], others) > SAME_PLACE).any():
             return False

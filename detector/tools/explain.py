@@ -235,9 +235,7 @@ class _Say:
         return self.listed(words)
 
 
-def explain(
-    config: EdgeConfig, at: float, language: str, drawn: frozenset[str] = frozenset()
-) -> dict[str, Any]:  # fmt: skip
+def explain(config: EdgeConfig, at: float, language: str, drawn: frozenset[str] = frozenset()) -> dict[str, Any]:
     """What a configuration means, in words, and what holds at one time.
 
     Args:

@@ -96,9 +96,7 @@ ALIKE = {"couriers alike 45": (*NOTHING, "--couriers", "72", "--same", "1", "--s
 PATCHES = {"patches 45": (*NOTHING, "--patches", "96", "--seed", "45")}
 CROWD = {"together 62": (*NOTHING, "--stays", "2", "--together", "6", "--seed", "62")}
 STRIPS = {f"{n} zones": ("--hours", "12", "--sweeps", "0", "--seed", "33", "--zones", f"{n}") for n in (2, 3)}
-DRAWN = {
-    f"drawn {k}": ("--hours", "0", "--sweeps", "100", "--seed", "21", "--drawn", f"{k}") for k in range(1, 11)
-}  # fmt: skip
+DRAWN = {f"drawn {k}": ("--hours", "0", "--sweeps", "100", "--seed", "21", "--drawn", f"{k}") for k in range(1, 11)}
 
 FIGURES = {
     "sweeps": Figure("sweeps of 4 to 20 photos found", SWEEPS, found),

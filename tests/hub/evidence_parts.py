@@ -62,9 +62,7 @@ class Office:
         sha256 = hashlib.sha256(content).hexdigest()
         file = f"{hashlib.sha256(f'{incident}/{segment}/{kind}'.encode()).hexdigest()}.{kind}"
         (self.folder / "clips" / file).write_bytes(content)
-        return Clip(
-            incident, segment, "shanghai", "box1", "cam3", NOON, 4.0, len(content), sha256, file, NOON + 60
-        )  # fmt: skip
+        return Clip(incident, segment, "shanghai", "box1", "cam3", NOON, 4.0, len(content), sha256, file, NOON + 60)
 
     def incident(
         self,

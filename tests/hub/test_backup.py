@@ -85,9 +85,7 @@ class Kept:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         place = f"{sha256[:2]}/{sha256}.mp4"
-        self.store.add_clip(
-            Clip(incident, 0, "shanghai", "box1", "cam3", NOON, 4.0, len(content), sha256, place, NOON)
-        )  # fmt: skip
+        self.store.add_clip(Clip(incident, 0, "shanghai", "box1", "cam3", NOON, 4.0, len(content), sha256, place, NOON))
 
     @property
     def clips(self) -> list[Path]:

@@ -24,9 +24,7 @@ def test_a_page_that_shows_a_code_notices_the_box_and_its_new_key(scene: Scene) 
     assert len(set(lines)) == 1, "a code that ends one line and begins the next is typed wrong"
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     old, new = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    asked = join_request(
-        parse_code(code), site="suzhou", edge="box2", key=old, at=time.time(), version="1", csr=None
-    )  # fmt: skip
+    asked = join_request(parse_code(code), site="suzhou", edge="box2", key=old, at=time.time(), version="1", csr=None)
     assert httpx.post(f"{scene.hub.url}enrol", content=wire.encode(asked), trust_env=False).status_code == 200
     page.wait_for_selector(".code-state.used")
     assert fingerprint(wire.public_key_text(old)) in page.inner_text(".code-state")

@@ -239,9 +239,7 @@ def test_whatever_is_judged_or_taken_back_open_pages_are_told_and_of_nothing_els
         ("true", "", "sold", Claim("photo")), ("authorised", "", "damage", Claim("photo")),
     ],
 )  # fmt: skip
-def test_the_reason_of_a_false_alarm_teaches_what_it_was(
-    verdict: str, note: str, reason: str, taught: Claim
-) -> None:  # fmt: skip
+def test_the_reason_of_a_false_alarm_teaches_what_it_was(verdict: str, note: str, reason: str, taught: Claim) -> None:
     assert claim(verdict, note, reason) == taught
 
 

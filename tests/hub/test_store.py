@@ -279,9 +279,7 @@ def test_the_fullest_picture_that_an_edge_tells_of_is_taken(store: Store, envelo
 
 
 def test_the_feed_pages_without_gap_or_repeat(store: Store, envelope: Build) -> None:
-    store.add_alerts(
-        [envelope(n, incident=f"inc-{n}", started_at_unix=NOON + n // 3) for n in range(1, 25)], NOON
-    )  # fmt: skip
+    store.add_alerts([envelope(n, incident=f"inc-{n}", started_at_unix=NOON + n // 3) for n in range(1, 25)], NOON)
     seen: list[str] = []
     cursor = None
     while page := store.feed(cursor, limit=7):

@@ -178,9 +178,7 @@ class Hub:
 
     def taught(self, per_incident: int = 12, **wanted: Any) -> tuple[list[Lesson], Counter[str]]:
         """What it teaches, whole."""
-        return lessons(
-            self.store, self.folder, Wanted(**wanted), timezone="Asia/Shanghai", per_incident=per_incident
-        )  # fmt: skip
+        return lessons(self.store, self.folder, Wanted(**wanted), timezone="Asia/Shanghai", per_incident=per_incident)
 
 
 @pytest.fixture

@@ -257,9 +257,7 @@ class Audit:
             return [Entry(number, 0.0, "", "", "", {}, "")]
 
 
-def verify(
-    entries: Iterable[Entry | Line], heads: Iterable[Head] = (), start: Head = Head(0, BEGINNING)
-) -> Checked:  # fmt: skip
+def verify(entries: Iterable[Entry | Line], heads: Iterable[Head] = (), start: Head = Head(0, BEGINNING)) -> Checked:
     """Follow a chain from its first entry to its last, and compare it with heads that were kept elsewhere.
 
     Args:

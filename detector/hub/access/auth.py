@@ -344,9 +344,7 @@ class Gate:
         user, expires_at = found
         if extend and at + SESSION_S - expires_at > RENEW_S:
             self.people.extend_session(_digest(token), user.name, at, at + SESSION_S, address=address)
-        return Session(
-            user.name, user.role, user.scope, token, user.one_time_until is not None, user.second_step
-        )  # fmt: skip
+        return Session(user.name, user.role, user.scope, token, user.one_time_until is not None, user.second_step)
 
     def is_open(self, session: Session | None, at: float) -> bool:
         """Whether a session is still what it was: open, with the same role and scope. It is no sign of use."""

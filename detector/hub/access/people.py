@@ -483,9 +483,7 @@ def _check_may_change(by: Principal, user: User | None) -> User:
     return user
 
 
-_OWNERS = select(users.c.name).where(
-    users.c.role == Role.OWNER, users.c.scope.is_(None), users.c.disabled_at.is_(None)
-)  # fmt: skip
+_OWNERS = select(users.c.name).where(users.c.role == Role.OWNER, users.c.scope.is_(None), users.c.disabled_at.is_(None))
 
 
 def _check_owner_left(connection: Connection) -> None:

@@ -91,9 +91,7 @@ def shown_span(minutes: Sequence[Sequence[Minute]], start: float, end: float) ->
 def day_chart(minutes: Sequence[Minute], start: float, end: float) -> DayChart:
     """What is drawn of a zone between two times (Unix seconds)."""
     columns, turns = _columns(minutes, start, end), [turn for minute in minutes for turn in minute.zone.turns]
-    most = max(
-        LEAST_HIGHEST, *(max(c.came_up + c.came_not_up, c.turned_up + c.turned_not_up) for c in columns)
-    )  # fmt: skip
+    most = max(LEAST_HIGHEST, *(max(c.came_up + c.came_not_up, c.turned_up + c.turned_not_up) for c in columns))
     return DayChart(
         [_stretch(part, start, end) for part in _parts(minutes)],
         _bars([c.came_up for c in columns], [0] * COLUMNS, most),

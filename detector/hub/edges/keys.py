@@ -124,9 +124,7 @@ class EdgeKeys:
         site, edge = bringer or told_by
         if (site, edge) != told_by and claimed not in self.kept(told_by, (site, edge)):
             raise WireError("site and edge are not those of the topic")
-        self.check(
-            site, edge, lambda key: wire.verify(fields, key), signed_at=signed_at, at=at, claimed=claimed
-        )  # fmt: skip
+        self.check(site, edge, lambda key: wire.verify(fields, key), signed_at=signed_at, at=at, claimed=claimed)
 
     def kept(self, before: EdgeId, now: EdgeId) -> set[str]:
         """Keys that a box, which has one name now, had with another before; none unless that one is shut out.
@@ -310,9 +308,7 @@ def add(database: Database, connection: Connection, site: str, edge: str, key: s
     known = connection.execute(select(c.number).where(c.site == site, c.edge == edge, c.key == key)).first()
     if known is not None:  # revoked or retired: it doesn't come back
         return False
-    connection.execute(
-        edge_keys.insert().values(site=site, edge=edge, key=key, state=ACTIVE, since=at, by=by)
-    )  # fmt: skip
+    connection.execute(edge_keys.insert().values(site=site, edge=edge, key=key, state=ACTIVE, since=at, by=by))
     connection.execute(database.insert(edges).values(site=site, edge=edge).on_conflict_do_nothing())
     knocking.forget(connection, site, edge, key)
     return True

@@ -104,9 +104,7 @@ class Pictures:
     def glimpses(self, scope: Scope = EVERYWHERE, *, large: bool = False) -> Mapping[Place, Glimpse]:
         """Which cameras have a picture, and of when."""
         columns = [pictures.c[name] for name in ("site", "edge", "camera", *Glimpse.__slots__)]
-        query = select(*columns).where(
-            pictures.c.large == large, *scope.clauses(pictures.c.site, pictures.c.camera)
-        )  # fmt: skip
+        query = select(*columns).where(pictures.c.large == large, *scope.clauses(pictures.c.site, pictures.c.camera))
         return {(row[0], row[1], row[2]): Glimpse(*row[3:]) for row in self._database.read(query)}
 
 

@@ -80,9 +80,7 @@ class Proposals:
             number: int = connection.execute(insert, values).scalar_one()
             return number
 
-    def all(
-        self, scope: Scope = EVERYWHERE, *, state: str = "open", place: Place | None = None
-    ) -> list[Proposal]:  # fmt: skip
+    def all(self, scope: Scope = EVERYWHERE, *, state: str = "open", place: Place | None = None) -> list[Proposal]:
         """Proposals for cameras that somebody sees, the latest five hundred, latest first."""
         at = _of(place) if place else []
         query = (

@@ -139,9 +139,7 @@ class Cases:
         Raises:
             CaseClosed: The case isn't open.
         """
-        gone = delete(case_incidents).where(
-            case_incidents.c.case == case.number, case_incidents.c.incident == incident
-        )  # fmt: skip
+        gone = delete(case_incidents).where(case_incidents.c.case == case.number, case_incidents.c.incident == incident)
         with self._writing() as connection:
             self._must_be_open(connection, case)
             if connection.execute(gone.returning(case_incidents.c.incident)).first() is None:

@@ -63,9 +63,7 @@ def standing(view: View) -> list[Alarm]:
     if damage and not any(alarm.kind == "hub_store_damaged" for alarm in found):
         # What is damaged may be just what alarms are kept in.
         kind = "hub_store_damaged"
-        found.insert(
-            0, Alarm(0, kind, "", "", "", "critical", view.now, view.now, view.now, None, None, None, 0, {})
-        )  # fmt: skip
+        found.insert(0, Alarm(0, kind, "", "", "", "critical", view.now, view.now, view.now, None, None, None, 0, {}))
     return found
 
 
@@ -84,9 +82,7 @@ def _line(view: View, alarm: Alarm) -> AlarmLine:
         words = moment(alarm.raised_at, view.zone)
     known = ""
     if alarm.acknowledged_at is not None:
-        known = say(
-            "alarm_known_by", user=alarm.acknowledged_by, time=moment(alarm.acknowledged_at, view.zone)
-        )  # fmt: skip
+        known = say("alarm_known_by", user=alarm.acknowledged_by, time=moment(alarm.acknowledged_at, view.zone))
     return AlarmLine(alarm, title(alarm, say, view.zone), advice(alarm, say, view.zone), words, known)
 
 

@@ -89,9 +89,7 @@ class ZoneDay:
 
 
 @router.get("/cameras/{site}/{edge}/{camera}/orientation")
-def orientation(
-    view: MayLook, site: str, edge: str, camera: str, day: str = ""
-) -> Response:  # fmt: skip
+def orientation(view: MayLook, site: str, edge: str, camera: str, day: str = "") -> Response:
     """A day of a camera's storage zones."""
     place = (site, edge, camera)
     state = known(view, place)

@@ -119,9 +119,7 @@ def zones_answer(view: MayLook, site: str, edge: str, camera: str) -> Response:
 
 
 @router.post(PATH)
-def set_zones(
-    view: MayConfigure, fields: Form, site: str, edge: str, camera: str
-) -> Response:  # fmt: skip
+def set_zones(view: MayConfigure, fields: Form, site: str, edge: str, camera: str) -> Response:
     """Look at a draft as a change of the configuration (`do=look`, `do=look_back`), or send it (`do=send`).
 
     Where somebody else was quicker than what it was drawn on (`now`, a version) that is told, and nothing sent: the
@@ -177,9 +175,7 @@ def _sent(
 
 
 @router.post(PATH + "/proposals")
-def propose(
-    view: MayJudge, fields: Form, site: str, edge: str, camera: str
-) -> Response:  # fmt: skip
+def propose(view: MayJudge, fields: Form, site: str, edge: str, camera: str) -> Response:
     """Propose a zone: `kind`, `polygon` as JSON or the `SIDES` of a rectangle, and, if you like, `note`, `incident`."""
     standing = _standing(view, (site, edge, camera))
     incident = fields.get("incident") or None
@@ -199,9 +195,7 @@ def propose(
 
 
 @router.post(PATH + "/proposals/{number}")
-def decide(
-    view: MayConfigure, fields: Form, site: str, edge: str, camera: str, number: int
-) -> Response:  # fmt: skip
+def decide(view: MayConfigure, fields: Form, site: str, edge: str, camera: str, number: int) -> Response:
     """Take a proposal into the draft (`do=accept`: it counts as accepted once that is sent), or decline it.
 
     Those that were taken into it before (`with`) stay there.

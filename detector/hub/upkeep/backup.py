@@ -173,9 +173,7 @@ def _make(config: HubConfig, folder: Path, pool: _Pool, now: float, report: Repo
     report.missing = sorted(path for path in known if path not in here)
     report.files = len(listed) + 1
     report.bytes = database.size + sum(one.size for one in listed)
-    manifest = Manifest(
-        schema=1, made_at=now, labelwatch=VERSION, kind=kind, database=database, files=listed
-    )  # fmt: skip
+    manifest = Manifest(schema=1, made_at=now, labelwatch=VERSION, kind=kind, database=database, files=listed)
     write_whole(report.file, manifest.model_dump_json(by_alias=True, indent=1).encode(), mode=0o600)
 
 
