@@ -187,7 +187,7 @@ def run_restore(options: argparse.Namespace) -> int:
     """`labelwatch restore`."""
     from detector.clock import SystemClock
     from detector.config import load_hub
-    from detector.hub.upkeep.backup import restore
+    from detector.hub.upkeep.restore import restore
 
     config = load_hub(options.config)
     left_out: list[str] | None = [] if options.without_damaged else None

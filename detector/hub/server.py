@@ -45,9 +45,9 @@ from detector.hub.parts import Parts, assemble
 from detector.hub.slow_clients import IDLE_S, LimitedSocket, TimeoutProtocol
 from detector.hub.storage.database import in_a_line
 from detector.hub.storage.lock import DatabaseLock, DataLock
-from detector.hub.upkeep.backup import note_restored, refuse_halfway
 from detector.hub.upkeep.clock_ahead import bring_back
 from detector.hub.upkeep.janitor import Janitor
+from detector.hub.upkeep.restore import note_restored, refuse_halfway
 from detector.hub.upkeep.salvage import open_store
 from detector.machine.heap import RETURN_EVERY_S, forget_garbage_early, return_free_pages, return_freed_memory
 from detector.machine.notify import Notifier

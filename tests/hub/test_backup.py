@@ -51,9 +51,11 @@ from detector.hub.storage.schema import changes, metadata
 from detector.hub.storage.store import Store
 from detector.hub.storage.stored import Clip
 from detector.hub.upkeep import backup as backup_module
-from detector.hub.upkeep.backup import FORMER, back_up, restore
+from detector.hub.upkeep import backup_folder
+from detector.hub.upkeep.backup import back_up
 from detector.hub.upkeep.console import check_audit
 from detector.hub.upkeep.dumps import program
+from detector.hub.upkeep.restore import FORMER, restore
 from detector.machine.whole_files import sha256_of
 from tests.builders import SteppedClock
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older, sqlite_url
@@ -205,13 +207,13 @@ def test_what_a_backup_has_already_is_not_written_once_more_by_the_next(
     pack.write_bytes(b"PK" * 2**20)
     back_up(in_file.config, tmp_path / "backups", NOON)
     written: list[str] = []
-    opener = backup_module._for_its_owner
+    opener = backup_folder._for_its_owner
 
     def seen(path: str, flags: int) -> int:
         written.append(path)
         return opener(path, flags)
 
-    monkeypatch.setattr(backup_module, "_for_its_owner", seen)
+    monkeypatch.setattr(backup_folder, "_for_its_owner", seen)
     report = back_up(in_file.config, tmp_path / "backups", NOON + 60)
     assert not written and report.files == 4
     pack.write_bytes(b"PK" * 2**10)
@@ -270,14 +272,14 @@ class Small:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.room = 2**40
-        put = backup_module._Pool._put
+        put = backup_folder.Pool._put
 
-        def put_if_there_is_room(pool: Any, path: Path, sha256: str, size: int, report: Any) -> None:
+        def put_if_there_is_room(pool: Any, path: Path, sha256: str, size: int) -> None:
             if self.held + size > self.room:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-            put(pool, path, sha256, size, report)
+            put(pool, path, sha256, size)
 
-        monkeypatch.setattr(backup_module._Pool, "_put", put_if_there_is_room)
+        monkeypatch.setattr(backup_folder.Pool, "_put", put_if_there_is_room)
 
     @property
     def held(self) -> int:
@@ -828,7 +830,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from detector.config import HubConfig
-from detector.hub.upkeep.backup import restore
+from detector.hub.upkeep.restore import restore
 
 rename, left = Path.rename, [int(sys.argv[3])]
 

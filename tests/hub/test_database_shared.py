@@ -26,8 +26,9 @@ from detector.hub.storage.audit_chain import add_entry
 from detector.hub.storage.database import Database, one_at_a_time, said_of
 from detector.hub.storage.lock import DatabaseLock, DataLock
 from detector.hub.storage.store import Store
-from detector.hub.upkeep.backup import back_up, restore
+from detector.hub.upkeep.backup import back_up
 from detector.hub.upkeep.dumps import tables
+from detector.hub.upkeep.restore import restore
 from tests.hub.conftest import CHEAP, NOON, make_envelope, make_older
 from tests.hub.test_server import free_port
 from tests.parts_mosquitto import soon

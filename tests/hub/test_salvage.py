@@ -20,7 +20,8 @@ from detector.hub.storage.store import Store
 from detector.hub.storage.wanted import Wanted
 from detector.hub.texts import Phrases
 from detector.hub.upkeep import salvage
-from detector.hub.upkeep.backup import back_up, newest_database
+from detector.hub.upkeep.backup import back_up
+from detector.hub.upkeep.backup_folder import newest_database
 from detector.hub.upkeep.retention import Retention
 from detector.hub.upkeep.salvage import MARK, mark_damaged, open_store
 from tests.hub.conftest import NOON, make_envelope

@@ -30,7 +30,8 @@ from detector.hub.storage.changes import MEMORY_FILE
 from detector.hub.storage.database import is_corrupt
 from detector.hub.storage.schema import audit, incidents, join_codes, metadata, recovery_codes, sessions, tokens
 from detector.hub.storage.store import Store
-from detector.hub.upkeep.backup import SQLITE, newest_database
+from detector.hub.upkeep.backup_folder import newest_database
+from detector.hub.upkeep.database_place import SQLITE
 from detector.hub.upkeep.retention import FOOTAGE
 from detector.hub.watch.alarms import Sign
 
