@@ -176,10 +176,6 @@ def _pairs(query: str) -> list[tuple[str, str, str]]:
 
 def _send(found: str, message: Message) -> Answer:
     """What came of it, told by what the library logged on the way; nothing is cut out of that yet."""
-    _load()
-    from apprise import Apprise, AppriseAttachment, AppriseResultStatus, NotifyFormat, NotifyType
-    from apprise.attachment.memory import AttachMemory
-
     plugin = _plugin(found)
     if plugin is None:
         raise NoticeError("notice_wrong_address")
@@ -188,11 +184,28 @@ def _send(found: str, message: Message) -> Answer:
         raise NoticeError("notice_wrong_host")
     # Whatever the address asks for. A service that leads elsewhere would choose for us where the hub sends.
     plugin.socket_connect_timeout, plugin.socket_read_timeout, plugin.redirects = CONNECT_S, READ_S, False
-    attach = None
-    if message.picture and plugin.attachment_support:
-        picture = AttachMemory(content=message.picture, name="snapshot.jpg", mimetype="image/jpeg")  # type: ignore[no-untyped-call]
-        attach = AppriseAttachment()
-        attach.add(picture)
+    picture = message.picture if plugin.attachment_support else None
+    result, errors = _notify(plugin, message, picture)
+    said = [entry.message for one in result for entry in one.logs()]
+    said += [f"{one.smtp_code} {one.smtp_error!r}" for one in errors if isinstance(one, SMTPResponseException)]
+    text = "; ".join(dict.fromkeys(said))
+    if result:
+        return Answer(True, text)
+    cause = _why_not(result, errors)
+    if picture and not cause:
+        # Refused, perhaps for the picture: an ntfy of one's own takes none unless it is told to. The text says all.
+        return _send(found, replace(message, picture=None))
+    return Answer(False, text or result.status.name.lower(), unsure=cause in UNSURE, cause=cause)
+
+
+def _notify(plugin: Any, message: Message, picture: bytes | None) -> tuple[Any, list[BaseException]]:
+    """The library's result, and the errors that it met on the way.
+
+    Raises:
+        NoticeError: It was to go where no service is.
+    """
+    from apprise import Apprise, NotifyFormat, NotifyType
+
     errors: list[BaseException] = []
 
     def note(_entry: object, _service: object) -> None:
@@ -210,7 +223,7 @@ def _send(found: str, message: Message) -> Answer:
             title=message.title,
             notify_type=NotifyType(SEVERITIES.get(message.severity, "info")),
             body_format=NotifyFormat.TEXT,
-            attach=attach,
+            attach=_attached(picture) if picture else None,
             timeout=LONGEST_S,
             log_callback=note,
             log_level=logging.INFO,
@@ -219,18 +232,25 @@ def _send(found: str, message: Message) -> Answer:
         _refused.reset(sending)
     if refused and not result:
         raise NoticeError("notice_wrong_host")
-    said = [entry.message for one in result for entry in one.logs()]
-    said += [f"{one.smtp_code} {one.smtp_error!r}" for one in errors if isinstance(one, SMTPResponseException)]
-    text = "; ".join(dict.fromkeys(said))
-    if result:
-        return Answer(True, text)
-    late = result.status is AppriseResultStatus.TIMEOUT
-    causes = ["notice_unreached_late"] if late else filter(None, map(why_unreached, errors))
-    cause = next(iter(causes), "")
-    if attach is not None and not cause:
-        # Refused, perhaps for the picture: an ntfy of one's own takes none unless it is told to. The text says all.
-        return _send(found, replace(message, picture=None))
-    return Answer(False, text or result.status.name.lower(), unsure=cause in UNSURE, cause=cause)
+    return result, errors
+
+
+def _attached(picture: bytes) -> Any:
+    from apprise import AppriseAttachment
+    from apprise.attachment.memory import AttachMemory
+
+    attachment = AppriseAttachment()
+    attachment.add(AttachMemory(content=picture, name="snapshot.jpg", mimetype="image/jpeg"))  # type: ignore[no-untyped-call]
+    return attachment
+
+
+def _why_not(result: Any, errors: list[BaseException]) -> str:
+    """The key of a text that says why no service answered; empty where one did, and refused."""
+    from apprise import AppriseResultStatus
+
+    if result.status is AppriseResultStatus.TIMEOUT:
+        return "notice_unreached_late"
+    return next(filter(None, map(why_unreached, errors)), "")
 
 
 def _post(found: str, message: Message) -> Answer:
