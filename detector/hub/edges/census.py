@@ -11,8 +11,9 @@ from sqlalchemy import delete, func, select
 
 from detector.census import MOST_TURNS, Census, ZoneCensus
 from detector.errors import WireError
-from detector.hub.edges.zones import MOST_CAMERAS, Place
+from detector.hub.edges.zones import MOST_CAMERAS
 from detector.hub.storage.arrivals import AHEAD_S
+from detector.hub.storage.cameras import Place, of_camera
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import census, census_now
@@ -81,9 +82,7 @@ class Censuses:
     def now(self, place: Place, scope: Scope = EVERYWHERE) -> Census | None:
         """The newest count of a camera, with each parcel."""
         c = census_now.c
-        query = select(c.fields).where(
-            c.site == place[0], c.edge == place[1], c.camera == place[2], *scope.clauses(c.site, c.camera)
-        )
+        query = select(c.fields).where(*of_camera(census_now, place), *scope.clauses(c.site, c.camera))
         fields = self._database.read(query).scalar_one_or_none()
         return Census.model_validate(fields) if fields is not None else None
 
@@ -91,7 +90,7 @@ class Censuses:
         """Minutes of a camera's zones from `since`, before `until` (Unix seconds), in order of time, by zone."""
         c = census.c
         query = select(c.at, c.zone, c.fields).where(
-            c.site == place[0], c.edge == place[1], c.camera == place[2], *scope.clauses(c.site, c.camera),
+            *of_camera(census, place), *scope.clauses(c.site, c.camera),
             c.minute >= int(since // MINUTE_S), c.minute < int(until // MINUTE_S),
         )  # fmt: skip
         found: dict[str, list[Minute]] = {}

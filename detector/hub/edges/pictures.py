@@ -12,7 +12,8 @@ from sqlalchemy import delete, func, select
 
 from detector import wire
 from detector.errors import WireError
-from detector.hub.edges.zones import MOST_CAMERAS, Place
+from detector.hub.edges.zones import MOST_CAMERAS
+from detector.hub.storage.cameras import Place, of_camera
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import pictures
@@ -86,10 +87,9 @@ class Pictures:
 
     def newest(self, place: Place, *, large: bool) -> Picture | None:
         """The newest small picture of a camera; with `large`, the large one where there is one at all."""
-        site, edge, camera = place
         query = (
             select(pictures.c.taken_at, pictures.c.width, pictures.c.height, pictures.c.jpeg)
-            .where(pictures.c.site == site, pictures.c.edge == edge, pictures.c.camera == camera)
+            .where(*of_camera(pictures, place))
             .order_by(pictures.c.large.desc() if large else pictures.c.large.asc())
             .limit(1)
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 
 from detector.hub.edges.drafts import KINDS, BadZones, checked_polygon
-from detector.hub.edges.zones import Place
+from detector.hub.storage.cameras import Place, of_camera
 from detector.hub.storage.database import Database
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import zone_proposals
@@ -72,7 +72,7 @@ class Proposals:
             "note": note.replace("\0", "").strip()[:LONGEST_NOTE], "incident": incident,
             "user": user, "at": at, "state": "open", "reason": "",
         }  # fmt: skip
-        waiting = select(func.count()).where(*_of(place), zone_proposals.c.state == "open")
+        waiting = select(func.count()).where(*of_camera(zone_proposals, place), zone_proposals.c.state == "open")
         with self._database.writing() as connection:
             if connection.execute(waiting).scalar_one() >= MOST_OPEN:
                 raise BadZones("zones_many_proposals", n=MOST_OPEN)
@@ -82,7 +82,7 @@ class Proposals:
 
     def all(self, scope: Scope = EVERYWHERE, *, state: str = "open", place: Place | None = None) -> list[Proposal]:
         """Proposals for cameras that somebody sees, the latest five hundred, latest first."""
-        at = _of(place) if place else []
+        at = of_camera(zone_proposals, place) if place else []
         query = (
             select(zone_proposals)
             .where(zone_proposals.c.state == state, *at)
@@ -95,7 +95,7 @@ class Proposals:
     def decided(self, place: Place, limit: int) -> list[Proposal]:
         """Proposals for a camera that were accepted or declined, the latest decision first."""
         p = zone_proposals.c
-        query = select(zone_proposals).where(*_of(place), p.decided_at.is_not(None))
+        query = select(zone_proposals).where(*of_camera(zone_proposals, place), p.decided_at.is_not(None))
         found = self._database.read(query.order_by(p.decided_at.desc(), p.number.desc()).limit(limit))
         return [Proposal(**row._mapping) for row in found]
 
@@ -105,15 +105,10 @@ class Proposals:
         query = (
             update(zone_proposals)
             .where(zone_proposals.c.number == number, zone_proposals.c.state == "open")
-            .where(*_of(place))
+            .where(*of_camera(zone_proposals, place))
             .values(decided_by=user, decided_at=at, **decided)
             .returning(zone_proposals)
         )
         with self._database.writing() as connection:
             row = connection.execute(query).first()
         return Proposal(**row._mapping) if row else None
-
-
-def _of(place: Place) -> tuple[ColumnElement[bool], ...]:
-    c = zone_proposals.c
-    return c.site == place[0], c.edge == place[1], c.camera == place[2]

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
 from detector.errors import WireError
 from detector.hub.edges.commanded import Change, Commanded
+from detector.hub.storage.cameras import Place, of_camera
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import layouts, zone_changes
-
-Place = tuple[str, str, str]  # site, edge, camera
 
 MOST_CAMERAS = 200  # of one edge: whoever speaks for a box can make names up
 
@@ -83,7 +82,7 @@ class Zones(Commanded[ZoneChange]):
     def changes(self, place: Place) -> list[ZoneChange]:
         """Every change of a camera's zones, latest first."""
         with self._database.reading() as connection:
-            return self._changes(connection, *_is_of(place))
+            return self._changes(connection, *of_camera(zone_changes, place))
 
     def latest(self) -> dict[Place, ZoneChange]:
         """The latest change of every camera whose zones were ever set."""
@@ -107,14 +106,9 @@ class Zones(Commanded[ZoneChange]):
         site, edge, camera = place
         with self._database.writing() as connection:
             one_at_a_time(connection)
-            former = self._changes(connection, *_is_of(place))
+            former = self._changes(connection, *of_camera(zone_changes, place))
             if (former[0].version if former else 0) != expected:
                 return None
             before = former[0].zones if former else None
             wanted = None if zones is None else [dict(zone) for zone in zones]
             return self._add(connection, site, edge, camera=camera, zones=wanted, before=before, user=user, at=at)
-
-
-def _is_of(place: Place) -> tuple[ColumnElement[bool], ...]:
-    c = zone_changes.c
-    return c.site == place[0], c.edge == place[1], c.camera == place[2]

@@ -15,6 +15,7 @@ from detector.hub.edges.cameras import CameraState, camera_states, counter, told
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.notices.pauses import Pause, Pauses
 from detector.hub.storage.budget import ALERT, Budget, rank
+from detector.hub.storage.cameras import Place
 from detector.hub.storage.replays import is_replay
 from detector.hub.storage.schema import incidents
 from detector.hub.storage.store import Store
@@ -28,8 +29,6 @@ LOOK_BACK_S = 7 * DAY_S
 NEWS_S = 300.0  # what is older when it is found is no news
 MOST_GOING_ON = 2000  # incidents at a time; of more the newest are told of
 REMEMBERED = 5000
-
-Place = tuple[str, str, str]  # site, edge, camera
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from detector import wire
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.pictures import Glimpse
-from detector.hub.edges.zones import Place
 from detector.hub.pages.view import MayLook, View
+from detector.hub.storage.cameras import Place
 from detector.hub.storage.stored import told_number
 from detector.names import natural
 

@@ -18,10 +18,11 @@ from detector.config import MOST_USUAL, zones_as_yaml
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.commanded import Answer
 from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, formers, told, uncounted, understood
-from detector.hub.edges.zones import Place, ZoneChange
+from detector.hub.edges.zones import ZoneChange
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, MayConfigure, MayJudge, MayLook, View
+from detector.hub.storage.cameras import Place
 from detector.hub.storage.rights import Right
 from detector.hub.texts import Phrases
 
