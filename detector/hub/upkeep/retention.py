@@ -348,47 +348,52 @@ class Retention:
         with self._database.writing() as connection:
             one_at_a_time(connection)
             # Held or judged anew between the question and now: asked again where nobody can come between.
-            still = (
-                incidents.c.verdict.in_(FIRST_TO_GO)
-                if why == "space"
-                else or_(*(and_(condition, _is_due(now, days)) for _, condition, days in self._rules()))
-            )
-            may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept(), still)
-            rows = list(connection.execute(may_go).all())
-            shown = incidents.alias()
-            doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
-            of_shown = incidents.c.same_as.in_([row.id for row in rows])
-            rows += connection.execute(doubles.where(of_shown, ~_goes_by_itself(), ~_kept())).all()
-            rules: dict[str, str]
-            rules = {row.id: next((rule for rule, of in VERDICTS.items() if of == row.verdict), NOTE) for row in rows}
-            known = list(rules)
-            if why == "age" and (others := set(ids) - rules.keys()):
+            rules = known = self._may_go(connection, ids, now, why)
+            if why == "age" and (others := set(ids) - known.keys()):
                 of_nobody = connection.execute(self._lost_for(now)).scalars()
-                rules |= dict.fromkeys(others.intersection(of_nobody), NO_ALERT)
+                rules = known | dict.fromkeys(others.intersection(of_nobody), NO_ALERT)
             if not rules:
                 return 0
-            ids = list(rules)
-            sizes = _sizes(connection, ids)
-            files = [
-                *connection.execute(select(clips.c.file).where(clips.c.incident.in_(ids))).scalars(),
-                *connection.execute(select(sides.c.file).where(sides.c.incident.in_(ids))).scalars(),
-                *connection.execute(
-                    select(derived.c.file).where(derived.c.incident.in_(ids), derived.c.file.is_not(None))
-                ).scalars(),
-            ]
-            if files:
-                known_once = self._database.insert(doomed).on_conflict_do_nothing()
-                connection.execute(known_once, [{"file": file} for file in dict.fromkeys(files)])
-            connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
-            for table in FOOTAGE:
-                connection.execute(delete(table).where(table.c.incident.in_(ids)))
+            sizes = _sizes(connection, list(rules))
+            self._take_footage(connection, list(rules))
             upsert = self._database.upsert(retention, ["incident"], ("announced_at", "deleted_at", "why", "bytes"))
             for one, rule in rules.items():
                 told = {"why": why, "rule": rule, "bytes": sizes.get(one, 0)}
                 connection.execute(upsert, {"incident": one, "announced_at": now, "deleted_at": now, **told})
                 self._audit.add(connection, now, SYSTEM, "footage_deleted", one, **told)
-            note_changes(connection, known)
-        return len(ids)
+            note_changes(connection, list(known))
+        return len(rules)
+
+    def _may_go(self, connection: Connection, ids: Sequence[str], now: float, why: str) -> dict[str, str]:
+        """Those of these incidents whose footage may go now, and their doubles, each with the rule that says so."""
+        still = (
+            incidents.c.verdict.in_(FIRST_TO_GO)
+            if why == "space"
+            else or_(*(and_(condition, _is_due(now, days)) for _, condition, days in self._rules()))
+        )
+        may_go = select(incidents.c.id, incidents.c.verdict).where(incidents.c.id.in_(ids), ~_kept(), still)
+        rows = list(connection.execute(may_go).all())
+        shown = incidents.alias()
+        doubles = select(incidents.c.id, shown.c.verdict).join(shown, shown.c.id == incidents.c.same_as)
+        of_shown = incidents.c.same_as.in_([row.id for row in rows])
+        rows += connection.execute(doubles.where(of_shown, ~_goes_by_itself(), ~_kept())).all()
+        return {row.id: next((rule for rule, of in VERDICTS.items() if of == row.verdict), NOTE) for row in rows}
+
+    def _take_footage(self, connection: Connection, ids: Sequence[str]) -> None:
+        """Take all that shows these incidents out of the database; its files are noted, to be deleted after."""
+        files = [
+            *connection.execute(select(clips.c.file).where(clips.c.incident.in_(ids))).scalars(),
+            *connection.execute(select(sides.c.file).where(sides.c.incident.in_(ids))).scalars(),
+            *connection.execute(
+                select(derived.c.file).where(derived.c.incident.in_(ids), derived.c.file.is_not(None))
+            ).scalars(),
+        ]
+        if files:
+            known_once = self._database.insert(doomed).on_conflict_do_nothing()
+            connection.execute(known_once, [{"file": file} for file in dict.fromkeys(files)])
+        connection.execute(update(incidents).where(incidents.c.id.in_(ids)).values(snapshot=None))
+        for table in FOOTAGE:
+            connection.execute(delete(table).where(table.c.incident.in_(ids)))
 
     def _remove_files(self) -> bool:
         """Remove what was forgotten; whether nothing of it is left."""
