@@ -281,33 +281,12 @@ class OutboxFile:
     def _open(self, *, is_torn: bool = False) -> None:
         self._connect()
         try:
-            try:
-                self._keep_log("NORMAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode not in NO_INDEX:
-                    raise
-                # Memory will do for who has the file to himself. So a worker begins on a full disk too, where nobody
-                # but itself gives clips up to make room.
-                self._db.close()
-                self._connect()
-                self._keep_log("EXCLUSIVE")
+            self._begin_log()
             self._db.execute("PRAGMA synchronous=FULL")
             found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise _corrupt(found)
-            version = self.one("PRAGMA user_version")
-            if version > VERSION:
-                told = f"the outbox {self._path} was made by a newer labelwatch than this one"
-                raise StoreError(f"{told}: start that version; nothing in it is touched")
-            self._db.executescript(SCHEMA)
-            if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
-                self._db.executescript(f"BEGIN; {PHASES} COMMIT;")
-            self._db.executescript(INDEXES)
-            if version < VERSION:
-                with suppress(sqlite3.OperationalError):  # on a full disk the next start says so
-                    self._db.execute(f"PRAGMA user_version={VERSION}")
-            first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
-            self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
+            self._bring_up_to_date()
             try:
                 if is_torn:
                     self._db.execute("REINDEX")  # an index may hold the torn text, or what stood there before
@@ -323,6 +302,38 @@ class OutboxFile:
     def _connect(self) -> None:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         self._db.text_factory = _text
+
+    def _begin_log(self) -> None:
+        try:
+            self._keep_log("NORMAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in NO_INDEX:
+                raise
+            # Memory will do for who has the file to himself. So a worker begins on a full disk too, where nobody but
+            # itself gives clips up to make room.
+            self._db.close()
+            self._connect()
+            self._keep_log("EXCLUSIVE")
+
+    def _bring_up_to_date(self) -> None:
+        """Make the tables that are missing, and give those of an older program their present shape.
+
+        Raises:
+            StoreError: They are a newer program's.
+        """
+        version = self.one("PRAGMA user_version")
+        if version > VERSION:
+            told = f"the outbox {self._path} was made by a newer labelwatch than this one"
+            raise StoreError(f"{told}: start that version; nothing in it is touched")
+        self._db.executescript(SCHEMA)
+        if "phase" not in {row[1] for row in self.query("PRAGMA table_info(alerts)")}:
+            self._db.executescript(f"BEGIN; {PHASES} COMMIT;")
+        self._db.executescript(INDEXES)
+        if version < VERSION:
+            with suppress(sqlite3.OperationalError):  # on a full disk the next start says so
+                self._db.execute(f"PRAGMA user_version={VERSION}")
+        first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
+        self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
 
     def _keep_log(self, locking_mode: str) -> None:
         self._db.execute(f"PRAGMA locking_mode={locking_mode}")
