@@ -175,11 +175,44 @@ def check_export(file: Path, heads: Sequence[Head] = ()) -> tuple[Checked, list[
         ConfigError: It isn't such a log.
         NotThere: There is no such file.
     """
-    words: list[str] = []
-    untold, loose, count = {head.number for head in heads}, 0, 0
+    export = _Export(heads)
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            first = Line.of(lines.readline())
+            lines.seek(0)
+            start = Head(first.number - 1, first.before or BEGINNING)
+            checked = verify(export.entries(lines), [head for head in heads if head.number > start.number], start)
+    except FileNotFoundError as error:
+        raise NotThere(file, "audit log") from error
+    except (OSError, ValueError) as error:
+        why = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        hint = "as the hub's page, or /api/audit, gives it"
+        raise ConfigError([Problem(str(file), "", why, hint)]) from error
+    within = f"{export.count} of the entries {first.number} to {checked.head.number}"
+    told = [f"{within}, compared with {len(heads) - len(export.without_entry)} heads"]
+    if export.loose:
+        told.append(f"{export.loose} of them couldn't be compared: the entry before is none that its reader may see")
+    told += [f"entry {number} isn't in the file: its head tells nothing" for number in sorted(export.without_entry)]
+    return checked, [*_flaws(checked), *export.unread], told
 
-    def entries(lines: Iterable[str]) -> Iterator[Line]:
-        nonlocal loose, count
+
+class _Export:
+    """A downloaded audit log as its lines are read.
+
+    Attributes:
+        unread: Lines that are no entry, or one that can't stand there, in words.
+        count: Entries so far.
+        loose: Those that follow on one that its reader may not see.
+        without_entry: Numbers of heads whose entries haven't come.
+    """
+
+    def __init__(self, heads: Iterable[Head]) -> None:
+        self.unread: list[str] = []
+        self.count = self.loose = 0
+        self.without_entry = {head.number for head in heads}
+
+    def entries(self, lines: Iterable[str]) -> Iterator[Line]:
+        """All that can be read, in their order."""
         last = 0
         for n, text in enumerate(lines, 1):
             try:
@@ -187,32 +220,15 @@ def check_export(file: Path, heads: Sequence[Head] = ()) -> tuple[Checked, list[
                 if line.number <= last:
                     raise ValueError(f"entry {line.number} after entry {last}")
             except ValueError as error:
-                words.append(f"Line {n}: {error}")
+                self.unread.append(f"Line {n}: {error}")
                 continue
             if line.before is None and line.number == last + 1:
                 line = replace(line, before="")  # only what follows on one that isn't in the file is left open
-            loose, count, last = loose + (line.before is None), count + 1, line.number
-            untold.discard(last)
+            last = line.number
+            self.count += 1
+            self.loose += line.before is None
+            self.without_entry.discard(last)
             yield line
-
-    try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            first = Line.of(lines.readline())
-            lines.seek(0)
-            start = Head(first.number - 1, first.before or BEGINNING)
-            checked = verify(entries(lines), [head for head in heads if head.number > start.number], start)
-    except FileNotFoundError as error:
-        raise NotThere(file, "audit log") from error
-    except (OSError, ValueError) as error:
-        why = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-        hint = "as the hub's page, or /api/audit, gives it"
-        raise ConfigError([Problem(str(file), "", why, hint)]) from error
-    within = f"{count} of the entries {first.number} to {checked.head.number}"
-    told = [f"{within}, compared with {len(heads) - len(untold)} heads"]
-    if loose:
-        told.append(f"{loose} of them couldn't be compared: the entry before is none that its reader may see")
-    told += [f"entry {number} isn't in the file: its head tells nothing" for number in sorted(untold)]
-    return checked, [*_flaws(checked), *words], told
 
 
 def _flaws(checked: Checked) -> list[str]:
