@@ -95,6 +95,16 @@ def open_store(config: HubConfig, now: float) -> tuple[Store, Sign | None]:
                 raise
             damage = str(error)
     logger.error("the hub's database is corrupt: %s", damage)
+    sign = _salvage(config, path, filling, now)
+    return Store(url, budget_of(config)), sign
+
+
+def _salvage(config: HubConfig, path: Path, filling: Path, now: float) -> Sign:
+    """Put a new database, filled by way of another file, in the place of a corrupt one; what is to be told of it.
+
+    Raises:
+        StoreError: None can be filled.
+    """
     for suffix in ("", "-wal", "-shm"):
         filling.with_name(filling.name + suffix).unlink(missing_ok=True)
     Store(f"sqlite:///{filling}").close()
@@ -110,8 +120,7 @@ def open_store(config: HubConfig, now: float) -> tuple[Store, Sign | None]:
     told = f", and what a backup of {iso(backup_at)} has beside" if backup_at else ""
     logger.error("it is set aside as %s; %d rows were taken over%s", aside, rows, told)
     facts = {"file": aside.name, "rows": rows, "backup_at": backup_at}
-    store = Store(url, budget_of(config))
-    return store, Sign("hub_store", since=now, count=round(now), facts=facts)
+    return Sign("hub_store", since=now, count=round(now), facts=facts)
 
 
 def set_aside(path: Path, now: float) -> Path:
