@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -89,12 +90,7 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
     from detector.alerts.trust import HubTrust
     from detector.alerts.uploads import ClipUploads
 
-    try:
-        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # footage lies there
-        finish_together(config.data_dir)  # `join` was cut off
-    except OSError as error:
-        hint = "make it, and give it to the user that runs this"
-        raise StoreError(f"data_dir {config.data_dir} can't be made: {error.strerror} ({hint})") from error
+    _make_ready(config.data_dir)
     key = load_identity(config.data_dir)
     topics = wire.Topics(config.site, config.edge)
     with ExitStack() as stack:
@@ -112,14 +108,21 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
             topics.ask_picture: lambda payload: _ask_picture(pictures, payload),
             topics.ask_film: lambda payload: _ask_film(films, payload),
         }
-        rotation = KeyRotation(config.data_dir, topics, key, lambda word: link.publish_key(word), lambda new: use(new))
-        commands[topics.rotate] = rotation.accept
         trust = HubTrust(clock, config.data_dir)
-        if trust.hub_key is None:
-            logger.warning("this edge has joined no hub yet (labelwatch join): what it has to say waits in its outbox")
-        elif config.unused_certificate:
-            logger.warning("the lines that `labelwatch join` printed aren't in the configuration: see labelwatch check")
+        _say_what_lacks(config, trust)
         link = MqttLink(outbox, topics, config.broker, clock, key, commands, trust, Serials(clock, config.data_dir))
+        uploads = None
+        if config.hub.url:
+            uploads = ClipUploads(outbox.clips, config.hub.url, topics, key, clock, config.hub.ca_file)
+
+        def use(new: Ed25519PrivateKey) -> None:
+            outbox.use_key(new)  # first: see `KeyRotation`
+            link.use_key(new)
+            if uploads is not None:
+                uploads.use_key(new)
+
+        rotation = KeyRotation(config.data_dir, topics, key, link.publish_key, use)
+        commands[topics.rotate] = rotation.accept
 
         def pictures_of(camera: str) -> CameraPictures:
             def send(large: bool, jpeg: bytes, at: float) -> None:
@@ -128,22 +131,30 @@ def open_delivery(config: EdgeConfig, clock: Clock) -> Iterator[Delivery]:
 
             return CameraPictures(send)
 
-        def use(new: Ed25519PrivateKey) -> None:
-            outbox.use_key(new)  # first: see `KeyRotation`
-            link.use_key(new)
-            if uploads is not None:
-                uploads.use_key(new)
-
         pictures |= {camera.name: pictures_of(camera.name) for camera in config.cameras}
-        uploads = None
-        if config.hub.url:
-            uploads = ClipUploads(outbox.clips, config.hub.url, topics, key, clock, config.hub.ca_file)
         link.start()
         stack.callback(link.stop, 1.0)
         if uploads is not None:
             uploads.start()
             stack.callback(uploads.stop, 0.5)
         yield Delivery(outbox, link, uploads, tidy, tuned, zoned, pictures, films, topics, rotation, trust)
+
+
+def _make_ready(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # footage lies there
+        finish_together(data_dir)  # `join` was cut off
+    except OSError as error:
+        hint = "make it, and give it to the user that runs this"
+        raise StoreError(f"data_dir {data_dir} can't be made: {error.strerror} ({hint})") from error
+
+
+def _say_what_lacks(config: EdgeConfig, trust: HubTrust) -> None:
+    """Say in the log what is still to be done before the hub hears of this edge."""
+    if trust.hub_key is None:
+        logger.warning("this edge has joined no hub yet (labelwatch join): what it has to say waits in its outbox")
+    elif config.unused_certificate:
+        logger.warning("the lines that `labelwatch join` printed aren't in the configuration: see labelwatch check")
 
 
 def _ask_picture(pictures: Mapping[str, CameraPictures], payload: bytes) -> None:
