@@ -70,6 +70,17 @@ class PackRecord:
         return all(scope.sees(site, camera) for site, camera in self.places)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A pack that somebody asked for; `on_record` are doubles of its incidents that the audit log names already."""
+
+    number: int
+    case: Case
+    on_record: frozenset[str]
+    user: str
+    at: float
+
+
 class Packs:
     """Makes packs, and keeps them in a folder.
 
@@ -139,9 +150,8 @@ class Packs:
             self._audit.add(connection, at, user, "pack_asked", case.subject, pack=number)
             for incident in (*case.incidents, *doubles):
                 self._audit.add(connection, at, user, "export", incident, case=case.number, pack=number)
-        made = threading.Thread(
-            target=self._make, args=(number, case, set(doubles), user, at), name=f"pack-{number}", daemon=True
-        )  # fmt: skip
+        wish = _Wish(number, case, frozenset(doubles), user, at)
+        made = threading.Thread(target=self._make, args=(wish,), name=f"pack-{number}", daemon=True)
         self._mine[number] = made
         made.start()
         return number
@@ -194,11 +204,12 @@ class Packs:
 
     # In the thread that makes one
 
-    def _make(self, number: int, case: Case, on_record: set[str], user: str, at: float) -> None:
+    def _make(self, wish: _Wish) -> None:
+        number = wish.number
         part = self._folder / f"{number}.part"
         try:
             with self._one_at_a_time:
-                reason = self._tried(number, case, on_record, part, user, at)
+                reason = self._tried(wish, part)
             part.unlink(missing_ok=True)
             if reason:
                 self._file(number).unlink(missing_ok=True)
@@ -208,23 +219,25 @@ class Packs:
         finally:
             self._mine.pop(number, None)
 
-    def _tried(self, number: int, case: Case, on_record: set[str], part: Path, user: str, at: float) -> str:
+    def _tried(self, wish: _Wish, part: Path) -> str:
         """Make it; why it couldn't be made, or nothing."""
         try:
-            self._write(number, case, on_record, part, user, at)
+            self._write(wish, part)
         except PackStopped as error:
             return str(error)
         except _Stopped:
             return "interrupted"
         except OSError as error:
-            logger.error("evidence pack %d can't be written: %s", number, error.strerror)
+            logger.error("evidence pack %d can't be written: %s", wish.number, error.strerror)
             return "disk"
         except Exception:
-            logger.exception("evidence pack %d failed", number)
+            logger.exception("evidence pack %d failed", wish.number)
             return "error"
         return ""
 
-    def _write(self, number: int, case: Case, on_record: set[str], part: Path, user: str, at: float) -> None:
+    def _write(self, wish: _Wish, part: Path) -> None:
+        number, case = wish.number, wish.case
+
         def progress(done: int, total: int) -> None:
             if self._stopping.is_set():
                 raise _Stopped
@@ -239,7 +252,7 @@ class Packs:
                 raise PackStopped("no_room")
 
         progress(0, 0)
-        write_pack(self._archive, case, part, made_by=user, made_at=at, progress=progress, room=room)
+        write_pack(self._archive, case, part, made_by=wish.user, made_at=wish.at, progress=progress, room=room)
         part.chmod(0o600)
         sha256, size = sha256_of(part), part.stat().st_size
         part.replace(self._file(number))
@@ -249,9 +262,9 @@ class Packs:
             ready = {"state": READY, "size": size, "sha256": sha256, "done": size, "total": size, "places": places}
             connection.execute(update(packs).where(packs.c.number == number).values(ready))
             now = self._clock.now()
-            for incident in doubles.keys() - on_record:
-                self._audit.add(connection, now, user, "export", incident, case=case.number, pack=number)
-            self._audit.add(connection, now, user, "pack_made", case.subject, pack=number, sha256=sha256)
+            for incident in doubles.keys() - wish.on_record:
+                self._audit.add(connection, now, wish.user, "export", incident, case=case.number, pack=number)
+            self._audit.add(connection, now, wish.user, "pack_made", case.subject, pack=number, sha256=sha256)
 
     def _wait_with(self, now: float) -> None:
         """Those that wait for this one are not left behind either."""
