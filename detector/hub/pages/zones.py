@@ -14,14 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from detector import wire
-from detector.config import MOST_USUAL, zones_as_yaml
+from detector.config import zones_as_yaml
 from detector.hub.edges.cameras import CameraState
 from detector.hub.edges.commanded import Answer
-from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, formers, told, uncounted, understood
+from detector.hub.edges.drafts import KINDS, BadZones, Drawn, checked_zones, told, uncounted, understood
 from detector.hub.edges.zones import ZoneChange
 from detector.hub.pages.cameras import drawable, known, path_of, too_far
 from detector.hub.pages.refusals import refusals
 from detector.hub.pages.view import Form, MayConfigure, MayJudge, MayLook, View
+from detector.hub.pages.zone_words import change_words
 from detector.hub.storage.cameras import Place
 from detector.hub.storage.rights import Right
 from detector.hub.texts import Phrases
@@ -322,19 +323,6 @@ def _proposal(zone: dict[str, Any]) -> dict[str, int]:
     return {"proposal": zone["proposal"]} if isinstance(zone.get("proposal"), int) else {}
 
 
-def _spot_now(say: Phrases, zone: Mapping[str, Any]) -> str:
-    spot = zone.get("spot")
-    return say("zones_spot_now" if spot else "zones_spot_gone", name=zone["name"], spot=spot)
-
-
-def _rate_now(say: Phrases, zone: Mapping[str, Any]) -> str:
-    rate = zone.get("label_up_rate")
-    if rate is None:
-        return say("zones_rate_gone", name=zone["name"])
-    unseen = say("zones_rate_unseen", most=f"{100 * MOST_USUAL:.4g}") if rate > MOST_USUAL else ""
-    return say("zones_rate_now", name=zone["name"], percent=f"{100 * rate:.4g}") + unseen
-
-
 def _spots(view: View, place: Place) -> list[str]:
     """Names of pieces of floor that zones of other cameras of a site show."""
     others = ((where, said) for where, said in view.parts.zones.layouts(view.scope).items() if where != place)
@@ -371,47 +359,13 @@ def _change(say: Phrases, standing: Standing, drawn: list[Drawn] | None, draft: 
     before = standing.in_force
     if drawn is None:
         drawn = [Drawn(zone, zone["name"], ()) for zone in standing.in_file]
-        told, zones = [say("zones_back_told"), *_sentences(say, before, drawn)], None
+        told, zones = [say("zones_back_told"), *change_words(say, before, drawn)], None
     else:
         zones = [one.zone for one in drawn]
-        told = _sentences(say, before, drawn)
+        told = change_words(say, before, drawn)
         if not told and standing.answer and standing.answer.state != "taken":
             told = [say("zones_takes_back")]
     old, new = (zones_as_yaml(understood(some)).splitlines() for some in (before, [one.zone for one in drawn]))
     diff = list(difflib.unified_diff(old, new, n=4, lineterm=""))[2:]
     names = [{**one.zone, "was": one.was, **_proposal(came)} for one, came in zip(drawn, draft, strict=True)]
     return Change(zones, _draft(names), told, [line for line in diff if not line.startswith("@@")])
-
-
-def _sentences(say: Phrases, before: Draft, drawn: list[Drawn]) -> list[str]:
-    """What changes, zone by zone, in plain words."""
-    olds = formers([{"was": one.was, "polygon": one.zone["polygon"]} for one in drawn], before)
-    kept = [old for old in olds if old is not None]
-    told = [
-        say("zones_removed", name=zone["name"], kind=say.either(f"zone_{zone['kind']}", zone["kind"]))
-        for zone in before
-        if not any(zone is old for old in kept)
-    ]
-    for one, old in zip(drawn, olds, strict=True):
-        zone, name, kind = one.zone, one.zone["name"], say.either(f"zone_{one.zone['kind']}", one.zone["kind"])
-        if old is None:
-            told.append(say("zones_added", name=name, kind=kind))
-            told += [_spot_now(say, zone)] if zone.get("spot") else []
-            told += [_rate_now(say, zone)] if zone.get("label_up_rate") is not None else []
-            continue
-        if name != one.was:
-            told.append(say("zones_renamed", name=name, was=one.was))
-        if zone["kind"] != old["kind"]:
-            told.append(say("zones_kind_now", name=name, was=say.either(f"zone_{old['kind']}", old["kind"]), kind=kind))
-        if zone["polygon"] != old["polygon"]:
-            told.append(say("zones_reshaped", name=name))
-        if zone.get("spot") != old.get("spot") and "spot" not in one.lost:
-            told.append(_spot_now(say, zone))
-        if zone.get("label_up_rate") != old.get("label_up_rate") and "label_up_rate" not in one.lost:
-            told.append(_rate_now(say, zone))
-        if one.lost:
-            told.append(say("zones_lost", name=name))
-    in_order = [next(k for k, zone in enumerate(before) if zone is old) for old in kept]
-    if in_order != sorted(in_order):
-        told.append(say("zones_reordered"))
-    return told
