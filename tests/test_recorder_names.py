@@ -73,6 +73,7 @@ def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone
         ("NVR_ch1_main_20261301092613_20261301093000.dav", Named(None)),
         ("2026-11-31/001/dav/09/09.26.13-09.30.00[M].dav", Named(None)),
         ("gate/2026-11-01/09-26-13.mkv", Named(NINE, series="gate//")),
+        ("Dock_2026-11-01_09-26-13_2026-11-01_09-30-00.mp4", Named(NINE, series="./Dock__")),
         ("20261101/gate/092613-093000.mkv", Named(NINE, series="/gate/")),
         ("20261101/gate/09.26.13_motion.mkv", Named(NINE, series="/gate/_motion")),
         ("20261101/gate/092613.mkv", Named(None)),

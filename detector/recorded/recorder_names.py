@@ -54,7 +54,7 @@ _CLOCK = r"\d\d[-_.:]?\d\d[-_.:]?\d\d"
 # files (…_tp00012); Reolink writes summer time before the stamp, and flags and the size after it.
 _STAMPED = re.compile(
     r"(?<=Rec[MS]\d\d_)(?:DST)?20\d{6}_\d{6}_\d{6}(?:_[0-9A-F]+)+$"
-    rf"|(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_]{_CLOCK})(?!\d)|_tp\d{{5}}$)?"
+    rf"|(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_](?!{_STAMP.pattern}){_CLOCK})(?!\d)|_tp\d{{5}}$)?"
 )
 _DATE = re.compile(r"(?<!\d)20\d\d([-_./]?)\d\d\1\d\d(?:[-_]?\d\d)?(?!\d)")
 # A folder's date, and a name that begins with the time of day: 2026-11-01/gate/09-26-13, gate/20261101/092613-093000.
