@@ -64,6 +64,8 @@ def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone
             "2026-11-01/001/dav/23/23.59.00-00.01.00[M][0@0][0].dav",
             Named(unix("2026-11-01T23:59:00+08:00"), "001", length_s=120),
         ),
+        ("2026-11-01/192.168.1.30_1_S09-26-13_E09-30-00.mp4", Named(NINE, "192.168.1.30_1", length_s=227)),
+        ("Dock/20261101AM/Dock-20261101-092613-1793496373.mp4", Named(NINE, "Dock")),
         ("recordings/2026-11-01/01/gate/26.13.mp4", Named(NINE, "gate")),
         ("2026110109/26M13S_1793496373.mp4", Named(NINE, series="")),
         ("gate_1793496373-1793496600.mp4", Named(NINE, "gate", length_s=227)),
@@ -148,6 +150,7 @@ def test_a_name_over_midnight_or_a_change_of_clocks_says_how_long_its_file_is(pa
         # By clocks that are never changed
         ("recordings/2026-10-25/02/gate/30.00.mp4", BERLIN, "2026-10-25T02:30:00Z", NAME),
         ("gate_1792888200-1792888260.mp4", BERLIN, "2026-10-25T00:30:00Z", NAME),
+        ("Dock-20261025-023000-1792891800.mp4", BERLIN, "2026-10-25T01:30:00Z", NAME),
     ],
 )
 def test_a_name_of_an_hour_that_comes_twice_or_never_says_so(

@@ -84,12 +84,16 @@ _SCHEMES = tuple(
             rf"(?P<camera>(?i:ch|channel|cam|camera)[ _-]?\d+)_{_START}(?:\d{{3}})?{_MORE}$",
             # A Dahua disk or its FTP: 2026-11-01/001/dav/09/09.26.13-09.30.00[M][0@0][0]
             rf"{_DAY}/(?P<camera>[^/]+)/(?:[^/]+/){{0,2}}(?P<H>\d\d)\.(?P<M>\d\d)\.(?P<S>\d\d)-(?P<to>\d\d\.\d\d\.\d\d)(?:\[[^/]*)?$",
+            # Uniview's client: 2026-11-01/192.168.1.30_1_S09-26-13_E09-30-00
+            rf"{_DAY}/(?P<camera>[^/]+)_S(?P<H>\d\d)-(?P<M>\d\d)-(?P<S>\d\d)_E(?P<to>\d\d-\d\d-\d\d)$",
             # An Axis camera's card: …/20261101_092613_5D3B_ACCC8E012345/20261101_09/20261101_092613_6AF2
             rf"(?:axis-|_[0-9A-F]{{4}}_)(?P<camera>[0-9A-F]{{12}})/(?:[^/]+/)*{_DAY}_(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)_[0-9A-F]{{4}}$",
             # Frigate keeps UTC: 2026-11-01/09/gate/26.13
             rf"{_DAY}/(?P<utcH>\d\d)/(?P<camera>[^/]+)/(?P<M>\d\d)\.(?P<S>\d\d)$",
             # Xiaomi: 2026110109/26M13S_1793525173; the clock's own time is without doubt
             r"20\d{8}/\d\dM\d\dS_(?P<unix>1\d{9})$",
+            # Synology: Dock-20261101-092613-1793496373
+            r"(?P<camera>[^/]+)-20\d{6}-\d{6}-(?P<unix>1\d{9})$",
             # From when to when in Unix seconds: gate_1793525173-1793525400
             r"(?:^|/)(?:(?P<camera>[^/]*[^/\d])[_-])?(?P<unix>1\d{9})[_-](?P<unix_until>1\d{9})$",
         ),
@@ -152,7 +156,7 @@ def _named(match: re.Match[str], zone: tzinfo) -> Named | None:
         day = [int(found[name]) for name in "Ymd"]
         start = _when([*day, int(hour or found["H"]), int(found["M"]), int(found["S"])], UTC if hour else zone)
         if "to" in found and start is not None:
-            clock = [*map(int, found["to"].split("."))]
+            clock = [*map(int, re.split("[-.]", found["to"]))]
             until = _when([*day, *clock], zone)
             if until is not None and until.at < start.at:
                 after = date(*day) + timedelta(days=1)
