@@ -44,10 +44,11 @@ class Named:
     within_s: float = 0.0
 
 
-# A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 20261101_092613250 …: seconds and
-# milliseconds optional, the latter not read.
+# A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 2026年11月01日09时26分13秒 …: seconds
+# and milliseconds optional, the latter not read.
 _STAMP = re.compile(
-    r"(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,2}(\d\d)[-_.:]?(\d\d)(?:[-_.:]?(\d\d)(?:[-_.]?\d{3})?)?(?!\d)"
+    r"(20\d\d)[-_.年]?(\d\d)[-_.月]?(\d\d)[-_.T 日]{0,2}(\d\d)[-_.:时]?(\d\d)"
+    r"(?:[-_.:分]?(\d\d)(?:[-_.]?\d{3})?)?[分秒]?(?!\d)"
 )
 _CLOCK = r"\d\d[-_.:]?\d\d[-_.:]?\d\d"
 # What differs from file to file of one camera: the stamp, until when, and the S and E before both. TP-Link counts its
@@ -57,9 +58,9 @@ _STAMPED = re.compile(
     rf"|(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_](?!{_STAMP.pattern}){_CLOCK})(?!\d)|_tp\d{{5}}$)?"
 )
 _DATE = re.compile(r"(?<!\d)20\d\d([-_./]?)\d\d\1\d\d(?:[-_]?\d\d)?(?!\d)")
-# A folder's date, and a name that begins with the time of day: 2026-11-01/gate/09-26-13, gate/20261101/092613-093000.
-# Six digits alone may be a counter.
-_IN_FOLDER = r"(?<!\d)(?P<Y>20(?P<y>\d\d))[-_.]?(?P<m>\d\d)[-_.]?(?P<d>\d\d)(?!\d)[^/]*/(?:[^/]+/){0,2}"
+# A folder's date, and a name that begins with the time of day: 2026-11-01/gate/09-26-13, gate/20261101/092613-093000,
+# gate/2026/11/01/09-26-13. Six digits alone may be a counter.
+_IN_FOLDER = r"(?<!\d)(?P<Y>20(?P<y>\d\d))[-_./]?(?P<m>\d\d)[-_./]?(?P<d>\d\d)(?!\d)[^/]*/(?:[^/]+/){0,2}"
 _BELOW_DATE = re.compile(
     rf"{_IN_FOLDER}(?=\d\d[-_.:]|\d{{6}}[-_]\d{{6}})(?P<H>\d\d)[-_.:]?(?P<M>\d\d)[-_.:]?(?P<S>\d\d)"
     rf"(?:[-_]{_CLOCK})?(?![-_.:]?\d)(?P<rest>[^/]*)$"
