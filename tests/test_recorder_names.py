@@ -154,6 +154,8 @@ def test_a_name_over_midnight_or_a_change_of_clocks_says_how_long_its_file_is(pa
         # By clocks that are never changed
         ("recordings/2026-10-25/02/gate/30.00.mp4", BERLIN, "2026-10-25T02:30:00Z", NAME),
         ("gate_1792888200-1792888260.mp4", BERLIN, "2026-10-25T00:30:00Z", NAME),
+        ("gate_20261025T013000Z.mp4", BERLIN, "2026-10-25T01:30:00Z", NAME),
+        ("2026-10-25T01-30-00.250Z_gate.mp4", BERLIN, "2026-10-25T01:30:00Z", NAME),
         ("Dock-20261025-023000-1792891800.mp4", BERLIN, "2026-10-25T01:30:00Z", NAME),
     ],
 )

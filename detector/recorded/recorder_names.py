@@ -45,10 +45,10 @@ class Named:
 
 
 # A date and a time of day: 20261101_0926, 2026-11-01T09-26-13, 20261101092613, 2026年11月01日09时26分13秒 …: seconds
-# and milliseconds optional, the latter not read.
+# and milliseconds optional, the latter not read. Z says UTC.
 _STAMP = re.compile(
     r"(20\d\d)[-_.年]?(\d\d)[-_.月]?(\d\d)[-_.T 日]{0,2}(\d\d)[-_.:时]?(\d\d)"
-    r"(?:[-_.:分]?(\d\d)(?:[-_.]?\d{3})?)?[分秒]?(?!\d)"
+    r"(?:[-_.:分]?(\d\d)(?:[-_.]?\d{3})?)?[分秒]?(Z(?![A-Za-z]))?(?!\d)"
 )
 _CLOCK = r"\d\d[-_.:]?\d\d[-_.:]?\d\d"
 # What differs from file to file of one camera: the stamp, until when, and the S and E before both. TP-Link counts its
@@ -125,7 +125,8 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
         if (match := form.search(text)) and (named := _named(match, local)):
             return named if named.camera else replace(named, series=text[: match.start()])
     for match in _STAMP.finditer(path.stem):
-        if (start := _when([int(part or 0) for part in match.groups()], local)) is not None:
+        *parts, utc = match.groups()
+        if (start := _when([int(part or 0) for part in parts], UTC if utc else local)) is not None:
             rest = _series(path.parent.as_posix(), _STAMPED.sub("", path.stem))
             return Named(start.at, series=rest, known_by=start.known_by, within_s=0.0 if match[6] else MINUTE_S)
     for form in (_BELOW_DATE, _ENDS_BELOW_DATE):
