@@ -77,6 +77,7 @@ def test_a_file_name_tells_when_it_begins(name: str, local: str | None, timezone
         ("NVR_ch1_main_20261301092613_20261301093000.dav", Named(None)),
         ("2026-11-31/001/dav/09/09.26.13-09.30.00[M].dav", Named(None)),
         ("gate/2026-11-01/09-26-13.mkv", Named(NINE, series="gate//")),
+        ("gate/2026-11/20261101_092613.mkv", Named(NINE, series="gate//")),
         ("gate/2026/11/01/09-26-13.mkv", Named(NINE, series="gate//")),
         ("大门_2026年11月01日09时26分13秒.mp4", Named(NINE, series="./大门_")),
         ("Dock_2026-11-01_09-26-13_2026-11-01_09-30-00.mp4", Named(NINE, series="./Dock__")),

@@ -57,7 +57,7 @@ _STAMPED = re.compile(
     r"(?<=Rec[MS]\d\d_)(?:DST)?20\d{6}_\d{6}_\d{6}(?:_[0-9A-F]+)+$"
     rf"|(?:(?<=_)[SE])?{_STAMP.pattern}(?:(?:-\d{{4}}|[-_](?!{_STAMP.pattern}){_CLOCK})(?!\d)|_tp\d{{5}}$)?"
 )
-_DATE = re.compile(r"(?<!\d)20\d\d([-_./]?)\d\d\1\d\d(?:[-_]?\d\d)?(?!\d)")
+_DATE = re.compile(r"(?<!\d)20\d\d([-_./]?)\d\d\1\d\d(?:[-_]?\d\d)?(?!\d)|(?<![^/])20\d\d[-_.]\d\d(?=/)")
 # A folder's date, and a name that begins with the time of day: 2026-11-01/gate/09-26-13, gate/20261101/092613-093000,
 # gate/2026/11/01/09-26-13. Six digits alone may be a counter.
 _IN_FOLDER = r"(?<!\d)(?P<Y>20(?P<y>\d\d))[-_./]?(?P<m>\d\d)[-_./]?(?P<d>\d\d)(?!\d)[^/]*/(?:[^/]+/){0,2}"
@@ -138,7 +138,7 @@ def read_name(path: Path, zone: str, pattern: Pattern | None = None) -> Named:
 
 
 def _series(folder: str, rest: str) -> str:
-    """A path without its date and time. That of an hour's folder stays, since it may as well be a channel's number."""
+    """A path without its date, or month, and time. An hour's folder stays: it may as well be a channel's number."""
     return _DATE.sub("", f"{folder}/") + rest
 
 
