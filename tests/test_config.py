@@ -113,6 +113,7 @@ BAD_EDGES = [
     pytest.param(changed(site="bulk area"), "site", "pattern", "letters, digits", id="name with a space"),
     pytest.param(changed(cameras__0__name=""), "cameras[0].name", "pattern", "letters, digits", id="no name"),
     pytest.param(changed(cameras__1__name="cam1"), "cameras[1].name", "cam1 is given twice", "own name", id="twice"),
+    pytest.param(changed(cameras__0__name=3), "cameras[0].name", "must be text", 'quotes, e.g. "3"', id="a number"),
     pytest.param(changed(hub__url="10.0.0.2:8080"), "hub.url", "must begin with http://", "", id="hub without http"),
     pytest.param(changed(hub__url="http://10.0.0.2:8080."), "hub.url", "its port must be", "browser", id="hub's port"),
     pytest.param(changed(hub__url="http://10.0.0.300:8080"), "hub.url", "no address", "browser", id="hub at 300"),
@@ -133,6 +134,18 @@ BAD_EDGES = [
     pytest.param(
         changed(**{f"{ZONE}__polygon": [[0, 0], [640, 0], [1, 1]]}),
         "cameras[0].zones[0].polygon[1][0]", "less than or equal to 1", "shares", id="pixels",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], "1, 0", [1, 1]]}),
+        "cameras[0].zones[0].polygon[1]", "must be a corner", "[0.05, 0.35]", id="no brackets",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], [1, 0, 1], [1, 1]]}),
+        "cameras[0].zones[0].polygon[1]", "more than two numbers", "[0.05, 0.35]", id="three numbers",
+    ),
+    pytest.param(
+        changed(**{f"{ZONE}__polygon": [[0, 0], [1], [1, 1]]}),
+        "cameras[0].zones[0].polygon[1][1]", "required", "[0.05, 0.35]", id="one number",
     ),
     pytest.param(
         changed(**{f"{ZONE}__kind": "storeroom"}), "cameras[0].zones[0].kind", "'storage'", "one of", id="zone kind"
@@ -164,7 +177,7 @@ BAD_EDGES = [
     ),
     pytest.param(
         changed() + "calendar: {shifts: [{name: day, begins: '08:00', ends: 20:00}]}\n",  # YAML takes it for 1200
-        "calendar.shifts[0].ends", "string", 'in quotes, e.g. "08:00"', id="time of day without quotes",
+        "calendar.shifts[0].ends", "must be text", 'in quotes, e.g. "08:00"', id="time of day without quotes",
     ),
     pytest.param(
         changed(**{f"{ZONE}__policy": {"exemptions": [{"reason": "r", "phones": "allowed", "shifts": "day"}]}}),
@@ -448,7 +461,8 @@ def test_a_camera_s_shape_is_written_as_people_say_it(
         return
     (problem,) = checked(path, capsys)
     assert (problem["key"], "aspect" in str(problem)) == ("cameras[0].aspect", True)
-    assert "string" in problem["reason"] or "such as 16:9" in problem["reason"]
+    assert "must be text" in problem["reason"] or "such as 16:9" in problem["reason"]
+    assert "e.g. 16:9" in problem["hint"]
 
 
 @pytest.mark.parametrize(

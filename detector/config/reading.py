@@ -26,10 +26,14 @@ _MAPPINGS = ("model_type", "dict_type")  # as pydantic calls sections, and those
 REASONS: dict[str, str] = {  # where pydantic's own words are of Python
     **dict.fromkeys(_MAPPINGS, "must be a mapping of keys to values"),
     "path_type": "must be a path",
+    "string_type": "must be text",
+    "tuple_type": "must be a corner",  # corners of zones are the only pairs
+    "too_long": "has more than two numbers",
 }
 HINTS: dict[str, str] = {
     "missing": "add it",
     "too_short": "a zone needs at least three points, a list at least one entry",
+    "string_type": 'what YAML takes for a number, a day, yes or no stands in quotes, e.g. "3"',
     "string_pattern_mismatch": "letters, digits, dot, dash and underscore, 64 at most",
     "list_type": "a list stands in brackets, e.g. [a, b], or has a line with a dash for each entry",
     **dict.fromkeys(_MAPPINGS, "its keys stand below it, indented, or in braces, e.g. {a: 1, b: 2}"),
@@ -154,12 +158,14 @@ def _problem(path: Path, kind: type[Settings], found: Any) -> Problem:
     elif "stands in the URL" in reason:
         names = "database_env or database_file" if key == "database" else "username and password_env or password_file"
         hint = f"give {names} instead"
-    elif "polygon[" in key and found["type"] in ("less_than_equal", "greater_than_equal"):
-        hint = "a zone's corners are shares, 0 to 1"
+    elif "polygon[" in key:
+        hint = "a zone's corners are pairs of shares, 0 to 1, e.g. [0.05, 0.35]"
     elif "encloses no area" in reason:
         hint = "list its points in order, as one walks round it"
     elif key.endswith((".source", ".substream")):
         hint = "e.g. rtsp://10.0.0.11:554/Streaming/Channels/101"
+    elif key.endswith(".aspect"):
+        hint = "width to height, e.g. 16:9"
     elif key == "timezone":
         hint = "a name of the IANA database, e.g. Asia/Shanghai"
     elif key == "host" or key.endswith("broker.host"):
