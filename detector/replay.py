@@ -99,7 +99,7 @@ def replay(
 
     Raises:
         SourceUnavailable: A path is no video file and no folder with any.
-        ConfigError: No recording is asked for.
+        ConfigError: No recording is asked for, or the pattern fits none.
         LabelwatchError: Another run writes to `out`, or it is no folder.
         OSError: `out` can't be written; what is done by then stays for `resume`.
     """

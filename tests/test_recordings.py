@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from detector.clock import iso, unix
 from detector.config import Camera, EdgeConfig
-from detector.recorded.recorder_names import Named, read_name
+from detector.errors import ConfigError
+from detector.recorded.recorder_names import Named, Pattern, read_name
 from detector.recorded.recordings import Session, camera_of, sessions
 from tests.sources.footage import make_video
 from tests.sources.recorders import dahua, encoded
@@ -351,6 +352,14 @@ def test_two_cameras_of_a_recorder_with_chinese_names_are_two_on_all_days(encodi
 def test_a_file_named_twice_is_no_second_camera(tmp_path: Path) -> None:
     paths = files(tmp_path, "clip.mp4")
     assert list(told(sessions([*paths, *paths], config(), None))) == ["clip"]
+
+
+def test_a_pattern_that_fits_no_file_is_refused_and_one_that_fits_some_is_not(tmp_path: Path) -> None:
+    paths = files(tmp_path, "dock/1101-0926.mp4", "dock/20261101-0926.mp4")
+    with pytest.raises(ConfigError, match=r"--pattern: .*: fits no file, such as .*1101-0926\.mp4"):
+        sessions(paths, config(), None, pattern=Pattern("{camera}-%Y%m%d-%H%M"))
+    found = told(sessions(paths, config(timezone="UTC"), None, pattern=Pattern("{camera}/%Y%m%d-%H%M")))
+    assert found["dock"] == [("20261101-0926.mp4", unix("2026-11-01T09:26:00Z"), "name")]
 
 
 def test_no_files_make_no_sessions() -> None:

@@ -136,8 +136,14 @@ def sessions(
         pattern: How files are named, where `read_name` doesn't know it by itself.
         zone: Time zone of the recorder's clock; the configuration's when left out.
         say: Told, in words, what is done, with every file.
+
+    Raises:
+        ConfigError: The pattern fits no file.
     """
     named = [(path, read_name(path, zone or config.timezone, pattern)) for path in paths]
+    if pattern is not None and named and all(name.start_at is None for _, name in named):
+        hint = "it is held against the end of the path without its suffix"
+        raise ConfigError([Problem("--pattern", pattern.text, f"fits no file, such as {as_text(named[0][0])}", hint)])
     of_camera = apart([(path, camera_of(path, config.cameras, name)) for path, name in named], config.cameras)
     found: dict[str, list[Piece]] = {}
     for n, ((path, camera), (_, name)) in enumerate(zip(of_camera, named, strict=True), 1):

@@ -91,7 +91,8 @@ def look_again(
         unread: Called with each file that can't be read, and why.
 
     Raises:
-        ConfigError: There are recordings of several cameras, none of the one named, or none of that time.
+        ConfigError: There are recordings of several cameras, none of the one named, or none of that time; or the
+            pattern fits none.
         SourceUnavailable: A path is no video file and no folder with any, or no picture can be decoded.
         ModelError: The model can't be loaded.
         OSError: The film can't be written.
