@@ -40,7 +40,7 @@ HINTS: dict[str, str] = {
     "literal_error": "use one of the values named",
     "enum": "use one of the values named",
     "less_than_equal": "`labelwatch check --schema` lists every limit",
-    "not_yes_or_no": "a number is asked for, or a word: yes, no, on, off, true and false are words in quotes alone",
+    "truth_for_a_number": "YAML takes yes, no, on and off for true and false",
 }
 _OF_EDGES = EdgeConfig.model_fields.keys() - HubConfig.model_fields.keys()
 _OF_HUBS = HubConfig.model_fields.keys() - EdgeConfig.model_fields.keys()

@@ -18,16 +18,16 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def not_yes_or_no(cls, value: Any, info: ValidationInfo) -> Any:
-        """A value unless it is a yes or no where none is asked for: pydantic takes those for the numbers 1 and 0."""
-        if isinstance(value, bool) and info.field_name and not takes_bool(cls.model_fields[info.field_name].annotation):
-            raise PydanticCustomError("not_yes_or_no", "is read as yes or no")
+    def no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """A value unless it is a yes or no where a number is asked for: pydantic takes those for 1 and 0."""
+        if isinstance(value, bool) and info.field_name and is_number(cls.model_fields[info.field_name].annotation):
+            raise PydanticCustomError("truth_for_a_number", "is yes or no where a number is asked for")
         return value
 
 
-def takes_bool(annotation: Any) -> bool:
-    """Whether a field so annotated may hold yes or no."""
-    return annotation is bool or any(map(takes_bool, get_args(annotation)))
+def is_number(annotation: Any) -> bool:
+    """Whether a field so annotated holds a number, or none."""
+    return annotation in (int, float) or isinstance(annotation, int) or any(map(is_number, get_args(annotation)))
 
 
 def known_timezone(name: str) -> str:
