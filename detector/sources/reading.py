@@ -211,9 +211,13 @@ def _unopened(error: Exception, took_s: float, order: Connect) -> tuple[Trouble,
         return "no_video", f"can't be opened: the camera has no stream of this name: {hint}"
     if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
         return "no_video", "can't be opened: the camera sends by UDP alone: switch on RTSP over TCP there"
+    if getattr(error, "errno", None) == errno.EACCES:  # `only_ports`
+        return "no_video", "can't be opened: the camera sends its readers on to another port: give the address there"
+    if isinstance(error, (av.error.HTTPOtherClientError, av.error.HTTPServerError)):  # 453 and 503 say so
+        return "no_video", "can't be opened: the camera won't send: do as many watch it already as it allows?"
     if getattr(error, "errno", None) == errno.EIO and not _is_known_host(order.address):
         return "unreachable", "can't be opened: nobody knows a machine of this name"
-    answered = invalid or isinstance(error, (av.error.HTTPClientError, av.error.HTTPServerError))
+    answered = invalid or isinstance(error, av.error.HTTPClientError)
     return "no_video" if answered else "unreachable", f"can't be opened: {_plain(error)}"
 
 

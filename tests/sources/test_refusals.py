@@ -14,6 +14,7 @@ import pytest
 from detector.clock import SystemClock
 from detector.config import Camera
 from detector.machine.secrecy import guard, know
+from detector.sources.confined import LANDLOCK_PORTS, landlock_version
 from detector.sources.live import LiveSource
 from tests.sources.conftest import RtspServer, free_port
 
@@ -117,6 +118,8 @@ def opened_told(source: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str 
     [
         (b"RTSP/1.0 404 Not Found\r\nCSEQ\r\n\r\n", "no/such", "no_video", "no stream of this name"),
         (b"RTSP/1.0 401 No\r\nCSEQ\r\n\r\n", "cam", "refused", "user name or password"),
+        (b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSEQ\r\n\r\n", "cam", "no_video", "as many watch it already"),
+        (b"RTSP/1.0 503 Service Unavailable\r\nCSEQ\r\n\r\n", "cam", "no_video", "as many watch it already"),
     ],
 )
 def test_what_is_wrong_with_a_camera_s_address_is_said_in_words(
@@ -125,6 +128,15 @@ def test_what_is_wrong_with_a_camera_s_address_is_said_in_words(
     with answering(answer) as port:
         told = opened_told(f"rtsp://127.0.0.1:{port}/{path}", monkeypatch)
     assert told[0] == trouble and words in str(told[1])
+
+
+def test_a_camera_that_sends_on_to_another_port_is_told_of_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    if landlock_version() < LANDLOCK_PORTS:
+        pytest.skip("this kernel can't shut ports (Linux 6.7 or newer, with Landlock): its readers follow")
+    answer = f"RTSP/1.0 302 Moved\r\nCSEQ\r\nLocation: rtsp://127.0.0.1:{free_port()}/cam\r\n\r\n"
+    with answering(answer.encode()) as port:
+        trouble, told = opened_told(f"rtsp://127.0.0.1:{port}/cam", monkeypatch)
+    assert trouble == "no_video" and "another port" in str(told)
 
 
 def test_a_machine_that_nobody_knows_is_no_error_of_input_or_output(monkeypatch: pytest.MonkeyPatch) -> None:
