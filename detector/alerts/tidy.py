@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 SETTLED_S = 600.0  # a file changed so lately may be about to be handed over
-LAST_SHARE = 8  # with less than this part of the reserve left, and no clip to give up, alerts go
-ROOM_INSIDE = 16 * 2**20  # what the outbox is given to write in then, bytes
+LAST_BYTES = 64 * 2**20  # of the reserve: with less left, and no clip to give up, alerts go
+ROOM_INSIDE = 16 * 2**20  # what the outbox is given to write in then, bytes; half of what it takes at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,13 @@ class Tidy(Tended):
         lacking = reserve - self._free(self._clips.parent)
         gone |= self._delete(_worth(settled, lacking), severities, "disk")
         settled = [file for file in settled if file.path not in gone]
-        if not settled and self._free(self._clips.parent) < reserve / LAST_SHARE:
+        if not settled and self._free(self._clips.parent) < min(reserve, LAST_BYTES):
             self._give_up_alerts()
         self._outbox.tidy({file.incident for file in files if file.path not in gone})
 
     def _give_up_alerts(self) -> None:
-        lacking = ROOM_INSIDE - self._outbox.room.free_bytes()
+        inside = self._outbox.room.free_bytes()
+        lacking = min(ROOM_INSIDE, (inside + self._outbox.counts()["backlog_bytes"]) // 2) - inside
         if lacking > 0:
             self._outbox.room.drop_for_disk(lacking)
 

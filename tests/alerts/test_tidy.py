@@ -118,14 +118,24 @@ def test_a_full_disk_costs_clips_first_and_alerts_only_after_them(box: Callable[
     here.tidy.look_round()
     assert here.files == []
     assert here.outbox.counts()["dropped_by"] == {"clip": {"disk": {"warning": 1}}}
-    here.free = 200 * MB
+    here.free = 100 * MB  # of which the outbox can take what it needs
     here.tidy.look_round()
     assert here.outbox.counts()["dropped"] == 0
-    here.free = 100 * MB
+    here.free = 50 * MB
     for _ in range(3):  # what is freed inside is enough: no more goes
         here.tidy.look_round()
     assert here.outbox.counts()["dropped_by"]["alert"] == {"disk": {"warning": 17}}
     assert here.outbox.room.free_bytes() > 16 * MB
+
+
+def test_a_small_outbox_on_a_full_disk_keeps_half_of_its_alerts_the_gravest_first(box: Callable[..., Box]) -> None:
+    here = box()
+    for n in range(40):
+        here.outbox.put(make_fields(f"i{n}", "critical" if n < 10 else "info", snapshot="x" * 50_000, phase="end"))
+    here.free = 0
+    for _ in range(10):
+        here.tidy.look_round()
+    assert here.outbox.counts()["dropped_by"]["alert"] == {"disk": {"info": 21}}
 
 
 def test_a_disk_too_full_for_the_outbox_to_write_gets_room_all_the_same(
