@@ -212,6 +212,18 @@ def test_a_problem_is_said_with_file_key_reason_and_hint(
     assert PASSWORD not in json.dumps(problems)
 
 
+def test_a_camera_may_be_written_as_another_but_for_some_keys(tmp_path: Path) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text(
+        "site: a\nedge: b\ncameras:\n- &north {name: north, source: rtsp://h/1, title: N, aspect: 4:3}\n"
+        "- {<<: *north, name: south, source: rtsp://h/2}\n"
+    )
+    cameras = load_edge(path).cameras
+    assert [(c.name, c.source, c.aspect) for c in cameras] == [
+        ("north", "rtsp://h/1", "4:3"), ("south", "rtsp://h/2", "4:3"),
+    ]  # fmt: skip
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "edge.yaml"
     path.write_text(

@@ -42,6 +42,9 @@ def read_tree(path: Path) -> dict[str, Any]:
     return tree
 
 
+_MERGE = "tag:yaml.org,2002:merge"  # the key <<
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """YAML where a key given twice is an error rather than the last one winning."""
 
@@ -60,6 +63,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:  # what it brings in is meant to be overruled
+                continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str | int | float) and key in seen:
                 raise yaml.constructor.ConstructorError(
