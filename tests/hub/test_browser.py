@@ -1205,7 +1205,7 @@ def test_a_note_that_was_written_and_not_sent_goes_along_with_the_verdict_at_the
         assert bool(scene.hub.store.verdicts.on(incident)) is taken
     assert page.locator(".item").get_attribute("data-incident") == incident  # back at what was not taken
     assert page.input_value(".note") == "and again"
-    end_sessions(scene)
+    end_sessions(scene.hub)
     page.click(".item .choices [value=true]")
     page.wait_for_selector("#ended:visible")
     until(page, f"document.querySelector('.item')?.dataset.incident === '{incident}'")
@@ -2157,14 +2157,27 @@ def log_in(page: Any, login: dict[str, str]) -> None:
     page.click("button.main")
 
 
+def end_sessions(hub: Hub) -> None:
+    """Nobody is logged in any more."""
+    with hub.store.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+
+
+def log_in_beside(page: Any, login: dict[str, str]) -> None:
+    """Log in in another tab, to which the line leads that says that the session has ended."""
+    with page.context.expect_page() as beside:
+        page.click("#ended a")
+    log_in(beside.value, login)
+    beside.value.wait_for_selector("nav.site")
+
+
 @pytest.mark.parametrize("path", ["", "incidents/i0", "review"])
 def test_a_session_that_ended_leads_to_the_login_says_what_was_lost_and_back(scene: Scene, path: str) -> None:
     for n in range(3):
         scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
     page = scene.page(path)
     page.wait_for_load_state("networkidle")
-    with scene.hub.store.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    end_sessions(scene.hub)
     page.locator("#card-i0, .item[data-incident=i0]").locator("[value=true]").first.click()
     page.wait_for_selector("form.entry [role=alert]:has-text('没有保存')")
     log_in(page, scene.hub.first_login)
@@ -2183,13 +2196,10 @@ def test_a_note_is_lost_neither_with_the_network_nor_with_the_session(scene: Sce
     page.press(".note", "Enter")
     page.wait_for_selector("#failed:has-text('没有成功')")
     page.context.set_offline(False)
-    end_sessions(scene)
+    end_sessions(scene.hub)
     page.press(".note", "Enter")
     page.wait_for_selector("#ended:has-text('没有保存')")
-    with page.context.expect_page() as beside:
-        page.click("#ended a")
-    log_in(beside.value, scene.hub.first_login)
-    beside.value.wait_for_selector("nav.site")
+    log_in_beside(page, scene.hub.first_login)
     assert page.input_value(".note") == "two men, one phone"
     page.press(".note", "Enter")
     page.wait_for_selector(".notes li:has-text('two men, one phone')")
@@ -2197,16 +2207,9 @@ def test_a_note_is_lost_neither_with_the_network_nor_with_the_session(scene: Sce
     scene.complaints.clear()  # the browser says that it was offline, and logs the 401
 
 
-def end_sessions(scene: Scene) -> None:
-    """Nobody is logged in any more."""
-    with scene.hub.store.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
-
-
 def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(scene: Scene) -> None:
     page = scene.page("cases?state=closed")
-    with scene.hub.store.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    end_sessions(scene.hub)
     page.fill("[name=title]", "night shift")
     page.keyboard.press("Enter")
     page.wait_for_selector("form.entry [role=alert]:has-text('没有保存')")

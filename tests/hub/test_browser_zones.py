@@ -20,7 +20,7 @@ from detector.hub.edges.zones import Zones
 from detector.hub.storage.rights import CONSOLE, EVERYWHERE, Role
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import CHEAP, make_hub
-from tests.hub.test_browser import DESK, PHONE, browser, log_in, until
+from tests.hub.test_browser import DESK, PHONE, browser, end_sessions, log_in_beside, until
 from tests.parts_mosquitto import Mosquitto, soon
 
 __all__ = ["browser"]  # a fixture
@@ -405,19 +405,12 @@ def test_what_is_drawn_is_lost_neither_with_the_session_nor_without_a_question(
         page.wait_for_timeout(300)
     assert asked == ["beforeunload"] * 2 and drafted(page) == drawn
 
-    def log_in_beside() -> None:
-        page.wait_for_selector("#ended:visible")
-        with page.context.expect_page() as beside:
-            page.click("#ended a")
-        log_in(beside.value, live.hub.first_login)
-        beside.value.wait_for_selector("nav.site")
-
     versions = len(live.in_force)
     for pressed, then in (("#look button.main", "#looked"), ("#looked button.main", "#answer .answer")):
-        with live.hub.store.database.writing() as connection:
-            connection.exec_driver_sql("DELETE FROM sessions")
+        end_sessions(live.hub)
         page.click(pressed)
-        log_in_beside()
+        page.wait_for_selector("#ended:visible")
+        log_in_beside(page, live.hub.first_login)
         assert drafted(page) == drawn
         page.click(pressed)
         page.wait_for_selector(then)

@@ -21,7 +21,7 @@ from detector.hub.storage.store import Store
 from tests.conftest import REPOSITORY
 from tests.hub.conftest import NOON, make_jpeg
 from tests.hub.evidence_parts import Office
-from tests.hub.test_browser import PHONE, Scene, browser, end_sessions, log_in, scene  # noqa: F401  (fixtures)
+from tests.hub.test_browser import PHONE, Scene, browser, end_sessions, log_in_beside, scene  # noqa: F401  (fixtures)
 
 DEMO = REPOSITORY / "configs" / "demo" / "sweep_near.mp4"
 
@@ -146,13 +146,10 @@ def test_what_was_written_to_a_case_is_lost_neither_with_the_network_nor_with_th
     page.click(".edit-case button")
     page.wait_for_selector("#failed:visible")
     page.context.set_offline(False)
-    end_sessions(scene)
+    end_sessions(scene.hub)
     page.click(".edit-case button")
     page.wait_for_selector("#ended:visible")
-    with page.context.expect_page() as beside:
-        page.click("#ended a")
-    log_in(beside.value, scene.hub.first_login)
-    beside.value.wait_for_selector("nav.site")
+    log_in_beside(page, scene.hub.first_login)
     assert page.input_value("[name=note]") == "一晚上写的经过"
     page.click(".edit-case button")
     page.wait_for_selector(".case-trail li:has-text('修改')")
@@ -187,13 +184,11 @@ def test_what_was_written_to_a_case_is_lost_to_nothing_else_on_its_page_without_
     page.click(".edit-case button")
     page.wait_for_selector(".packs progress")
     page.fill("[name=note]", "还有一句")
-    end_sessions(scene)
+    end_sessions(scene.hub)
     page.wait_for_selector("#ended:visible")
     assert page.input_value("[name=note]") == "还有一句" and asked == ["beforeunload"] * 3
     # Nor is what somebody else was quicker than forgotten.
-    with page.context.expect_page() as beside:
-        page.click("#ended a")
-    log_in(beside.value, scene.hub.first_login)
+    log_in_beside(page, scene.hub.first_login)
     page.wait_for_selector("#ended", state="hidden")
     cases.change(cases.case(1), {"note": "别人写的"}, user="ben", at=time.time())
     page.click(".edit-case button")
