@@ -1021,8 +1021,8 @@ def test_what_is_held_until_quiet_hours_waits_for_their_end(
         for n in range(3):
             desk.alert(f"inc-{n}", severity="warning")
     assert len(desk.step()) == at_once
-    assert [title for _ in range(59) for title in desk.step(90)] == []
-    assert len(desk.step(90)) == at_the_end
+    assert [title for _ in range(17) for title in desk.step(300)] == []
+    assert len(desk.step(300)) == at_the_end
 
 
 def test_what_a_pause_held_that_somebody_ends_in_quiet_hours_waits_for_their_end(desk: Desk) -> None:
@@ -1056,8 +1056,8 @@ def test_what_comes_late_and_is_not_taken_by_day_rings_nobody_at_night(desk: Des
     desk.alert("old", phase="end", started_at_unix=NOON - 86400)
     assert [title for _ in range(16) for title in desk.step(60)] == []
     desk.answers = []
-    assert [title for _ in range(49) for title in desk.step(90)] == []
-    assert desk.step(90) == ["[Critical] 东区 3 号机 · Labels photographed"]
+    assert [title for _ in range(14) for title in desk.step(300)] == []
+    assert desk.step(300) == ["[Critical] 东区 3 号机 · Labels photographed"]
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -1071,8 +1071,8 @@ def test_what_a_service_did_not_take_by_day_rings_nobody_at_night(desk: Desk, co
     desk.answers = []  # back, in quiet hours
     desk.alert("grave")
     assert desk.step(60) == ["[Critical] 东区 3 号机 · Labels photographed"], "which breaks through"
-    assert [title for _ in range(51) for title in desk.step(90)] == []
-    (title,) = desk.step(90)
+    assert [title for _ in range(15) for title in desk.step(300)] == []
+    (title,) = desk.step(180)
     assert title.startswith("[Warning]") and ("5 in quiet hours" in title) is (count == 5)
 
 
