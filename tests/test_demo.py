@@ -139,11 +139,18 @@ def test_a_walk_test_is_filmed_by_the_edge_and_looked_at_on_the_hubs_page(
         assert clip.headers["content-type"] == "video/mp4" and clip.content[4:8] == b"ftyp"
 
 
+# By nohup, tests and all that they start are deaf to a closed terminal.
+HEARING = (
+    sys.executable, "-c",
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("how", "started_by"),
     [
         (signal.SIGTERM, ()),
-        (signal.SIGHUP, ()),
+        (signal.SIGHUP, HEARING),
         (signal.SIGINT, ("sh", "-c", 'trap "" INT; exec "$@"', "sh")),  # deaf to it, as shells start the background
     ],
     ids=["SIGTERM", "a closed terminal", "Ctrl-C"],
