@@ -1271,6 +1271,22 @@ def test_who_came_from_the_feed_and_keeps_the_verdict_of_somebody_else_is_not_as
     scene.complaints.clear()  # the browser logs the 409
 
 
+def test_what_is_pressed_before_a_page_is_whole_is_sent(scene: Scene) -> None:
+    scene.alert("inc")
+    page = scene.page()
+    scene.hub.store.verdicts.add("inc", "ben", "false", "", time.time(), "")
+    held: list[Any] = []
+    page.route("**/large.js*", lambda route: held.append(route))  # the last of its scripts
+    page.click("#card-inc [value=true]")
+    page.wait_for_selector(".contested")
+    until(page, "typeof keepTheirs === 'function'")
+    with page.expect_response("**/incidents/inc"):
+        page.keyboard.press("Escape")
+    held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    scene.complaints.clear()  # the browser logs the 409
+
+
 def test_a_desk_that_loses_the_hub_keeps_its_list_and_comes_back_to_what_was_not_saved(scene: Scene) -> None:
     ids = [f"i{n}" for n in range(6)]
     for n, incident in enumerate(ids):
