@@ -5,7 +5,7 @@
   const lost = document.getElementById("lost");
   const failed = document.getElementById("failed");
   // htmx.config has it only once the page is whole.
-  const TIMEOUT_MS = JSON.parse(document.querySelector("meta[name=htmx-config]").content).timeout;
+  const timeoutMs = () => JSON.parse(document.querySelector("meta[name=htmx-config]").content).timeout;
   let complaint = 0;
 
   // The stream of changes comes back by itself; only when it takes long is that worth a word.
@@ -73,7 +73,7 @@
     if (event.defaultPrevented || !("draft" in form.dataset)) return;
     event.preventDefault();
     const body = new URLSearchParams(new FormData(form, event.submitter));
-    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body, signal: AbortSignal.timeout?.(TIMEOUT_MS) };
+    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body, signal: AbortSignal.timeout?.(timeoutMs()) };
     const answer = await fetch(form.getAttribute("action"), options).catch(() => null);
     delete form.dataset.sent;
     failed.hidden = answer !== null;
