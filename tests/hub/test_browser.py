@@ -1380,7 +1380,7 @@ def test_a_verdict_on_a_line_that_died_without_a_word_is_said_not_to_be_saved(
     with line_to(scene.hub) as line:
         page = scene.page(path)
         page.wait_for_load_state("networkidle")
-        page.evaluate("""document.querySelector("meta[name=htmx-config]").content = '{"timeout": 500}'""")
+        page.evaluate("htmx.config.timeout = 500")
         line.stall()
         page.keyboard.press("1")
         page.wait_for_selector(told)

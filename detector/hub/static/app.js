@@ -4,8 +4,6 @@
 (() => {
   const lost = document.getElementById("lost");
   const failed = document.getElementById("failed");
-  // htmx.config has it only once the page is whole.
-  const timeoutMs = () => JSON.parse(document.querySelector("meta[name=htmx-config]").content).timeout;
   let complaint = 0;
 
   // The stream of changes comes back by itself; only when it takes long is that worth a word.
@@ -73,7 +71,7 @@
     if (event.defaultPrevented || !("draft" in form.dataset)) return;
     event.preventDefault();
     const body = new URLSearchParams(new FormData(form, event.submitter));
-    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body, signal: AbortSignal.timeout?.(timeoutMs()) };
+    const options = { method: "POST", headers: { "X-Fragment": "draft" }, body, signal: AbortSignal.timeout?.(htmx.config.timeout) };
     const answer = await fetch(form.getAttribute("action"), options).catch(() => null);
     delete form.dataset.sent;
     failed.hidden = answer !== null;

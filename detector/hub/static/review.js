@@ -10,12 +10,10 @@ const desk = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).sli
 const failed = document.getElementById("failed");
 const ended = document.getElementById("ended");
 const LOOK = "/review/look";
-// htmx.config has it only once the page is whole.
-const timeoutMs = () => JSON.parse(document.querySelector("meta[name=htmx-config]").content).timeout;
 const LIVELY = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 async function ask(url, fields, what = "item") {
-  const options = { headers: { "X-Fragment": what }, signal: AbortSignal.timeout?.(timeoutMs()) };
+  const options = { headers: { "X-Fragment": what }, signal: AbortSignal.timeout?.(htmx.config.timeout) };
   if (fields) Object.assign(options, { method: "POST", body: new URLSearchParams(fields) });
   const answer = await fetch(url, options);
   if (answer.status === 401) {
