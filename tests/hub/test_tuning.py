@@ -309,6 +309,28 @@ def test_a_kind_is_switched_off_and_on_again_and_the_feed_says_so_all_the_while(
     assert [row[4:7] for row in cells[:2]] == [["关闭", "0.41", "恢复"], ["0.41", "关闭", "关闭"]]
 
 
+def test_what_was_off_and_is_on_again_goes_back_to_the_score_before_and_not_off_by_one_touch(
+    site: Any, envelope: Build
+) -> None:
+    tell(site.store, envelope)
+    for deed in ("apply", "off", "back"):
+        site.client.post("/tuning", data=form_of(site.client.get("/tuning"), deed))
+    page = site.client.get("/tuning")
+    assert "恢复为配置" in text_of(page) and "恢复 关闭" not in text_of(page)
+    site.client.post("/tuning", data=form_of(page, "back"))
+    assert [c.least_score for c in site.parts.thresholds.all_changes()] == [None, 0.41, wire.OFF, 0.41]
+
+
+def test_what_was_only_ever_off_has_nothing_to_go_back_to_once_it_is_on(site: Any, envelope: Build) -> None:
+    tell(site.store, envelope)
+    for deed in ("off", "back"):
+        site.client.post("/tuning", data=form_of(site.client.get("/tuning"), deed))
+    page = site.client.get("/tuning")
+    assert 'value="back"' not in page.text
+    site.client.post("/tuning", data={**form_of(page, "off"), "do": "back"})
+    assert [c.least_score for c in site.parts.thresholds.all_changes()] == [None, wire.OFF]
+
+
 def test_who_may_not_configure_switches_nothing_off_and_whom_it_does_not_concern_hears_nothing(
     site: Any, envelope: Build
 ) -> None:

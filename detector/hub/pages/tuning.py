@@ -67,6 +67,11 @@ class Tuning:
         return self.now == wire.OFF
 
     @property
+    def formers(self) -> list[float | None]:
+        """What one can go back to, latest first: neither what is set now, nor off, which is asked about first."""
+        return [change.before for change in self.changes if change.before not in (wire.OFF, self.now)]
+
+    @property
     def query(self) -> str:
         """Names it in an address."""
         return urlencode(dict(zip(("site", "edge", "camera", "kind"), self.place, strict=True)))
@@ -130,14 +135,14 @@ def tune(view: MayConfigure, fields: Form) -> Response:
     place = (fields.get("site", ""), fields.get("edge", ""), fields.get("camera", ""), fields.get("kind", ""))
     found = _tuning(view, place)
     shown = f"/tuning?{found.query}"
-    proposal, back = found.advice.proposal, fields.get("do") == "back"
-    evidence: dict[str, Any] = {"back": True}
+    proposal, deed = found.advice.proposal, fields.get("do")
     wanted: float | None
-    if back:
-        wanted = found.changes[0].before if found.changes else None
-    elif fields.get("do") == "off":
+    evidence: dict[str, Any]
+    if deed == "back" and found.formers:
+        wanted, evidence = found.formers[0], {"back": True}
+    elif deed == "off":
         wanted, evidence = wire.OFF, {"off": True}
-    elif fields.get("do") == "apply" and proposal and fields.get("least_score") == f"{proposal.least_score:.2f}":
+    elif deed == "apply" and proposal and fields.get("least_score") == f"{proposal.least_score:.2f}":
         wanted = proposal.least_score
         evidence = {name: getattr(proposal, name) for name in ("kept", "lost", "spared", "left", "lost_bound")}
     else:
