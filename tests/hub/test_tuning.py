@@ -248,6 +248,7 @@ def test_a_proposal_is_shown_applied_and_taken_back(site: Any, envelope: Build) 
     assert change.evidence["spared"] == 5 and change.evidence["lost"] == 0
     page = site.client.get("/tuning")
     assert "现在的门槛：0.41" in text_of(page) and "第 1 版还没送到" in text_of(page)
+    assert "误报 5" in text_of(page) and "门槛以上的误报很少" in text_of(page)
     site.client.post("/tuning", data=form_of(page, "back"))
     assert [c.least_score for c in site.parts.thresholds.all_changes()] == [None, 0.41]
     assert "按边缘设备配置" in text_of(site.client.get("/tuning"))

@@ -51,8 +51,8 @@ ZH = {
     "now_configured_at": "现在的门槛：{score}（边缘设备的配置）",
     "propose": "提到 {score}：误报 {false} 起里会少 {spared} 起，属实 {true} 起里会漏 {lost} 起。",
     "propose_sure": "{sure} 的把握：今后属实的最多漏 {lost}，误报至少少 {spared}。",
-    "why_not_few_true": "还差 {n} 起“属实”才能提建议：要有 {sure} 的把握，属实的最多漏 {lost}。",
-    "why_not_few_false": "误报很少，不必提高门槛（再有 {n} 起误报才会考虑）。",
+    "why_not_few_true": "门槛以上的“属实”还差 {n} 起才能提建议：要有 {sure} 的把握，属实的最多漏 {lost}。",
+    "why_not_few_false": "门槛以上的误报很少，不必提高门槛（再有 {n} 起才会考虑）。",
     "why_not_mixed": "属实和误报的得分混在一起：提高门槛漏掉的比省下的多，所以不建议。",
     "apply": "采用 {score}",
     "go_back": "恢复 {score}",
@@ -356,10 +356,11 @@ EN = {
     "propose": "Raising to {score} would have spared {spared} of {false} false and lost {lost} of {true} true.",
     "propose_sure": "With {sure} confidence it loses at most {lost} of true ones to come, and spares at least {spared} "
     "of false ones.",
-    "why_not_few_true": "It takes {n} more true verdict to propose anything: at most {lost} of true ones may be lost, "
-    "with {sure} confidence.|It takes {n} more true verdicts to propose anything: at most {lost} of true ones may be "
-    "lost, with {sure} confidence.",
-    "why_not_few_false": "Few are false, so there is nothing to gain ({n} more would have it looked at).",
+    "why_not_few_true": "It takes {n} more true one above the threshold to propose anything: at most {lost} of true "
+    "ones may be lost, with {sure} confidence.|It takes {n} more true ones above the threshold to propose anything: at "
+    "most {lost} of true ones may be lost, with {sure} confidence.",
+    "why_not_few_false": "Few false ones score above the threshold, so there is nothing to gain ({n} more would have "
+    "it looked at).",
     "why_not_mixed": "True and false ones score alike: a higher threshold loses more than it spares, so none is "
     "proposed.",
     "apply": "Apply {score}",
