@@ -331,6 +331,7 @@ def test_the_sheet_needs_nothing_but_itself_and_says_what_the_police_ask(desk: O
         assert "script" not in html.tags and "url(" not in sheet and "@import" not in sheet
         assert (key in sheet and "戴红帽子的快递员" in sheet and "Asia/Shanghai（UTC+08:00）" in sheet) or name == EN
         assert "12:00:00" in sheet and "2026-11-01" in sheet and "3–6" in sheet and "labelwatch verify" in sheet
+        assert "certutil -hashfile" in sheet and "shasum -a 256" in sheet, "the police may have no labelwatch"
     zh = found[ZH].decode()
     assert "暴露面单约 3–6 张（最可能 4 张）" in zh and "拍照 3 次" in zh
     assert all(f"{role}：" in zh for role in ("移交人", "接收人", "单位", "日期"))

@@ -147,7 +147,9 @@ ZH: dict[str, str] = {
     "sheet_files": "原始录像 {n} 个，共 {size}",
     "sheet_file": "文件",
     "sheet_begins": "开始",
-    "sheet_untouched": "录像与边缘设备送来的逐字节相同，没有转码；全部文件及其 SHA-256 列在 manifest.json。",
+    "sheet_untouched": "录像与边缘设备送来的逐字节相同，没有转码；全部文件及其 SHA-256 列在 manifest.json。"
+    "没有 labelwatch 的电脑也能算出一个文件的 SHA-256 来比对：Windows 用 certutil -hashfile 文件名 SHA256，"
+    "macOS、Linux 用 shasum -a 256 文件名。",
     "sheet_model": "模型",
     "sheet_config": "配置",
     "sheet_verify": "怎样核对",
@@ -321,7 +323,8 @@ EN: dict[str, str] = {
     "sheet_file": "File",
     "sheet_begins": "Begins",
     "sheet_untouched": "Recordings are those of the edge boxes to the byte, never transcoded; all files and their "
-    "SHA-256 are in manifest.json.",
+    "SHA-256 are in manifest.json. A computer without labelwatch, too, tells that of a file: certutil -hashfile FILE "
+    "SHA256 on Windows, shasum -a 256 FILE on macOS and Linux.",
     "sheet_model": "model",
     "sheet_config": "configuration",
     "sheet_verify": "How to check it",
