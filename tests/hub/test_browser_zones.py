@@ -150,8 +150,11 @@ def test_a_zone_is_drawn_looked_at_and_in_force_at_the_edge(live: Live, browser:
     page.wait_for_selector("#looked .diff .plus")
     assert "shelf" in page.inner_text("#looked ul") and "kind: walkway" in page.inner_text(".diff")
     before = live.analysed
+    assert "当前区域来自边缘设备的配置文件" in page.inner_text("main")
     page.click("#looked button.main")
     page.wait_for_selector("#answer .taken")
+    said = page.inner_text("main")
+    assert "当前区域是在这里画的" in said and "来自边缘设备的配置文件" not in said, "without another load"
     assert soon(lambda: [zone["name"] for zone in live.in_force] == ["bulk", "shelf"])
     assert live.in_force[0]["label_up_rate"] == 0.3
     assert live.in_force[1]["polygon"][0][1] == pytest.approx(0.05, abs=0.01)
