@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -505,6 +506,17 @@ def test_each_gets_what_they_may_see_and_browsers_play(desk: Bench, site: Any, t
         ("admin", 0): "0/shared", ("admin", 1): "1/shared", ("viewer", 0): "0/shared", ("viewer", 1): "1/shared",
     }  # fmt: skip
     assert site.visitor().get("/clips/inc-1/0/play").headers["location"].startswith("/login")
+
+
+@pytest.mark.parametrize(("faces", "chosen"), [("others", "只打码旁人"), ("all", "所有人都打码")])
+def test_the_page_of_copies_says_of_nobody_else_than_chosen_that_they_are_blurred(
+    desk: Bench, site: Any, tmp_path: Path, envelope: Any, faces: str, chosen: str
+) -> None:
+    site.store.add_alerts([envelope(1)], NOON)
+    desk.add(make_video(tmp_path / "a.mp4", "libx264"))
+    page = site.client.get(f"/incidents/inc-1/share?faces={faces}").text
+    assert re.findall(r'aria-pressed="true">(.*?)<', page) == [chosen]
+    assert "下面所选的人的头部已打码" in page and "旁人的头部" not in page
 
 
 def test_what_is_looked_at_and_taken_leaves_a_line(desk: Bench, site: Any, tmp_path: Path, envelope: Any) -> None:

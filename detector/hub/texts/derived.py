@@ -12,7 +12,7 @@ ZH: dict[str, str] = {
     "copy_no_room": "服务器磁盘空间不足，暂时不能生成副本。腾出空间后，十分钟后可以再试。",
     "share_title": "可分享的副本",
     "share_make": "生成可分享的副本",
-    "share_why": "面单、包裹和旁人的头部已打码，不含声音，画面左下角标明时间和“REDACTED COPY”。"
+    "share_why": "面单、包裹和下面所选的人的头部已打码，不含声音，画面左下角标明时间和“REDACTED COPY”。"
     "原始片段一字节也不会改动。",
     "share_watch": "发给别人之前，请先从头看一遍：摄像机没认出来的东西不会被打码。",
     "share_audited": "每次生成和下载都会记入审计日志。",
@@ -43,8 +43,8 @@ EN: dict[str, str] = {
     "copy_no_room": "The server's disk is too full for a copy. Make room, and it can be tried again after ten minutes.",
     "share_title": "Copies to share",
     "share_make": "Make copies to share",
-    "share_why": "Labels, parcels and bystanders' heads are blurred, there is no sound, and the time and “REDACTED "
-    "COPY” stand in the lower left corner. The original clip isn't changed by a single byte.",
+    "share_why": "Labels, parcels and the heads of those chosen below are blurred, there is no sound, and the time and "
+    "“REDACTED COPY” stand in the lower left corner. The original clip isn't changed by a single byte.",
     "share_watch": "Watch a copy from beginning to end before you send it: what the camera didn't recognise isn't "
     "blurred.",
     "share_audited": "Each copy that is made or downloaded leaves a line in the audit log.",
