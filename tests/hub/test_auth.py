@@ -175,6 +175,7 @@ def test_the_first_login_stays_on_record_until_its_own_user_changes_the_password
     assert other.post("/account/password", data=form).status_code == 303
     assert json.loads((tmp_path / "first-login.json").read_text()) == site.login
     assert "first-login.json" in site.visitor().get("/login").text
+    assert "first-login.json" not in site.visitor().get("/login?changed=li").text, "who has just chosen a password"
     assert site.visitor().post("/login", data=site.login).status_code == 303
     form = {"old": site.login["password"], "new": "a much better one"}
     assert site.client.post("/account/password", data=form).status_code == 303

@@ -217,7 +217,7 @@ def to_be_asked_for(request: Request, page: str) -> str:
 def _login(
     view: View, status: int = 200, *, wrong: str = "", wanted: str = "/", user: str = "", changed: bool = False
 ) -> Response:
-    hinted = (view.parts.config.data_dir / FIRST_LOGIN).exists()
+    hinted = not changed and (view.parts.config.data_dir / FIRST_LOGIN).exists()
     return view.page("login.html", status, wrong=wrong, next=wanted, user=user, changed=changed, hinted=hinted)
 
 
