@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -86,12 +86,39 @@ def test_a_silence_grows_no_more_once_pictures_come_and_ends_when_they_have_been
     for now in range(1000, 1121, 20):
         book.step(now, now, frame(now), SEEN)
         assert not book.unbroken
-    book.end(1200.0, frame(1200.0))
     assert sink.told == [("new", 120.0, 5.0), ("update", 195.0, None), ("end", 995.0, 1120.0)]
 
 
-def test_a_silence_that_goes_on_ends_with_its_worker(book: SilenceBook, sink: ListingSink) -> None:
-    book.end(100.0, None)
-    book.step(None, 125.0, None, None)
-    book.end(130.0, None)
-    assert sink.told == [("new", 125.0, None), ("end", 130.0, None)]
+SINCE = 1_800_000_000.0
+
+
+def told_last(since: float, lasted_s: float, what: str = "silent") -> dict[str, Any]:
+    """Fields of the last envelope of an incident."""
+    facts = {"what": what, "lasted_s": lasted_s}
+    return {"after": {"started_at_unix": since, "ended_at_unix": since + lasted_s, "facts": facts}}
+
+
+def test_a_silence_of_an_earlier_run_grows_on_and_ends_with_steady_pictures(sink: ListingSink) -> None:
+    book = SilenceBook("cam1", cast("AlertSink", sink), 120.0, SINCE + 900.0)
+    assert book.take_up(told_last(SINCE, 600.0)) and book.unbroken
+    for now in (901, 1000, 1200):
+        book.step(None, SINCE + now, None, None)
+    for now in range(1300, 1421, 20):
+        book.step(SINCE + now, SINCE + now, frame(SINCE + now), SEEN)
+    assert sink.told == [("update", 1200.0, None), ("end", 1300.0, SINCE + 1420.0)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(told_last(SINCE, 901.0), id="the clock was put back"),
+        pytest.param(told_last(20.0, 300.0), id="the clock wasn't set yet"),
+        pytest.param(told_last(SINCE, 600.0, what="covered"), id="pictures came, of nothing"),
+        pytest.param({"after": {**told_last(SINCE, 600.0)["after"], "facts": {}}}, id="another kind"),
+    ],
+)
+def test_what_is_no_silence_that_can_go_on_is_not_taken_up(sink: ListingSink, fields: dict[str, Any]) -> None:
+    book = SilenceBook("cam1", cast("AlertSink", sink), 120.0, SINCE + 900.0)
+    assert not book.take_up(fields)
+    book.step(None, SINCE + 1000.0, None, None)
+    assert sink.told == []

@@ -437,8 +437,11 @@ def test_an_alert_that_can_never_be_sent_holds_up_no_other(watch: Callable[..., 
 class StandingClock:
     """It is always half past one."""
 
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self._now = now
+
     def now(self) -> float:
-        return 1_800_000_000.0
+        return self._now
 
     def sleep(self, seconds: float) -> None:
         pass
@@ -471,6 +474,7 @@ class QuietPipeline(ScriptedPipeline):
 
     def process(self, frame: Frame) -> list[IncidentUpdate]:
         super().process(frame)
+        self.open = None
         return []
 
 
@@ -488,21 +492,35 @@ class HeldPipeline(ScriptedPipeline):
         return updates
 
 
+def live_worker(
+    tmp_path: Path,
+    outbox: Outbox,
+    source: QueuedSource,
+    *,
+    build: Callable[[], Any] = QuietPipeline,
+    ring: PacketRing | None = None,
+    now: float = 1_800_000_000.0,
+) -> CameraWorker:
+    """Watches a stream; it started at `now`."""
+    camera, ring = Camera(name="dock", source="rtsp://10.0.0.1/x"), ring or PacketRing(10)
+    return CameraWorker(
+        camera,
+        build=build,
+        open_source=lambda _: source,
+        sink=AlertSink(edge(tmp_path, camera), camera, outbox, ring),
+        ring=ring,
+        clock=StandingClock(now),
+        stop=threading.Event(),
+    )
+
+
 @pytest.fixture
 def stream(
     tmp_path: Path, outbox: Outbox, request: pytest.FixtureRequest
 ) -> Iterator[tuple[CameraWorker, QueuedSource]]:
     """A live camera; its pipeline never says anything, unless a test asks for another."""
-    camera, source, ring = Camera(name="dock", source="rtsp://10.0.0.1/x"), QueuedSource(), PacketRing(10)
-    it = CameraWorker(
-        camera,
-        build=getattr(request, "param", QuietPipeline),
-        open_source=lambda _: source,
-        sink=AlertSink(edge(tmp_path, camera), camera, outbox, ring),
-        ring=ring,
-        clock=StandingClock(),
-        stop=threading.Event(),
-    )
+    source = QueuedSource()
+    it = live_worker(tmp_path, outbox, source, build=getattr(request, "param", QuietPipeline))
     it.start()
     yield it, source
     source.queue.put(None)
@@ -584,10 +602,10 @@ def test_no_label_can_be_read_in_what_was_seen_last_of_a_silent_camera(
     assert contrast_of(base64.b64decode(new["snapshot"])) < 10
 
 
-def test_a_camera_that_never_comes_is_told_once_without_a_picture_and_ended_with_the_worker(
+def test_a_camera_that_never_comes_is_told_once_without_a_picture(
     stream: tuple[CameraWorker, QueuedSource], outbox: Outbox
 ) -> None:
-    camera, source = stream
+    camera, _ = stream
     late = iter(range(50, 72_000, 50))
 
     def told() -> bool:
@@ -601,9 +619,39 @@ def test_a_camera_that_never_comes_is_told_once_without_a_picture_and_ended_with
     assert told_so_far[0] == ("new", None)
     assert told_so_far[1:] and set(told_so_far[1:]) == {("update", None)}
     assert len(told_so_far) < 12, "ever more seldom"
-    source.queue.put(None)
-    assert camera.join(30)
-    assert [e["phase"] for e in sent(outbox) if e["phase"] not in ("new", "update")] == ["end"]
+
+
+def test_a_camera_that_stays_dead_is_one_incident_however_often_its_worker_is_started_anew(
+    tmp_path: Path, outbox: Outbox
+) -> None:
+    runs: list[tuple[float, tuple[float, ...], float]] = [
+        (0.0, (0.2,), 122.0), (200.0, (), 330.0), (800.0, tuple(range(900, 1021, 20)), 1020.0)
+    ]  # fmt: skip
+    ring = PacketRing(60.0)
+    for stored in packets_of(make_video(tmp_path / "a.mp4", seconds=4, fps=5, key_every=5), 1_799_999_998.0):
+        ring.append(*stored)
+    for started, pictures, until in runs:
+        outbox.close()
+        outbox = Outbox(tmp_path / "outbox.db", load_identity(tmp_path), clock=SystemClock())
+        source = QueuedSource()
+        it = live_worker(tmp_path, outbox, source, ring=ring, now=1_800_000_000.0 + started)
+        it.start()
+        for t in pictures:
+            seen((it, source), t)
+            watched(it, t)
+        assert soon(lambda it=it, until=until: watched(it, until) == 1)  # type: ignore[misc]
+        it._stop.set()
+        source.queue.put(None)
+        assert it.join(30)
+        ring = PacketRing(60.0)
+    new, grown, end = sent(outbox)
+    outbox.close()
+    assert [(e["phase"], e["after"]["facts"]["lasted_s"]) for e in (new, grown, end)] == [
+        ("new", 121.8), ("update", 330.0 - 0.2), ("end", 900.0 - 0.2),
+    ]  # fmt: skip
+    assert new["after"]["id"] == grown["after"]["id"] == end["after"]["id"]
+    (clip,) = (tmp_path / "data" / "clips" / "dock").glob("*.mp4")
+    assert [told["sha256"] for told in end["clips"]] == [sha256_of(clip)]
 
 
 def watched(camera: CameraWorker, seconds: float) -> int:

@@ -23,14 +23,13 @@ from detector.alerts.alert_queue import STATEMENT, AlertQueue
 from detector.alerts.clip_queue import ClipQueue
 from detector.alerts.losses import count_dropped, loss_counts, note_untold
 from detector.alerts.outbox_file import OutboxFile, mending
-from detector.clock import Clock
+from detector.clock import UNSET, Clock
 from detector.config import Buffers
 from detector.values import DAY_S
 
 logger = logging.getLogger(__name__)
 
 ROOM_AGAIN = 0.9  # below this share of the limits there is room again
-CLOCK_UNSET = 1_577_836_800.0  # the year 2020: a time before it was told by a clock that wasn't set
 BELIEVED_AFTER_S = DAY_S  # a clock that leapt must have gone on for so long before anything is too old by it
 ODD_LEAP_S, EVERYDAY_STEP_S = 3 * DAY_S, 60.0
 
@@ -134,7 +133,7 @@ class Room:
                 is_believed = self._is_clock_believed(now)
                 if is_believed:
                     for incident, at, goes_on in self._file.query(WHOLE, {"busy": "[]"}):
-                        if CLOCK_UNSET <= at < now - self._longest_s and not goes_on:
+                        if UNSET <= at < now - self._longest_s and not goes_on:
                             self._delete(given, self._of(incident))
                 self._put_on_record(given)
             self.settle(given)

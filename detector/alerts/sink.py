@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -86,19 +86,27 @@ class AlertSink:
         """How much the outbox has not taken yet; it would be lost with the process."""
         return len(self._owed)
 
-    def salvage(self) -> None:
-        """Send on the clips that a crash left unfinished, and end the incidents that it left open."""
+    def salvage(self, goes_on: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
+        """Send on the clips that an earlier run left unfinished, and end the incidents that it left open.
+
+        Args:
+            goes_on: Tells of one, by the fields of its last envelope, whether it goes on and isn't to be ended.
+        """
         if saved := self._recorder.salvage():
             logger.info("clips left unfinished were salvaged camera=%s count=%d", self._camera.name, saved)
+        going_on = {}
         for fields in self._outbox.left_open():
             if fields["camera"] == self._camera.name:
                 incident, is_ended = fields["after"]["id"], fields["phase"] == Phase.END
                 if is_ended and incident not in self._segments and self._recorder.is_unfinished(incident):
                     self._ended[incident] = fields  # there is nothing new to tell yet
                     continue
+                if not is_ended and goes_on is not None and goes_on(fields):
+                    going_on[incident] = wire.all_clips(fields, self._segments.get(incident))
+                    continue
                 again = wire.with_late_clips if is_ended else wire.cut_off
                 self._end(again(fields, self._segments.pop(incident, None)))
-        self._segments.clear()
+        self._segments = going_on
         self._settle()
 
     def accept(self, update: IncidentUpdate, frame: Frame | None) -> None:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from detector.alerts.outbox import Outbox
 from detector.alerts.outbox_file import DiskFull
-from detector.alerts.room import CLOCK_UNSET
-from detector.clock import Clock
+from detector.clock import UNSET, Clock
 from detector.config import Buffers
 from detector.errors import StoreError
 from detector.machine.tended import Tended
@@ -94,7 +93,7 @@ class Tidy(Tended):
         settled = [file for file in files if self._is_settled(file)]
         now, longest_s = self._clock.now(), self._buffers.clip_days * DAY_S
         by_age = settled if self._outbox.room.believes_clock else []
-        old = [file for file in by_age if CLOCK_UNSET < file.changed_at < now - longest_s]
+        old = [file for file in by_age if UNSET < file.changed_at < now - longest_s]
         gone = self._delete(old, severities, "age")
         settled = [file for file in settled if file.path not in gone]
         too_much = sum(file.size for file in files if file.path not in gone) - self._buffers.clip_gb * 1e9

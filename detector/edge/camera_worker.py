@@ -235,7 +235,7 @@ class CameraWorker:
     def _run(self) -> None:
         try:
             with self._telling:  # no pulse: many old clips on a slow disk may take their time
-                self.sink.salvage()
+                self.sink.salvage(self._silence.take_up if self._silence else None)
         except Exception as error:  # old clips must not keep the camera from being watched
             logger.exception("clips can't be salvaged camera=%s: %s", self.camera.name, error)
         if self._learned_file:
@@ -245,9 +245,6 @@ class CameraWorker:
         self._end_pipeline()
         if self._learned:  # what was put aside after crashes may have been innocent of them
             self._keep(self._learned)
-        if self._silence is not None:
-            with self._telling:
-                self._silence.end(self._clock.now(), self._last_frame)
 
     def _watched_to_the_end(self) -> bool:
         """Open the source and look at its frames; false when it has to be opened once more."""

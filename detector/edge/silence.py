@@ -1,18 +1,25 @@
-"""A camera's silence as incidents: when it was last heard enters; what begins, lasts or is over leaves for its sink."""
+"""A camera's silence as incidents: when it was last heard enters; what begins, lasts or is over leaves for its sink.
+
+A silence outlasts the worker: a camera that is broken stays so however often the box is started anew meanwhile, and is
+told of once. So it has no end when a worker stops, and the next takes it up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from detector.alerts.merging import begun
 from detector.alerts.sink import AlertSink
+from detector.clock import UNSET
 from detector.rules.silence import Silence
 from detector.telling import due_again
 from detector.values import Box, Frame, Incident, IncidentKind, IncidentUpdate, Phase, Severity, Sight, Signal
 
 # Where nothing moves a look comes every five seconds, or with the next key frame, which at rest may be five more.
 LONGEST_APART_S = 10.0
+SILENT = "silent"
 
 
 class SilenceBook:
@@ -37,6 +44,7 @@ class SilenceBook:
         least_score: Mapping[IncidentKind, float] | None = None,
     ) -> None:
         self._camera = camera
+        self._at = at
         self._least_score = {} if least_score is None else least_score
         self._sink = sink
         self._silence = Silence(silent_s, at)
@@ -46,6 +54,19 @@ class SilenceBook:
     def unbroken(self) -> bool:
         """Whether a silence goes on in which no picture has come."""
         return self._silence.since == self._silence.heard_at
+
+    def take_up(self, fields: Mapping[str, Any]) -> bool:
+        """Go on with a silence that an earlier run told of last by this envelope; tells whether it does.
+
+        One told by a clock that wasn't set, or that was put back since, would last for years, or less than nothing.
+        """
+        after = fields["after"]
+        since, told_at = after["started_at_unix"], after["ended_at_unix"]
+        if after["facts"].get("what") != SILENT or not UNSET <= since <= told_at <= self._at:
+            return False
+        self._silence.go_on(since)
+        self._open = begun(self._sink.site, _silence_of(self._camera, since, told_at, ()))
+        return True
 
     def step(self, heard_at: float | None, now: float, frame: Frame | None, sight: Sight | None) -> None:
         """Tell what changes now.
@@ -60,17 +81,11 @@ class SilenceBook:
         if change == "begins":
             self._begin(now, frame, sight)
         elif change == "ends":
-            self.end(self._silence.steady_since, frame)
+            self._end(self._silence.steady_since, frame)
         elif self._open is None and self.unbroken:
             self._begin(now, frame, sight)  # it was switched off until now
         else:
             self._tell_again(now)
-
-    def end(self, at: float, frame: Frame | None) -> None:
-        """Tell that a silence was over at this time, if there was one; `frame` is the last picture."""
-        before, self._open = self._open, None
-        if before is not None:
-            self._sink.accept(IncidentUpdate(Phase.END, before, _lasting(before, at)), frame)
 
     def _begin(self, now: float, frame: Frame | None, sight: Sight | None) -> None:
         private = sight.scene.private if sight is not None else ()
@@ -80,6 +95,11 @@ class SilenceBook:
         self._open = begun(self._sink.site, signal)
         shown = frame if frame is not None and sight is not None and shows(frame, sight) else None
         self._sink.accept(IncidentUpdate(Phase.NEW, None, self._open), shown)
+
+    def _end(self, at: float, frame: Frame | None) -> None:
+        before, self._open = self._open, None
+        if before is not None:
+            self._sink.accept(IncidentUpdate(Phase.END, before, _lasting(before, at)), frame)
 
     def _tell_again(self, now: float) -> None:
         """Say how long a silence has grown, ever more seldom; without a frame, since none has come."""
@@ -102,7 +122,7 @@ def shows(frame: Frame, sight: Sight) -> bool:
 
 def _silence_of(camera: str, heard_at: float, now: float, private: tuple[Box, ...]) -> Signal:
     """A camera that has brought no picture since `heard_at`, as a rule would tell it; `private` as of the last one."""
-    facts = {"what": "silent", "lasted_s": round(now - heard_at, 1)}
+    facts = {"what": SILENT, "lasted_s": round(now - heard_at, 1)}
     return Signal(IncidentKind.TAMPER, camera, None, heard_at, now, 1.0, Severity.WARNING, facts=facts, private=private)
 
 

@@ -33,6 +33,10 @@ class Silence:
         self._calm_s = silent_s
         self._over_at: float | None = None
 
+    def go_on(self, since: float) -> None:
+        """A silence of an earlier run goes on, in which the last picture came at this time, Unix seconds."""
+        self.since = self.heard_at = since
+
     def step(self, heard_at: float | None, now: float) -> Literal["begins", "ends"] | None:
         """What changes now.
 

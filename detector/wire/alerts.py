@@ -141,7 +141,7 @@ def cut_off(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None = None
         "before": {"severity": after["severity"], "acts": len(after["acts"])},
         "after": {**after, "sentence": sentences(after)},
         "snapshot": None,
-        "clips": _together(fields, clips),
+        "clips": all_clips(fields, clips),
     }
 
 
@@ -152,10 +152,11 @@ def with_late_clips(fields: Mapping[str, Any], clips: list[dict[str, Any]] | Non
         fields: Of that envelope, from `envelope`.
         clips: As there; those that are known beside what the fields tell already.
     """
-    return {**fields, "notify": False, "snapshot": None, "clips": _together(fields, clips)}
+    return {**fields, "notify": False, "snapshot": None, "clips": all_clips(fields, clips)}
 
 
-def _together(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+def all_clips(fields: Mapping[str, Any], clips: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Segments of which an envelope tells, and those that are known beside them, as in `envelope`; each once."""
     known = {told["segment"]: told for told in (*fields["clips"], *(clips or []))}
     return [known[segment] for segment in sorted(known)]
 
