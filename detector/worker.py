@@ -307,8 +307,9 @@ def _write_summary(path: Path, cameras: list[CameraWorker], outbox: Outbox, drai
 
 
 def _stop_on_signals(stop: threading.Event, notifier: Notifier) -> None:
-    """SIGTERM and SIGINT set `stop`, and once more end the process at once; only the main thread may ask for that.
+    """SIGTERM, SIGINT and a closed terminal set `stop`, and once more end the process at once.
 
+    Only the main thread may ask for that. SIGHUP stays ignored where it was (`nohup`).
     What doesn't stop in time is ended too, and where its threads are is written down: a kill loses nothing.
     """
 
@@ -320,8 +321,9 @@ def _stop_on_signals(stop: threading.Event, notifier: Notifier) -> None:
         faulthandler.dump_traceback_later(STOP_BY_S, exit=True, file=sys.__stderr__ or 2)
 
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, told)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, told)
 
 
 def _one_thread_each() -> None:

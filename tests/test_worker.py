@@ -894,7 +894,8 @@ def start_long_run(folder: Path, **more: Any) -> subprocess.Popen[str]:
 @pytest.fixture
 def long_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A worker in a process of its own, in the midst of an incident; killed at the end if it still runs."""
-    with start_long_run(tmp_path) as process:
+    # Tests that were begun by nohup are deaf to SIGHUP, and all that they start.
+    with start_long_run(tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) as process:
         try:
             assert soon(lambda: list((tmp_path / "data" / "clips" / "dock").glob("*.part")))
             time.sleep(1.5)
@@ -903,7 +904,7 @@ def long_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_told_to_stop_it_ends_incidents_and_clips_first(
     tmp_path: Path, long_run: subprocess.Popen[str], number: signal.Signals
 ) -> None:
