@@ -15,7 +15,7 @@ from math import ceil
 from typing import Protocol
 
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
-UNSET = 1_577_836_800.0  # the year 2020: a time before it was told by a clock that wasn't set
+UNSET = 1_767_225_600.0  # 2026 had begun when this was written: an earlier time was told by a clock that wasn't set
 APART_S = 2.0  # what a time server corrects bit by bit moves the monotonic clock as well: only steps part the two
 LASTING_S = 5.0
 QUARTER_S = 900.0  # every clock is put back, and begins its day, at a quarter of an hour

@@ -265,7 +265,7 @@ def test_the_clip_plays_from_the_first_act_and_a_click_on_an_act_jumps_to_it(sce
 
 @pytest.mark.parametrize("scene", ["Europe/Berlin"], indirect=True)
 def test_the_players_clock_says_in_which_of_two_hours_it_is(scene: Scene, mp4: bytes) -> None:
-    put_back = datetime(2025, 10, 26, 1, tzinfo=UTC).timestamp()
+    put_back = datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp()
     scene.alert("inc", started_at_unix=put_back - 2, acts=[make_act(put_back - 1, length_s=0.5)])
     scene.upload("inc", 0, mp4, put_back - 2)  # of four seconds
     page = scene.page("incidents/inc")

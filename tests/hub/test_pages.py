@@ -133,6 +133,13 @@ def test_a_clock_that_is_ahead_is_told_of_where_its_alerts_are(site: Any, envelo
     assert "快 2 小时，它自己记的是 2026-11-01 14:00:00" in page and "11:59:59 – 12:00:39" in page
 
 
+def test_a_clock_that_had_yet_to_be_set_is_told_of_where_its_alerts_are(site: Any, envelope: Any) -> None:
+    site.store.add_alerts([envelope(1, started_at_unix=3600.0, ended_at_unix=3640.0)], NOON)
+    assert "设备时钟未对时" in text_of(site.client.get("/"))
+    page = text_of(site.client.get("/incidents/inc-1"))
+    assert "还没有对时，它自己记的是 1970-01-01 09:00:00" in page and "11:59:20 – 12:00:00" in page
+
+
 def test_of_very_many_acts_a_page_says_how_many_it_leaves_out(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1, acts=[make_act(NOON + n) for n in range(300)])], NOON + 300)
     assert "另有 50 个动作" in text_of(site.client.get("/incidents/inc-1"))

@@ -205,6 +205,20 @@ def test_what_a_box_dates_ahead_stands_among_what_came_when_it_did(
     assert store.envelopes("ahead")[0]["after"] == told["after"], "as it was signed"
 
 
+def test_what_a_box_saw_before_its_clock_was_set_stands_where_the_hub_heard_of_it(
+    store: Store, envelope: Build
+) -> None:
+    early = {"started_at_unix": 3600.0, "ended_at_unix": 3640.0}
+    told = envelope(1, incident="unset", sent_at_unix=NOON, **early)  # sent on once it was set
+    old = envelope(2, incident="old footage", sent_at_unix=NOON, **early)
+    old["after"]["replay"] = True
+    store.add_alerts([told, old, envelope(3, incident="before", started_at_unix=NOON - 300)], NOON + 2)
+    assert [incident.id for incident in store.feed()] == ["unset", "before", "old footage"]
+    (found,) = store.incidents(["unset"])
+    assert (found.started_at, found.ended_at, found.ahead_s) == (NOON + 2 - 40, NOON + 2, 3640.0 - NOON - 2)
+    assert found.record == told["after"]
+
+
 def test_what_a_box_dated_ahead_before_an_update_stands_where_the_hub_heard_of_it_from_the_next_start_on(
     store: Store, envelope: Build
 ) -> None:

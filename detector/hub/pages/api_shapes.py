@@ -73,7 +73,7 @@ class Incident(BaseModel):
     ended_at_unix: float
     clock_ahead_s: float = Field(
         description="by how much its box's clock, which acts and clips are by, is ahead of the hub's, by which it "
-        "began and ended; 0 within five minutes"
+        "began and ended; 0 within five minutes, below 0 where it had yet to be set"
     )
     labels_exposed: Count
     sentence: dict[str, str]

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detector.clock import UNSET
 from detector.errors import WireError
 from detector.facts import holds, names
 from detector.hub.storage.harm import harm
+from detector.hub.storage.replays import is_replay
 from detector.hub.storage.stored import is_time
 
 # An hour of dense work beside a sweep may come to thousands of acts, a hundred times what else there is of an incident;
@@ -52,9 +54,8 @@ def _taken_apart(fields: Mapping[str, Any], received_at: float) -> AlertRow:
     incident = a_name(after["id"])
     jpeg = _jpeg(fields.get("snapshot"))
     sent_at = _time(fields["sent_at_unix"])
-    started_at, ended_at = by_our_clock(
-        _time(after["started_at_unix"]), _time(after["ended_at_unix"]), sent_at, received_at
-    )
+    own_span = _time(after["started_at_unix"]), _time(after["ended_at_unix"])
+    started_at, ended_at = by_our_clock(*own_span, sent_at, received_at, is_live=not is_replay(after))
     alert = {
         **owner,
         **order,
@@ -112,14 +113,19 @@ def at_hand(told: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**told, "acts": kept, "acts_left_out": len(acts) - MOST_ACTS}
 
 
-def by_our_clock(started_at: float, ended_at: float, sent_at: float, received_at: float) -> tuple[float, float]:
-    """Where an incident stands among others: from when to when it was, where its box's clock is ahead by ours.
+def by_our_clock(
+    started_at: float, ended_at: float, sent_at: float, received_at: float, *, is_live: bool = True
+) -> tuple[float, float]:
+    """Where an incident stands among others: from when to when it was by ours, where its box's clock is wrong.
 
-    Else whoever holds a box, or has one with a wrong clock, could have what it tells stand above all others for years.
-    What it told stays in its record. Nothing is done to times that are past: alerts may be late, and footage old.
+    Else whoever holds a box, or has one with a wrong clock, could have what it tells stand above all others for years;
+    and what a box saw before its clock was set would stand below all others, where nobody looks. What it told stays in
+    its record. Nothing is done to times that are only past: alerts may be late, and footage old.
     """
     latest = received_at + AHEAD_S
     ahead_s = sent_at - received_at if sent_at > latest else 0.0
+    if is_live and ended_at < UNSET:
+        ahead_s = ended_at - received_at
     if started_at - ahead_s > latest:
         ahead_s = started_at - received_at
     return started_at - ahead_s, min(ended_at - ahead_s, latest)

@@ -76,9 +76,10 @@ class StoredIncident:
     def ahead_s(self) -> float:
         """By how much the clock that it was told by is ahead of the hub's, which `started_at` and `ended_at` are by.
 
+        Below 0 where that clock had yet to be set, and what it showed means nothing.
         Its acts, its clips, and what else its box says of that time, are by the box's own.
         """
-        return round(max(0.0, float(self.record.get("started_at_unix", 0.0)) - self.started_at), 3)
+        return round(float(self.record.get("started_at_unix", self.started_at)) - self.started_at, 3)
 
     @property
     def title(self) -> str:

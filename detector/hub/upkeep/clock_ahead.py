@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, Table, and_, case, func, select, update
 
-from detector.clock import iso
+from detector.clock import UNSET, iso
 from detector.hub.desk.walk_tests import NONE, SETTLE_S, UNWATCHED
 from detector.hub.notices.queue import LONGEST_REST_S
 from detector.hub.storage.arrivals import AHEAD_S, by_our_clock
@@ -48,9 +48,6 @@ from detector.hub.storage.schema import (
 )
 
 logger = logging.getLogger(__name__)
-
-# 2026 had begun when this was written: a clock that shows an earlier time is behind.
-WRITTEN_AT = 1_767_225_600.0
 
 # What can't be later than now: what the hub goes on by, whatever its clock shows,
 AT_WORK: dict[Table, tuple[str, ...]] = {
@@ -122,7 +119,7 @@ def bring_back(database: Database, now: float) -> None:
     is the wrong one, years behind, what is on record keeps its times.
     """
     n, t, p, j, d = notices.c, notice_targets.c, notice_pauses.c, join_codes.c, derived.c
-    is_behind = now < WRITTEN_AT
+    is_behind = now < UNSET
     if is_behind:
         logger.warning("the hub's clock shows %s, which can't be: what is on record keeps its times", iso(now))
     with database.writing() as connection:
