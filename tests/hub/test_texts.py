@@ -234,6 +234,7 @@ def test_nobody_is_sent_after_somebody_who_left_long_ago(
         ("tamper", {"what": "silent"}, "new", "Check the camera's power, its network and its password. Until then"),
         ("tamper", {"what": "silent"}, "end", "Check the camera's power, its network and its password."),
         ("tamper", {"what": "clock"}, "new", "Check how the camera's clock is set: evidence carries its time."),
+        ("tamper", {"what": "turned"}, "end", "Turn the camera back or, if it is to stay so, draw its zones anew"),
         ("tamper", {"what": "stolen"}, "end", "Check whether the camera is covered or turned."),
         ("tamper", {}, "new", "Check whether the camera is covered or turned. Until then nothing is seen here."),
     ],

@@ -131,6 +131,7 @@ ZH = {
     "advice_blind_corner_past": "看片段：谁进去过，带出来什么；并考虑在那里补一台摄像机。",
     "advice_blind_corner": "去那个角落看一眼，并考虑补一台摄像机。",
     "advice_tamper": "检查摄像机是否被遮挡或转动。",
+    "advice_tamper_turned": "把摄像机转回原位；要是就让它这样，请按新画面重画它的区域：区域不会跟着动。",
     "advice_tamper_defocused": "检查镜头是否弄脏，或对焦被动过。",
     "advice_tamper_dark": "检查灯光，以及镜头是否被盖住。",
     "advice_tamper_silent": "检查摄像机的电源、网线和密码。",
@@ -447,6 +448,8 @@ EN = {
     "advice_blind_corner_past": "Watch the clip: who went in, and what came out? And think about a camera there.",
     "advice_blind_corner": "Look into that corner, and think about a camera there.",
     "advice_tamper": "Check whether the camera is covered or turned.",
+    "advice_tamper_turned": "Turn the camera back or, if it is to stay so, draw its zones anew: they stay where they "
+    "were in the picture.",
     "advice_tamper_defocused": "Check whether the lens is dirty or its focus was touched.",
     "advice_tamper_dark": "Check the lamps, and whether the lens is covered.",
     "advice_tamper_silent": "Check the camera's power, its network and its password.",
