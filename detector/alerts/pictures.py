@@ -31,6 +31,7 @@ class CameraPictures:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._since: float | None = None
+        self._looks_elsewhere = False
         self._sent_at: dict[bool, float] = {}
         self._asked = {False: threading.Event(), True: threading.Event()}
 
@@ -49,6 +50,9 @@ class CameraPictures:
         at = frame.captured_at
         if not frame.is_at(scene.at):
             return  # the frame was passed over: where its labels are isn't known
+        looked_elsewhere, self._looks_elsewhere = self._looks_elsewhere, scene.moved is not False
+        if self._looks_elsewhere and not looked_elsewhere:
+            self.begin_anew()  # as the tracker does
         if self._since is None or at < self._since:
             self._since = at
         if at - self._since < SETTLE_S:

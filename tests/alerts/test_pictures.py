@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -27,11 +28,13 @@ class Sent:
         self.pictures: list[tuple[bool, float]] = []
         self.camera = CameraPictures(lambda large, _jpeg, at: self.pictures.append((large, at - START)))
 
-    def watch(self, begin: float, end: float, step: float = 1.0) -> list[tuple[bool, float]]:
+    def watch(
+        self, begin: float, end: float, step: float = 1.0, moved: bool | None = False
+    ) -> list[tuple[bool, float]]:
         """Offer frames; what was sent of them."""
         before = len(self.pictures)
         for at in np.arange(begin, end, step):
-            self.camera.offer(frame(START + at, (64, 36)), scene(START + at, size=(64, 36)))
+            self.camera.offer(frame(START + at, (64, 36)), replace(scene(START + at, size=(64, 36)), moved=moved))
         return self.pictures[before:]
 
 
@@ -61,6 +64,17 @@ def test_a_pipeline_that_begins_anew_must_know_the_parcels_again_first() -> None
     sent.camera.ask(large=True)
     assert sent.watch(20, 20 + SETTLE_S) == []
     assert sent.watch(20 + SETTLE_S, 40) == [(True, 20 + SETTLE_S)]
+
+
+def test_where_a_camera_was_turned_its_parcels_must_be_known_again_first() -> None:
+    sent = Sent()
+    sent.watch(0, 20)
+    sent.camera.ask(large=True)
+    assert sent.watch(20, 20 + SETTLE_S, moved=None) == []  # the tracker isn't sure yet where it looks
+    assert sent.watch(20 + SETTLE_S, 30, moved=None) == [(True, 20 + SETTLE_S)]
+    for at, moved in ((40, True), (60, False)):
+        sent.camera.ask(large=True)
+        assert sent.watch(at, at + 2, moved=moved) == [(True, at)]
 
 
 def test_nothing_is_sent_of_a_frame_that_was_passed_over() -> None:
