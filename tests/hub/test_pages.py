@@ -338,6 +338,18 @@ def test_a_clip_can_go_to_the_police_once_all_of_it_is_here_and_fits_the_signed_
     assert offered()
 
 
+def test_a_clip_whose_file_is_gone_is_neither_offered_nor_said_to_fit(site: Any, envelope: Any, mp4: bytes) -> None:
+    fits = {"segment": 0, "sha256": site.claim(mp4)["X-Labelwatch-Sha256"], "bytes": len(mp4), "started_at": NOON}
+    site.store.add_alerts([envelope(1, phase="end", clips=[{**fits, "duration_s": 4}])], NOON)
+    site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4))
+    assert "可以交给警方" in text_of(site.client.get("/incidents/inc-1"))
+    site.parts.clips.find("inc-1", 0).unlink()
+    page = site.client.get("/incidents/inc-1")
+    told = text_of(page)
+    assert "文件不见了" in told and "可以交给警方" not in told and "与边缘设备签名的记录一致" not in told
+    assert 'href="/clips/inc-1/0" download' not in page.text
+
+
 def test_verdicts_are_kept_with_their_history(site: Any, envelope: Any) -> None:
     site.store.add_alerts([envelope(1)], NOON)
     url = "/incidents/inc-1/verdict"

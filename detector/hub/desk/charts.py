@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -234,13 +234,16 @@ def dots(judged: list[Judged]) -> list[Dot]:
     ]
 
 
-def evidence(incident: StoredIncident, clips: list[Clip], *, is_gone: bool) -> list[dict[str, Any]]:
+def evidence(
+    incident: StoredIncident, clips: list[Clip], *, is_gone: bool, lost: Collection[int] = ()
+) -> list[dict[str, Any]]:
     """Every segment promised or here, and whether what is here is what the signed record promised.
 
     Args:
         incident: Whose.
-        clips: Those that are here.
+        clips: Those that came.
         is_gone: Whether its footage was deleted: what isn't here doesn't come any more.
+        lost: Segments whose file isn't there any more, though nothing here deleted it.
     """
     here = {clip.segment: clip for clip in clips}
     promised = {c["segment"]: c for c in incident.announced_clips if isinstance(c.get("segment"), int)}
@@ -249,6 +252,8 @@ def evidence(incident: StoredIncident, clips: list[Clip], *, is_gone: bool) -> l
         clip, promise = here.get(segment), promised.get(segment)
         if clip is None:
             state = "deleted" if is_gone else "missing"
+        elif segment in lost:
+            state = "lost"
         elif promise is None:
             state = "unannounced"
         else:
