@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dataset import device_px, read_image
+from dataset import act_of, device_px, read_image
 from manifest import SetError
 
 from detector.assembly import build_looker
@@ -152,6 +152,7 @@ def seen_at(size: Sequence[int], at: float, index: int, found: Detections) -> Lo
 def still_rows(truth_path: Path, looker: Looker, *, mirrored: bool = True) -> list[Row]:
     """Rows of one still, seen plain and `mirrored` too, from its truth; its picture lies beside it."""
     truth = json.loads(truth_path.read_text(encoding="utf-8"))
+    devices = [*truth["phones"], *truth["scanners"]]
     rows: list[Row] = []
     for found in looker.still(truth_path.with_suffix(".jpg"))[: 1 + mirrored]:
         tracker = SceneTracker()
@@ -159,7 +160,7 @@ def still_rows(truth_path: Path, looker: Looker, *, mirrored: bool = True) -> li
             scene = tracker.update(seen_at(truth["size"], at, n, found))
         bearings = [carried_on(None, person, scene.at) for person in scene.people]
         alone = [0.0] * len(bearings)
-        rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, lambda p: str(p["act"]))
+        rows += _matched(scene, looks(scene, bearings), alone, truth, truth_path, False, lambda p: act_of(p, devices))
     return rows
 
 
@@ -238,14 +239,14 @@ def _matched(
     truth: dict[str, Any],
     path: Path,
     moving: bool,
-    act_of: Callable[[dict[str, Any]], str | None],
+    kind_of: Callable[[dict[str, Any]], str | None],
 ) -> Iterator[Row]:
     people = [person for person in truth["people"] if person["bbox"]]
     overlap = iou(as_array([person.box for person in scene.people]), as_array([tuple(p["bbox"]) for p in people]))
     devices = [*truth["phones"], *truth["scanners"]]
     for k, place in zip(*best_pairs(overlap, LEAST_IOU), strict=True):  # who is seen twice is judged once
         who = people[int(place)]
-        kind = act_of(who)
+        kind = kind_of(who)
         if kind is None or who["visible_fraction"] < HIDDEN:
             continue
         assert kind in KINDS
