@@ -148,10 +148,19 @@ def test_footage_that_came_while_the_hubs_clock_was_ahead_stays_no_longer(keeper
     assert not (keeper.folder / "ab/one.mp4").exists()
 
 
-def test_a_clock_of_its_box_that_was_years_behind_costs_no_footage_its_time(keeper: Keeper) -> None:
-    keeper.add("one", "true", started_at_unix=NOON - 3 * 365 * DAY_S)
-    assert keeper.pass_days(230) == 0 and keeper.has_footage("one")
-    assert keeper.pass_days(300) == 1, "two months sooner at most"
+@pytest.mark.parametrize(
+    ("behind_days", "kept", "gone"),
+    [
+        pytest.param(3 * 365, 299, 301, id="not set, so it counts from when the hub heard"),
+        pytest.param(200, 230, 300, id="set wrong, two months sooner at most"),
+    ],
+)
+def test_a_clock_of_its_box_that_was_far_behind_costs_no_footage_its_time(
+    keeper: Keeper, behind_days: int, kept: int, gone: int
+) -> None:
+    keeper.add("one", "true", started_at_unix=NOON - behind_days * DAY_S)
+    assert keeper.pass_days(kept) == 0 and keeper.has_footage("one")
+    assert keeper.pass_days(gone) == 1
 
 
 def test_an_alert_that_nobody_judged_is_never_deleted(keeper: Keeper) -> None:
