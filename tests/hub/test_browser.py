@@ -1771,6 +1771,46 @@ def test_undo_takes_back_one_verdict_for_each_press(scene: Scene) -> None:
     scene.complaints.clear()  # the browser logs each 503
 
 
+def test_a_list_that_was_asked_for_before_verdicts_were_taken_back_takes_none_of_them_away(scene: Scene) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+    page = scene.page()
+    held: list[Any] = []
+    holds = False
+
+    def hold(route: Any) -> None:
+        if holds and not held and route.request.headers.get("x-fragment") == "queue":
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route(re.compile("/review(/queue)?([?]|$)"), hold)  # stands before the page is opened, as below
+    page.goto(scene.hub.url + "review")
+    for incident in ("i0", "i1"):
+        page.wait_for_selector(f".item[data-incident={incident}]")
+        page.keyboard.press("1")
+    settled(page)
+    page.wait_for_selector("#queue [data-incident=i1]", state="detached")
+    until(page, "!refreshing")
+    holds = True
+    page.evaluate("refreshQueueSoon()")
+    while not held:
+        page.wait_for_timeout(20)  # lets the route be called
+    for incident in ("i1", "i0"):
+        page.keyboard.press("u")
+        settled(page)
+        page.wait_for_selector(f".item[data-incident={incident}]")
+    page.evaluate(
+        "{ const real = relist; window.relisted = 0; relist = (...all) => { relisted += 1; real(...all); }; } null"
+    )
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    until(page, "relisted")
+    assert waiting_at(page) == ["i0", "i1", "i2"], "the first that was drawn since"
+    page.keyboard.press("1")
+    page.wait_for_selector(".item[data-incident=i1]")
+
+
 def test_what_somebody_took_back_is_judged_anew_at_the_desk_that_judged_it(scene: Scene) -> None:
     for n, incident in enumerate(("one", "two", "three")):
         scene.alert(incident, started_at_unix=time.time() - 60 * n)

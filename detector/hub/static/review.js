@@ -255,6 +255,7 @@ function clear() {
 const judged = new Map(); // by incident: number of the verdict that settled it, null while one's own is on its way
 const past = []; // incidents judged here, the latest last
 const undoing = new Set(); // those of them whose verdict is about to be taken back
+let cameBack = 0; // how many came back, taken back or not taken at all
 let sending = Promise.resolve();
 let unsent = 0;
 
@@ -327,6 +328,7 @@ function forget(id) {
 
 // Shows one again, as the hub has it now or, while that can't be asked, as it was; tells whether it is shown.
 async function comeBack(id) {
+  cameBack += 1;
   forget(id);
   wanted = id;
   const before = kept.get(id);
@@ -903,6 +905,7 @@ function relist(list, lines) {
 async function refreshQueue() {
   await sending; // what is on its way would come back into the list
   const before = new Map(judged);
+  const backBefore = cameBack;
   const pages = Math.ceil(entries().length / 30) || 1;
   const list = document.querySelector("#queue ol");
   let next = page.queue;
@@ -910,12 +913,13 @@ async function refreshQueue() {
   let left = "";
   for (let n = 0; n < pages && next; n += 1) {
     const answer = await ask(next, null, "queue").catch(() => null);
-    if (!answer?.ok) return;
+    if (!answer?.ok) return undefined;
     const found = elements(await answer.text()).querySelector("ol");
     left ||= found.dataset.left;
     next = found.dataset.next;
     lines.push(...found.children);
   }
+  if (cameBack !== backBefore) return refreshQueueSoon(); // asked for before, it may lack what one comes to next
   reopen(lines, before);
   const id = shown()?.dataset.incident;
   // The one that is being looked at stays in its place, whoever judges it.
@@ -932,6 +936,7 @@ async function refreshQueue() {
   if (id) mark(id);
   else if (!wanted) showNext();
   showEyes();
+  return undefined;
 }
 
 // Too much was missed to be told one by one. The page itself stays: somebody may be writing.
