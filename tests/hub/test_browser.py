@@ -38,6 +38,7 @@ from tests.hub.conftest import CHEAP, make_act, make_envelope, make_hub, make_mp
 from tests.hub.test_orientation import counted, lying
 from tests.hub.test_tuning import set_score
 from tests.parts_link import Link
+from tests.parts_mosquitto import soon
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -1794,8 +1795,7 @@ def test_a_list_that_was_asked_for_before_verdicts_were_taken_back_takes_none_of
     until(page, "!refreshing")
     holds = True
     page.evaluate("refreshQueueSoon()")
-    while not held:
-        page.wait_for_timeout(20)  # lets the route be called
+    assert soon(lambda: page.wait_for_timeout(20) or held)  # lets the route be called
     for incident in ("i1", "i0"):
         page.keyboard.press("u")
         settled(page)

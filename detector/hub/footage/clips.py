@@ -130,7 +130,11 @@ class ClipFolder:
     def find(self, incident: str, segment: int) -> Path | None:
         """The file of a segment that is here whole."""
         clip = self._store.clip(incident, segment)
-        return None if clip is None else self._inside(clip.file)
+        return None if clip is None else self.file_of(clip)
+
+    def file_of(self, clip: Clip) -> Path | None:
+        """The file of a segment's record, where it is here."""
+        return self._inside(clip.file)
 
     def find_side(self, incident: str, segment: int) -> tuple[Clip, Path] | None:
         """The record and the file of a segment's side file, where one is here."""

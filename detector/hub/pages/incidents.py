@@ -277,7 +277,7 @@ def item_of(view: View, incident: StoredIncident, *, asked: str = "", side: str 
     contested = standing if asked in (*VERDICTS, UNDO) and standing and standing.user != view.user else None
     confirming = view.store.confirmed_by(incident.id)
     shown = _shown(on_film, clips, confirming if on_film is incident else view.store.confirmed_by(on_film.id))
-    lost = {clip.segment for clip in clips if view.parts.clips.find(clip.incident, clip.segment) is None}
+    lost = {clip.segment for clip in clips if view.parts.clips.file_of(clip) is None}
     rows = evidence(shown, clips, lost=lost, is_gone=bool(view.store.without_footage([on_film.id])))
     return {
         "incident": incident,
