@@ -7,6 +7,7 @@ callback can kill a thread unseen, and MQTT 3.1.1 for brokers that don't know 5.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import socket
 import ssl
@@ -28,6 +29,7 @@ from detector.errors import LabelwatchError
 CONNECT_S = 3.0
 SHORTEST_BACK_OFF_S = 1.0
 LISTEN_S = 1.0  # so long a broker that lets us in may say nothing
+FAREWELL_S = 1.0  # so long a broker that we leave may take to close
 STEADY_S = 10.0  # a connection that broke earlier is a failure like any other
 LONGEST_BACK_OFF_S = 4.0  # a broker that returns must be found within the ten seconds that we promise
 # How OpenSSL names what the broker's end says of our certificate.
@@ -288,10 +290,29 @@ def run_once(client: Client, timeout_s: float) -> None:
 
 
 def let_go(client: Client) -> None:
-    """Disconnect, and hear no more of it."""
+    """Disconnect, and hear no more of it.
+
+    What was said last still arrives: a socket that is closed on bytes that nobody read is reset, and mosquitto then
+    forgets what it has not read yet, acknowledgements among it. So the connection stays until the broker closes it.
+    """
     client.on_connect = client.on_message = client.on_subscribe = client.on_publish = client.on_disconnect = None
-    client.disconnect()
-    client.loop(0.0)
+    ours = client.socket()
+    with socket.socket(fileno=os.dup(ours.fileno())) if ours else contextlib.nullcontext() as kept:
+        client.disconnect()
+        client.loop(0.0)
+        if kept:
+            _await_end(kept)
+
+
+def _await_end(connection: socket.socket) -> None:
+    """Throw away what else comes, until the other end closes or `FAREWELL_S` have passed."""
+    until = time.monotonic() + FAREWELL_S
+    with contextlib.suppress(OSError):  # it is broken already
+        connection.shutdown(socket.SHUT_WR)
+        while (left_s := until - time.monotonic()) > 0:
+            connection.settimeout(left_s)
+            if not connection.recv(65536):
+                return
 
 
 def _on_disconnect(
