@@ -106,9 +106,9 @@ def main() -> None:
         model = onnx.load(card.path)
         shift(model, offsets)
         before = lineage.of_card(card)
-        trained = before.get("trained", "Not said").rstrip(".")
-        trained += f". Facing calibrated (calibrate.py) on {len(truths)} parcels"
-        lineage.put(model, before | {"trained": trained})
+        calibrated = f"Facing calibrated (calibrate.py) on {len(truths)} parcels"
+        told = [before["trained"].rstrip(".")] if "trained" in before else []
+        lineage.put(model, before | {"trained": ". ".join([*told, calibrated])})
         write_network(model, args.out)
         print(f"{args.out}: {len(truths)} parcels; added to log odds: "
               + ", ".join(f"{name} {offset:+.2f}" for name, offset in offsets.items()))  # fmt: skip

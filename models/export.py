@@ -210,6 +210,7 @@ def main() -> None:
     except SetError as error:
         raise SetError(f"{args.checkpoint}: {error}") from error
     lean(network)
+    lineage.drop(network)
     write_network(network, target)
     card = {
         "name": args.name,

@@ -18,27 +18,38 @@ from bare import read_network
 from detector.inference.card import ModelCard, find_card
 
 KEY = "lineage"
-BEFORE = "The network before: "
 
-Said = dict[str, Any]  # `origin` in words; `trained` in words and `thresholds` by label, where they are known
+Said = dict[str, Any]
+"""What is known of a network: `origin`, what it was made of; what it was `trained` on then, where it was; `before`, the
+same in a line of each network that it comes from, the first first; and its `thresholds` by label, where it has any."""
 
 
 def of_card(card: ModelCard) -> Said:
     """What a card says."""
     said = card.model_extra or {}
-    told = {"trained": said["trained"]} if "trained" in said else {}
-    return {"origin": said.get("origin", "not said"), **told, "thresholds": dict(card.thresholds)}
+    known = {key: said[key] for key in ("trained", "before") if key in said}
+    return {"origin": said.get("origin", "not said"), **known, "thresholds": dict(card.thresholds)}
 
 
 def of_training(lineage: Mapping[str, Any]) -> Said:
     """What a checkpoint of `train.py` says: what it began from, `start`, and what it was `taught` then."""
     start = lineage["start"]
-    before = f". {BEFORE}{start['trained']}" if "trained" in start else ""
-    said = {
-        "origin": f"YOLO11n, trained with models/train.py from {start['origin']}",
-        "trained": f"{lineage['taught']}{before}",
-    }
+    origin = f"YOLO11n, trained with models/train.py from {start['name']}"
+    said = {"origin": origin, "trained": lineage["taught"], "before": up_to(start)}
     return said | ({"thresholds": start["thresholds"]} if "thresholds" in start else {})
+
+
+def up_to(*named: Said) -> list[str]:
+    """A line of each of some networks and of all those before them, the first first, each once.
+
+    Args:
+        named: What is known of each, its `name` too.
+    """
+    lines: dict[str, None] = {}
+    for said in named:
+        own = ". ".join(said[key].rstrip(".") for key in ("origin", "trained") if key in said)
+        lines |= dict.fromkeys([*said.get("before", []), f"{said['name']}: {own}"])
+    return [*lines]
 
 
 def of_onnx(path: Path) -> Said | None:
@@ -58,3 +69,8 @@ def put(network: onnx.ModelProto, said: Said) -> None:
     """Have an ONNX file say it."""
     kept = {one.key: one.value for one in network.metadata_props} | {KEY: json.dumps(said, ensure_ascii=False)}
     onnx.helper.set_model_props(network, kept)
+
+
+def drop(network: onnx.ModelProto) -> None:
+    """Have an ONNX file say nothing of it: its card does."""
+    onnx.helper.set_model_props(network, {one.key: one.value for one in network.metadata_props if one.key != KEY})

@@ -44,10 +44,9 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
                 raise SetError(f"{scene} and {other} differ in {one.name}: one must have started from the other")
             mixed = ((1 - share) * ours + share * theirs).astype(np.float32)
             one.CopyFrom(numpy_helper.from_array(mixed, one.name))
-    said = {"origin": f"YOLO11n, a mix (mix.py): {1 - share:g} of {before['origin']}, {share:g} of {others['origin']}"}
-    if trained := [one["trained"] for one in (before, others) if "trained" in one]:
-        said["trained"] = ". The other of the mix: ".join(one.rstrip(".") for one in trained)
-    lineage.put(file, before | said)
+    origin = f"YOLO11n, a mix (mix.py): {1 - share:g} of {before['name']}, {share:g} of {others['name']}"
+    thresholds = {key: before[key] for key in ("thresholds",) if key in before}
+    lineage.put(file, {"origin": origin, "before": lineage.up_to(before, others), **thresholds})
     write_network(file, out)
 
 

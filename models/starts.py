@@ -78,7 +78,7 @@ def load_start(start: Path, device: str, squares: Iterable[torch.Tensor] = ()) -
 
 
 def started_from(start: Path) -> lineage.Said:
-    """What is known of a starting network, its name in the `origin`.
+    """What is known of a starting network, and the `name` that those made of it call it by.
 
     Raises:
         ModelError: The card beside it is of another file, or none.
@@ -86,14 +86,13 @@ def started_from(start: Path) -> lineage.Said:
     """
     if start.suffix == ".onnx":
         said = lineage.of_onnx(start) or {"origin": "not said"}
-        return said | {"origin": f"{start.stem} ({sha256_of(start)[:12]}: {said['origin']})"}
+        return said | {"name": f"{start.stem} ({sha256_of(start)[:12]})"}
     model = load_checkpoint(start)
     if "lineage" in (model.ckpt or {}):
-        said = lineage.of_training(model.ckpt["lineage"])
-        return said | {"origin": f"{start.name} ({said['origin']})"}
+        return lineage.of_training(model.ckpt["lineage"]) | {"name": f"{start.name} ({sha256_of(start)[:12]})"}
     if model.model.model[-1].nc == CHANNELS:
-        return {"origin": f"{start.name}, which models/train.py of today did not write"}
-    return {"origin": f"{start.name}, Ultralytics' COCO weights (AGPL-3.0)"}
+        return {"name": start.name, "origin": "Not written by models/train.py of today"}
+    return {"name": start.name, "origin": "Ultralytics' COCO weights (AGPL-3.0)"}
 
 
 def tensor_of(squares: np.ndarray, device: str) -> torch.Tensor:

@@ -415,7 +415,8 @@ def test_pictures_become_a_model_that_the_worker_accepts(start: Path, manifest: 
     card = find_card(str(new / "own.yaml"))
     Session(card)
     told = card.model_extra or {}
-    assert "from start.pt, Ultralytics' COCO weights (AGPL-3.0)" in told["origin"]
+    assert told["origin"] == "YOLO11n, trained with models/train.py from start.pt"
+    assert told["before"] == ["start.pt: Ultralytics' COCO weights (AGPL-3.0)"]
     assert told["trained"].startswith("3 steps of 2 squares at a rate of 0.001, on pictures: 3 of rendered (our own ")
 
 
@@ -432,7 +433,8 @@ def test_a_model_taught_on_begins_with_the_least_scores_of_the_one_before(start:
     card = find_card(str(tmp_path / "own.yaml"))
     assert (card.thresholds["phone"], card.thresholds["person"]) == (0.11, 0.25)
     told = card.model_extra or {}
-    assert ": here)" in told["origin"] and told["trained"] == "3 steps"
+    assert len(told["before"]) == 1 and told["before"][0].startswith("before (") and told["trained"] == "3 steps"
+    assert told["before"][0].endswith("): here") and told["before"][0][:-6] in told["origin"]
     assert "yolo predict" not in done.stdout + done.stderr  # of a file that is gone by then
 
 
@@ -448,15 +450,21 @@ def test_what_a_model_was_taught_is_handed_on_by_mixes_calibrations_and_later_tr
     torch.save(network | {"lineage": lineage}, tmp_path / "second.pt")
     first, second = (exported(tmp_path / f"{name}.pt", name, tmp_path) for name in ("first", "second"))
     assert first["trained"] == "6,000 steps on fuyi (Apache-2.0)"
-    assert second["trained"] == (
-        "100 steps on site:hall (own footage). The network before: 6,000 steps on fuyi (Apache-2.0)"
+    assert first["before"] == ["start.pt: Ultralytics' COCO weights (AGPL-3.0)"]
+    assert second["origin"].startswith("YOLO11n, trained with models/train.py from mix (")
+    assert second["trained"] == "100 steps on site:hall (own footage)"
+    coco, ours, both = second["before"]  # each once, though two ways lead to the first
+    assert coco == first["before"][0]
+    assert ours.startswith("first (") and ours.endswith(f"): {first['origin']}. {first['trained']}")
+    assert both.startswith("mix (") and both.endswith(
+        f"a mix (mix.py): 0.5 of {ours.partition(':')[0]}, 0.5 of start.pt"
     )
-    assert "a mix (mix.py): 0.5 of first (" in second["origin"]
-    assert "0.5 of start.pt, Ultralytics' COCO weights (AGPL-3.0)" in second["origin"]
-    assert started_from(tmp_path / "second.pt")["trained"] == second["trained"]
+    assert started_from(tmp_path / "second.pt")["before"] == second["before"]
     (tmp_path / "mix.onnx").rename(tmp_path / "third.onnx")
     third = exported(tmp_path / "third.onnx", "mixed", tmp_path)
-    assert third["trained"] == first["trained"] and third["thresholds"] == first["thresholds"]
+    assert third["before"] == second["before"][:2] and third["thresholds"] == first["thresholds"]
+    assert "trained" not in third, "what its own weights were taught stands in those before"
+    assert all(one.key != "lineage" for one in onnx.load(tmp_path / "mixed.onnx").metadata_props)
 
 
 def exported(checkpoint: Path, name: str, folder: Path) -> dict:
