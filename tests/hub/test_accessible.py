@@ -253,6 +253,15 @@ def test_where_to_write_is_seen_by_an_edge_that_stands_out(scene: Scene, theme: 
         assert edges and min(contrast(*edge) for edge in edges) >= 3, path
 
 
+def test_an_example_in_a_field_can_be_read(scene: Scene) -> None:  # noqa: F811
+    page = scene.page("cases")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        field = page.locator("main input[placeholder]")
+        words = field.evaluate("e => getComputedStyle(e, '::placeholder').color")
+        assert contrast(words, field.evaluate("e => getComputedStyle(e).backgroundColor")) >= 4.5, theme
+
+
 def test_what_is_short_is_still_large_enough_to_press(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     told_with_acts(scene, mp4)
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740})
