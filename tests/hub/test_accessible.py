@@ -262,6 +262,41 @@ def test_an_example_in_a_field_can_be_read(scene: Scene) -> None:  # noqa: F811
         assert contrast(words, field.evaluate("e => getComputedStyle(e).backgroundColor")) >= 4.5, theme
 
 
+# What takes the focus by keyboard while its ring, or that of its card, is missing or cut off on some side.
+WITHOUT_RING = """() => {
+  const cut = [...document.querySelectorAll("main :is(a[href], button, input, select, summary)")].filter((e) => {
+    e.focus({ focusVisible: true });
+    if (document.activeElement !== e) return false;
+    e.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const ringed = [e, e.parentElement].find((one) => getComputedStyle(one).outlineStyle !== "none");
+    if (!ringed) return true;
+    const style = getComputedStyle(ringed), box = ringed.getBoundingClientRect();
+    const beyond = parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth) - 0.5;
+    for (let around = ringed.parentElement; around !== document.body; around = around.parentElement) {
+      const { overflowX, overflowY } = getComputedStyle(around), edge = around.getBoundingClientRect();
+      if (overflowX !== "visible" && (box.left - beyond < edge.left || box.right + beyond > edge.right)) return true;
+      if (overflowY !== "visible" && (box.top - beyond < edge.top || box.bottom + beyond > edge.bottom)) return true;
+    }
+  });
+  return cut.map((e) => e.outerHTML);
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_where_the_keyboard_is_is_shown_by_a_ring_that_nothing_cuts_off(
+    scene: Scene,  # noqa: F811
+    mp4: bytes,
+    width: int,
+) -> None:
+    fill(scene)
+    told_with_acts(scene, mp4)
+    scene.hub._parts.cases.make("night", scene.hub.store.incidents(["inc"]), user="owner", at=time.time())
+    page = scene.page(viewport={"width": width, "height": 740})
+    for path in ("", "cases", "review", "incidents/inc", "incidents/inc/alike", "cameras", "day"):
+        page.goto(scene.hub.url + path)
+        assert page.evaluate(WITHOUT_RING) == [], path
+
+
 def test_what_is_short_is_still_large_enough_to_press(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     told_with_acts(scene, mp4)
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740})
