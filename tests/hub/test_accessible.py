@@ -297,6 +297,17 @@ def test_where_the_keyboard_is_is_shown_by_a_ring_that_nothing_cuts_off(
         assert page.evaluate(WITHOUT_RING) == [], path
 
 
+def test_what_takes_the_focus_on_a_narrow_screen_lies_above_the_navigation(scene: Scene) -> None:  # noqa: F811
+    for n in range(3):
+        scene.alert(f"inc{n}")
+    page = scene.page(viewport={"width": 360, "height": 740})
+    lies = "document.activeElement.getBoundingClientRect().bottom - document.querySelector('.site').offsetTop"
+    page.locator("#by-told").focus()
+    for _ in range(15):  # a card, and its verdicts: three times
+        page.keyboard.press("Tab")
+        assert page.evaluate(lies) <= 0, page.evaluate("document.activeElement.outerHTML")
+
+
 def test_what_is_short_is_still_large_enough_to_press(scene: Scene, mp4: bytes) -> None:  # noqa: F811
     told_with_acts(scene, mp4)
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740})
