@@ -326,11 +326,16 @@ def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: S
     inside = scene.hub.store.incidents(["inc"])
     scene.hub._parts.cases.make("night", inside, user="owner", at=time.time())
     scene.hub.store.edges.set_health("shanghai", "box1", {"cameras": [{"camera": "cam3", "age_s": 1.0}]}, time.time())
+    scene.hub._parts.proposals.add(
+        ("shanghai", "box1", "cam3"), "ignore", [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]], "", user="guard", at=time.time(),
+        incident="inc",
+    )  # fmt: skip
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page.wait_for_selector(".elsewhere a")
     for path, links in (
-        ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a, .record p a"), ("audit", ".log a"),
-        ("people/owner", ".up a"), ("cases/1", ".up a"), ("cameras/shanghai/box1/cam3/zones", ".up a"),
+        ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a, .record p a, .kept p a"),
+        ("audit", ".log a"), ("people/owner", ".up a"), ("cases/1", ".up a"),
+        ("cameras/shanghai/box1/cam3/zones", ".up a, .proposals p a"),
     ):  # fmt: skip
         page.goto(scene.hub.url + path)
         heights = [link.bounding_box()["height"] for link in page.locator(links).all()]
