@@ -226,6 +226,12 @@ def test_who_is_disabled_is_asked_for_no_code_as_if_the_password_were_wrong(site
     assert answer.status_code == 401 and "/login/code" not in answer.text
 
 
+def test_the_picture_that_the_phone_reads_has_the_white_edge_that_the_standard_asks_for(site: Site) -> None:
+    """Of four modules (ISO/IEC 18004): on a dark page nothing else is white about it."""
+    page = site.somebody(Role.REVIEWER).post("/account/second-step", data={"password": PASSWORD}).text
+    assert 'd="M4 4.5h7' in page, "the first row of the corner's mark, seven modules long"
+
+
 def test_what_the_phone_reads_names_the_hub_and_the_user() -> None:
     read = urlsplit(second_step.address(SECRET, "老板 a&b", "hub.test"))
     said = parse_qs(read.query)

@@ -254,7 +254,7 @@ def _account(
     if offered:
         host = urlsplit(view.parts.config.public_url or str(view.request.base_url)).hostname or ""
         read = second_step.address(offered, view.user, host)
-        picture = Markup(segno.make(read, error="m").svg_inline(scale=5, border=2))  # noqa: S704  (drawn just now)
+        picture = Markup(segno.make(read, error="m").svg_inline(scale=5))  # noqa: S704  (drawn just now)
     return view.page(
         "account.html", status if wrong or step_wrong else 200, wrong=wrong, shortest=SHORTEST_PASSWORD,
         tokens=people.tokens(view.scope, view.user), step_wrong=step_wrong, codes=codes, offered=offered,
