@@ -42,7 +42,7 @@ from detector.recorded.look_folder import LookFolder
 from detector.recorded.looking import LookTask, model_of, task_of
 from detector.recorded.processes import Processes
 from detector.recorded.recorder_names import Pattern
-from detector.recorded.recordings import Session, as_text, sessions
+from detector.recorded.recordings import Session, as_text, by_itself, sessions
 from detector.recorded.software import judge
 from detector.recorded.spots import shown, told_once
 from detector.recorded.summary import SCHEMA, summary_of, write_summary
@@ -108,9 +108,10 @@ def replay(
 
     began = time.monotonic()
     with _own(out):
-        archive = gather(paths, out, say)
-        cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone, say=say)
         asked = asked or Asked(zone or config.timezone)
+        wants = asked.wants
+        archive = gather(paths, out, say, lambda path: wants(by_itself(path, config, pattern=pattern, zone=zone)))
+        cameras = sessions(archive.files, config, start, pattern=pattern, zone=zone, say=say)
         cameras, left_out = asked.of(cameras, say)
         say(f"loading the model, for {len(archive.files) - left_out} files, cameras: {len(cameras)}")
         work = [_work(session, config, out, fast_scan=fast_scan) for session in cameras]

@@ -96,6 +96,14 @@ def test_of_two_names_the_one_that_tells_the_time_is_kept(tmp_path: Path) -> Non
     )
 
 
+def test_of_two_names_that_tell_the_time_the_one_wanted_is_kept(tmp_path: Path) -> None:
+    for name in ("ch1_20261101092613.mp4", "ch1_20261102092613.mp4", "ch1_20261103092613.mp4", "a.mp4", "wanted.mp4"):
+        put_one(tmp_path / name, "the same")
+    found = gather([tmp_path], wanted=lambda path: path.stem in {"ch1_20261102092613", "wanted"})
+    assert names(found, tmp_path) == ["ch1_20261102092613.mp4"]
+    assert [one.twin for one in found.passed] == found.files * 4, "also of those found before it"
+
+
 def test_a_pipe_that_is_called_like_a_recording_is_not_waited_for(tmp_path: Path) -> None:
     put_one(tmp_path / "1.mp4", "1")
     os.mkfifo(tmp_path / "2.mp4")

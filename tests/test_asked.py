@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,23 @@ def test_a_replay_of_what_was_asked_for_says_so_and_misses_nothing_else(
     assert [round(gap["seconds"]) for gap in summary["gaps"]] == [55, 3601, 60, 3594]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Asked for: gate · 2026-11-01 – 2026-11-02 · 11:59–13:00. 3 other files were not looked at." in page
+
+
+@pytest.mark.parametrize(
+    "limits", [["--from", "2026-11-02"], ["--hours", "11:00-12:00"], ["--camera", "yard"]], ids=lambda limits: limits[0]
+)
+def test_of_copies_the_one_asked_for_is_looked_at(limits: list[str], tmp_path: Path) -> None:
+    footage, out = tmp_path / "footage", tmp_path / "out"
+    footage.mkdir()
+    make_video(footage / "gate_20261101_100000.mp4", seconds=2, fps=5)
+    shutil.copy(footage / "gate_20261101_100000.mp4", footage / "yard_20261102_110000.mp4")
+    shutil.copy(footage / "gate_20261101_100000.mp4", footage / "gate_20261031_100000.mp4")
+    config = tmp_path / "edge.yaml"
+    looks, cameras = "analysis: {fps: 1, frame_side: 160, zooms: 0}", "cameras: [{name: gate, source: 'rtsp://h/1'}]"
+    config.write_text(f"site: s\nedge: e\ntimezone: {SHANGHAI}\n{looks}\n{cameras}\n")
+    assert main(["replay", str(footage), "--config", str(config), "--out", str(out), *limits]) == 0
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert [Path(file["file"]).stem for file in summary["recordings"]] == ["yard_20261102_110000"]
 
 
 @pytest.mark.parametrize(

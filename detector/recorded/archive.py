@@ -48,7 +48,10 @@ class Archive:
 
 
 def gather(
-    paths: Iterable[Path], results: Path | None = None, say: Callable[[str], None] = lambda what: None
+    paths: Iterable[Path],
+    results: Path | None = None,
+    say: Callable[[str], None] = lambda what: None,
+    wanted: Callable[[Path], bool] = lambda path: True,
 ) -> Archive:
     """Everything that these paths mean.
 
@@ -60,6 +63,8 @@ def gather(
         results: Folder of a replay's results; no clip in it is taken for a recording on the way through a folder, nor
             what an earlier replay or `labelwatch why` has left there.
         say: Told, in words, what is done, with every file.
+        wanted: Whether a file will be read once it is found, by its path: of copies such a one is taken. Asked of
+            copies alone.
 
     Raises:
         SourceUnavailable: A path means nothing, or no video at all.
@@ -79,7 +84,7 @@ def gather(
             nothing = path.is_dir() and not any(path.iterdir())
             why = "the folder is empty: is the disk or share mounted?" if nothing else "no video file in this folder"
             raise SourceUnavailable(f"{path}: {why}")
-    found.files, again = _once(found.files, say)
+    found.files, again = _once(found.files, say, wanted)
     found.passed += again
     return found
 
@@ -136,10 +141,19 @@ def _take(path: Path, into: Archive) -> None:
         into.passed.append(Passed(path, "no file, but a pipe, socket or device"))
 
 
-def _once(files: list[Path], say: Callable[[str], None]) -> tuple[list[Path], list[Passed]]:
-    """Files without those that are there already, by another path or as a copy; a name that tells the time is kept."""
+def _once(
+    files: list[Path], say: Callable[[str], None], wanted: Callable[[Path], bool]
+) -> tuple[list[Path], list[Passed]]:
+    """Files without those that are there already, by another path or as a copy.
+
+    A name that tells the time is kept, and of such names one that is wanted.
+    """
+
+    def worth(path: Path) -> tuple[bool, bool]:
+        return _says_when(path), wanted(path)
+
     kept: list[Path] = []
-    again: list[Passed] = []
+    copies: list[tuple[Path, int]] = []  # and the place of the one that is kept
     place: dict[Path, int] = {}
     known = _Known()
     for n, path in enumerate(files, 1):
@@ -152,13 +166,13 @@ def _once(files: list[Path], say: Callable[[str], None]) -> tuple[list[Path], li
             place[path] = len(kept)
             kept.append(path)
         elif not path.samefile(twin):
-            if _says_when(path) and not _says_when(twin):
+            at = place[twin]
+            if worth(path) > worth(twin):
                 known.replace(twin, path)
-                place[path] = place[twin]
-                kept[place[path]] = path
-                path, twin = twin, path
-            again.append(Passed(path, f"the same recording as {twin}", twin))
-    return kept, again
+                place[path], kept[at] = at, path
+                path = twin
+            copies.append((path, at))
+    return kept, [Passed(path, f"the same recording as {kept[at]}", kept[at]) for path, at in copies]
 
 
 class _Known:

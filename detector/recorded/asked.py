@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from detector.clock import iso, unix
+from detector.config import Camera
 from detector.errors import ConfigError, Problem
 from detector.recorded.recordings import UNDATED, Piece, Session
 from detector.sources.recording import promised_s
@@ -100,10 +101,10 @@ class Asked:
         kept, done, number = [], 0, sum(len(session.pieces) for session in every)
         for session in every:
             wanted = []
-            for piece in session.pieces if self._wants_camera(session) else ():
+            for piece in session.pieces if self._wants_camera(session.camera) else ():
                 say(f"choosing files: {done} of {number}")
                 done += 1
-                wanted.append(self._wants(piece))
+                wanted.append(self._wants_time(piece))
             if pieces := _kept(session.pieces, wanted):
                 kept.append(replace(session, pieces=pieces))
         if not kept:
@@ -118,10 +119,14 @@ class Asked:
             why = f"no recording here is of a camera {unknown[0]!r}"
             raise ConfigError([Problem("replay", "--camera", why, f"of {told}")])
 
-    def _wants_camera(self, session: Session) -> bool:
-        return not self.cameras or bool({session.camera.name, session.camera.title} & {*self.cameras})
+    def wants(self, piece: Piece) -> bool:
+        """Whether a file is of a camera asked for, and may hold anything asked for."""
+        return self._wants_camera(piece.camera) and self._wants_time(piece)
 
-    def _wants(self, piece: Piece) -> bool:
+    def _wants_camera(self, camera: Camera) -> bool:
+        return not self.cameras or bool({camera.name, camera.title} & {*self.cameras})
+
+    def _wants_time(self, piece: Piece) -> bool:
         """Whether a file may hold anything asked for; where nobody knows, it is looked at."""
         at = _begins(piece)
         if at is None or piece.known_by == UNDATED or not self._timed:
@@ -134,7 +139,7 @@ class Asked:
 
     def _there(self, every: Iterable[Session]) -> str:
         """From when to when there are files, for who asked for others."""
-        asked = (piece for session in every if self._wants_camera(session) for piece in session.pieces)
+        asked = (piece for session in every if self._wants_camera(session.camera) for piece in session.pieces)
         starts = [at for piece in asked if (at := _begins(piece)) is not None]
         first, last = (datetime.fromtimestamp(at, ZoneInfo(self.zone)) for at in (min(starts), max(starts)))
         return f"the first begins {first:%Y-%m-%d %H:%M}, the last {last:%Y-%m-%d %H:%M}"

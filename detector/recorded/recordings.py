@@ -153,9 +153,15 @@ def sessions(
             first = Piece(path, camera, start, "option", start, name.length_s)
             others.append(_following(others, path, camera, name) if others else first)
         else:
-            at, known_by = _begin(path, name, zone or config.timezone)
-            others.append(Piece(path, camera, at, known_by, at, name.length_s, name.within_s))
+            others.append(_dated(path, camera, name, zone or config.timezone))
     return [Session(pieces[0].camera, in_order(pieces)) for pieces in found.values()]
+
+
+def by_itself(path: Path, config: EdgeConfig, *, pattern: Pattern | None = None, zone: str | None = None) -> Piece:
+    """A file as if there were no other; arguments as of `sessions`."""
+    zone = zone or config.timezone
+    name = read_name(path, zone, pattern)
+    return _dated(path, camera_of(path, config.cameras, name), name, zone)
 
 
 def of_camera(found: Sequence[Session], camera: str | None) -> Session:
@@ -185,6 +191,12 @@ def _following(before: Sequence[Piece], path: Path, camera: Camera, name: Named)
     known = last.expected_at is not None and length_s is not None
     expected_at = (last.expected_at or 0.0) + (length_s or 0.0) if known else None
     return Piece(path, camera, None, "file before", expected_at, name.length_s)
+
+
+def _dated(path: Path, camera: Camera, name: Named, zone: str) -> Piece:
+    """A file that says by itself when it begins."""
+    at, known_by = _begin(path, name, zone)
+    return Piece(path, camera, at, known_by, at, name.length_s, name.within_s)
 
 
 def _begin(path: Path, name: Named, zone: str) -> tuple[float, str]:
