@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -325,6 +326,21 @@ def test_without_a_hub_in_reach_all_stays_and_the_command_says_how_to_go_on(
     said = capsys.readouterr()
     assert "can't be reached" in said.err and f"{len(read_results(out))} still to be sent" in said.out
     assert f"labelwatch replay --publish --config '{file}' --out {out}" in said.err
+
+
+def test_who_stops_it_while_it_is_sent_is_told_how_to_go_on(out: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30.0)
+        file = configured(tmp_path / "box", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        command = [sys.executable, "-m", "detector", "replay", "--publish", "--config", str(file), "--out", str(out)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        silent.accept()[0].close()  # that replays will come from there
+        with silent.accept()[0] as incidents:
+            assert incidents.recv(1)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30.0)
+    assert process.returncode == 130
+    assert f"to send it later: labelwatch replay --publish --config {file} --out {out}" in said
 
 
 def test_the_hub_knows_a_machine_for_replays_though_they_find_nothing(

@@ -235,9 +235,14 @@ def _publish(options: argparse.Namespace, config: EdgeConfig, summary: dict[str,
     from detector.recorded.publishing import NotPublished, how_to_go_on, publish
 
     stopped: NotPublished | None = None
+    again = how_to_go_on(options.out, options.config)
+    later = f"labelwatch: all of it is kept in {options.out}; to send it later: {again}"
     try:
         with progress_count("to the hub") as progress:
             report = publish(options.out, config, SystemClock(), progress)
+    except KeyboardInterrupt:
+        print(later, file=sys.stderr)
+        raise
     except NotPublished as error:
         stopped, report = error, error.report
     print(json.dumps({**summary, "published": report.as_dict()}) if options.json else report.words())
@@ -245,8 +250,7 @@ def _publish(options: argparse.Namespace, config: EdgeConfig, summary: dict[str,
         print(f"labelwatch: refused: {one_line(name)}: {one_line(why)}", file=sys.stderr)
     if stopped is not None:
         print(f"labelwatch: {stopped}", file=sys.stderr)
-        again = how_to_go_on(options.out, options.config)
-        print(f"labelwatch: all of it is kept in {options.out}; to send it later: {again}", file=sys.stderr)
+        print(later, file=sys.stderr)
     return FAILED if stopped or report.refused else FINE
 
 
