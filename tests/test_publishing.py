@@ -333,7 +333,10 @@ def test_who_stops_it_while_it_is_sent_is_told_how_to_go_on(out: Path, tmp_path:
         silent.settimeout(30.0)
         file = configured(tmp_path / "box", f"http://127.0.0.1:{silent.getsockname()[1]}")
         command = [sys.executable, "-m", "detector", "replay", "--publish", "--config", str(file), "--out", str(out)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells' background is deaf to it
+        )  # fmt: skip
         silent.accept()[0].close()  # that replays will come from there
         with silent.accept()[0] as incidents:
             assert incidents.recv(1)
