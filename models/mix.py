@@ -45,8 +45,8 @@ def mix(scene: Path, other: Path, share: float, out: Path) -> None:
             mixed = ((1 - share) * ours + share * theirs).astype(np.float32)
             one.CopyFrom(numpy_helper.from_array(mixed, one.name))
     origin = f"YOLO11n, a mix (mix.py): {1 - share:g} of {before['name']}, {share:g} of {others['name']}"
-    thresholds = {key: before[key] for key in ("thresholds",) if key in before}
-    lineage.put(file, {"origin": origin, "before": lineage.up_to(before, others), **thresholds})
+    said = {"origin": origin, "before": lineage.up_to(before, others)}
+    lineage.put(file, said | ({"thresholds": before["thresholds"]} if "thresholds" in before else {}))
     write_network(file, out)
 
 
