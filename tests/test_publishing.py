@@ -357,6 +357,19 @@ def test_the_hub_knows_a_machine_for_replays_though_they_find_nothing(
     assert office.store.edges.only_replaying() == {("shanghai", "pc")}
 
 
+def test_a_machine_with_another_key_is_told_to_join(
+    office: Office, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configured(tmp_path / "box", office.hub.url)
+    assert published(out, file, capsys)["sent"] == len(read_results(out))
+    (file.parent / "data" / "identity.key").unlink()
+    configured(tmp_path / "box", office.hub.url)
+    (out / "published.jsonl").unlink()
+    assert main(["replay", "--publish", "--config", str(file), "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "not the one this hub knows it by" in said and "let this machine join: labelwatch join http" in said
+
+
 @pytest.mark.parametrize(
     ("spoil", "word"),
     [

@@ -29,7 +29,15 @@ from detector import wire
 from detector.alerts.clip_queue import Clip
 from detector.alerts.identity import FILE_NAME, load_identity
 from detector.alerts.trust import HubTrust
-from detector.alerts.uploads import NO_SUCH_PATH, Carrier, NotNowError, OlderHubError, RefusedError, trust_in
+from detector.alerts.uploads import (
+    NO_SUCH_PATH,
+    NOT_BELIEVED,
+    Carrier,
+    NotNowError,
+    OlderHubError,
+    RefusedError,
+    trust_in,
+)
 from detector.clock import Clock, iso, unix
 from detector.config import EdgeConfig
 from detector.errors import ConfigError, LabelwatchError, Problem, WireError
@@ -286,7 +294,9 @@ class _Publishing:
         if answer.status_code in NO_SUCH_PATH:
             raise NotPublished(f"{self._hub} is no hub that takes replays: is it older than this labelwatch?")
         if answer.status_code != 200:
-            raise NotPublished(f"{self._hub} takes none of it: {_reason(answer)}")
+            join = f" (let this machine join: labelwatch join {self._hub} --config CONFIG)"
+            hint = join if answer.status_code == NOT_BELIEVED else ""
+            raise NotPublished(f"{self._hub} takes none of it: {_reason(answer)}{hint}")
         found = {one.id: one for one in self._believed(answer.content)}
         nothing = "the hub did not believe it"
         lines = []
