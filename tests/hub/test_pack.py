@@ -33,7 +33,7 @@ from detector.hub.edges.keys import EdgeKeys
 from detector.hub.evidence import packs as packs_module
 from detector.hub.evidence.cases import CLOSED
 from detector.hub.evidence.pack import Pack, safe
-from detector.hub.evidence.packs import FAILED, MAKING, QUIET_S, READY, REMOVED, Packs
+from detector.hub.evidence.packs import FAILED, LOST, MAKING, QUIET_S, READY, REMOVED, Packs
 from detector.hub.storage.rights import EVERYWHERE, Scope
 from detector.hub.storage.schema import retention as retention_table
 from detector.hub.storage.store import Store
@@ -606,6 +606,14 @@ def test_a_pack_that_is_deleted_stays_on_record_with_its_hash(office: Office) ->
     (left,) = office.packs.of(case.number, EVERYWHERE, NOON)
     assert (left.state, left.sha256, office.packs.path(left), path.exists()) == (REMOVED, pack.sha256, None, False)
     assert office.audit.entries(subject=case.subject)[0].action == "pack_removed"
+
+
+def test_a_pack_whose_file_is_gone_from_the_disk_is_lost_and_made_anew(desk: Office) -> None:
+    case = desk.case(desk.incident())
+    desk.pack(case).unlink()  # as after a backup was brought back
+    (pack,) = desk.packs.of(case.number, EVERYWHERE, desk.clock.now())
+    assert (pack.state, desk.packs.path(pack)) == (LOST, None) and pack.sha256
+    assert desk.ask(case).state == READY
 
 
 def test_a_pack_is_seen_by_whoever_sees_all_that_is_in_it_whatever_the_case_holds_now(office: Office) -> None:

@@ -1,7 +1,8 @@
 """Evidence packs on disk and their record: asked for, made in the background one at a time, downloaded, deleted.
 
 A pack whose maker hasn't told that it is at work for `QUIET_S` was left behind by a hub that stopped: it counts as
-failed (`interrupted`). So does one told of at a time to come, by a clock that was ahead.
+failed (`interrupted`). So does one told of at a time to come, by a clock that was ahead. One whose file isn't there is
+lost: a backup holds none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from detector.wire.evidence import fingerprint, grouped
 
 logger = logging.getLogger(__name__)
 
-MAKING, READY, FAILED, REMOVED = "making", "ready", "failed", "removed"
+MAKING, READY, FAILED, REMOVED, LOST = "making", "ready", "failed", "removed", "lost"
 QUIET_S = 120.0
 TELL_EVERY_S = 0.5
 
@@ -40,7 +41,7 @@ class _Stopped(Exception):  # noqa: N818  (a signal between threads)
 
 @dataclass(frozen=True, slots=True)
 class PackRecord:
-    """A pack: `state` is `making`, `ready`, `failed` (`reason` says why) or `removed`; sizes in bytes."""
+    """A pack: `state` is `making`, `ready`, `failed` (`reason` says why), `removed` or `lost`; sizes in bytes."""
 
     number: int
     case: int
@@ -170,9 +171,8 @@ class Packs:
         return found if found and found.within(scope) else None
 
     def path(self, pack: PackRecord) -> Path | None:
-        """Its file, when it is ready and there."""
-        path = self._file(pack.number)
-        return path if pack.state == READY and path.is_file() else None
+        """Its file, when it is ready."""
+        return self._file(pack.number) if pack.state == READY else None
 
     def remove(self, pack: PackRecord, case: Case, *, user: str, at: float) -> None:
         """Delete its file; the record stays, with its hash."""
@@ -278,9 +278,10 @@ class Packs:
                 update(packs).where(packs.c.number == number).values(told_at=self._clock.now(), **values)
             )
 
-    @staticmethod
-    def _record(row: Any, at: float) -> PackRecord:
+    def _record(self, row: Any, at: float) -> PackRecord:
         pack = PackRecord(**row._mapping)
         if pack.state == MAKING and abs(at - pack.told_at) > QUIET_S:
-            return PackRecord(**{**row._mapping, "state": FAILED, "reason": "interrupted"})
+            return replace(pack, state=FAILED, reason="interrupted")
+        if pack.state == READY and not self._file(pack.number).is_file():
+            return replace(pack, state=LOST)
         return pack
