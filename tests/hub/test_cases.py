@@ -596,8 +596,8 @@ def test_a_pack_is_asked_for_watched_downloaded_and_deleted(site: Site, guard: A
     assert guard.get(f"{page}/packs/1").status_code == 404 and "删除证据包 1" in guard.get(page).text
 
 
-def test_who_makes_a_pack_is_told_that_recordings_are_still_to_come(site: Site, guard: Any, mp4: bytes) -> None:
-    lacks, page = "1 起告警的录像还没有到齐", opened(guard, incidents="inc-1")
+def test_who_makes_a_pack_is_told_that_recordings_are_still_to_come_or_lost(site: Site, guard: Any, mp4: bytes) -> None:
+    lacks, page = "1 起告警的录像不全", opened(guard, incidents="inc-1")
     assert lacks in guard.get(page).text  # it goes on, and has announced none
     announced = [{"segment": n, "sha256": hashlib.sha256(mp4).hexdigest(), "bytes": len(mp4)} for n in range(2)]
     site.store.add_alerts([make_envelope(9, phase="end", clips=announced)], NOON)
@@ -606,6 +606,9 @@ def test_who_makes_a_pack_is_told_that_recordings_are_still_to_come(site: Site, 
         claim = site.claim(mp4, segment=segment)
         assert site.client.put(f"/api/clips/inc-1/{segment}", content=mp4, headers=claim).status_code == 201
     assert lacks not in guard.get(page).text
+    lost = site.app.app.state.parts.clips.find("inc-1", 1)
+    lost.unlink()
+    assert lacks in guard.get(page).text
 
 
 def test_nobody_is_told_to_wait_for_recordings_that_were_deleted(site: Site, guard: Any) -> None:
@@ -613,7 +616,7 @@ def test_nobody_is_told_to_wait_for_recordings_that_were_deleted(site: Site, gua
     gone = {"incident": "inc-1", "announced_at": NOON, "deleted_at": NOON, "why": "age", "rule": "note", "bytes": 1}
     with site.store.database.writing() as connection:
         connection.execute(retention.insert(), gone)
-    assert "录像还没有到齐" not in guard.get(page).text
+    assert "录像不全" not in guard.get(page).text
 
 
 def test_a_pack_being_made_is_asked_after_every_second(site: Site, guard: Any, monkeypatch: pytest.MonkeyPatch) -> None:

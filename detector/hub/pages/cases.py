@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
@@ -237,10 +238,11 @@ def _packs(view: View, case: Case) -> dict[str, Any]:
 
 
 def _lacking(view: View, case: Case) -> int:
-    """How many of its incidents have recordings that are still to come: a pack that is made now is without them."""
-    here, gone = view.store.segments(case.incidents), view.store.without_footage(case.incidents)
+    """How many of its incidents have recordings to come, or lost from the disk: a pack made now is without them."""
+    clips, gone = view.store.clips(*case.incidents), view.store.without_footage(case.incidents)
+    here = Counter(clip.incident for clip in clips if view.parts.clips.file_of(clip))
     return sum(
-        one.awaits_clips(view.now) or len(one.announced_clips) > here.get(one.id, 0)
+        one.awaits_clips(view.now) or len(one.announced_clips) > here[one.id]
         for one in view.store.incidents(case.incidents)
         if one.id not in gone
     )

@@ -36,8 +36,8 @@ class Segments:
         row = self._database.read(select(self._table).where(c.incident == incident, c.segment == segment)).one_or_none()
         return Clip(**row._mapping) if row else None
 
-    def of(self, incident: str) -> list[Clip]:
-        """Those of an incident in order."""
+    def of(self, *incidents: str) -> list[Clip]:
+        """Those of incidents, of each in order."""
         c = self._table.c
-        rows = self._database.read(select(self._table).where(c.incident == incident).order_by(c.segment))
-        return [Clip(**row._mapping) for row in rows]
+        query = select(self._table).where(c.incident.in_(incidents)).order_by(c.incident, c.segment)
+        return [Clip(**row._mapping) for row in self._database.read(query)]

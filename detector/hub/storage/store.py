@@ -308,9 +308,9 @@ class Store:
         """One segment; none for what can't be an incident's id or a segment's number either."""
         return self._segments.find(incident, segment)
 
-    def clips(self, incident: str) -> list[Clip]:
-        """Segments of an incident in order."""
-        return self._segments.of(incident)
+    def clips(self, *incidents: str) -> list[Clip]:
+        """Segments of incidents, of each in order."""
+        return self._segments.of(*incidents)
 
     def film(self, name: str, site: str, edge: str, camera: str) -> list[Clip]:
         """Segments of a film in order, as the box that was asked for it brought them; none that another did."""
@@ -328,11 +328,6 @@ class Store:
         again = again.where(incidents.c.same_as.in_(ids), _found_again()).distinct()
         with self._reading() as connection:
             return {*connection.execute(query).scalars(), *connection.execute(again).scalars()}
-
-    def segments(self, ids: Sequence[str]) -> dict[str, int]:
-        """How many segments of each of these incidents are here; none is named of which none is."""
-        query = select(clips.c.incident, func.count()).where(clips.c.incident.in_(ids)).group_by(clips.c.incident)
-        return {row[0]: row[1] for row in self.database.read(query)}
 
     def without_footage(self, ids: Sequence[str]) -> set[str]:
         """Those of these incidents whose footage was deleted."""

@@ -75,7 +75,7 @@ ZH: dict[str, str] = {
     "pack_why": "原始录像（不转码）、边缘设备签名的记录、判断与查看记录、给警方的一页说明，全部带哈希和签名。",
     "pack_make": "制作证据包",
     "pack_full": "包里有未打码的原始录像，请只交给办案人员；每次下载都有记录。",
-    "pack_lacking": "{n} 起告警的录像还没有到齐，现在制作的包里会缺这些录像。",
+    "pack_lacking": "{n} 起告警的录像不全（还没有送到，或已从磁盘丢失），现在制作的包里会缺这些录像。",
     "pack_number": "证据包 {n}",
     "pack_making": "制作中 {percent}%",
     "pack_ready": "已完成",
@@ -245,8 +245,8 @@ EN: dict[str, str] = {
     "pack_make": "Make an evidence pack",
     "pack_full": "It holds the original recordings with labels in full: for investigators only. Each download is put "
     "on record.",
-    "pack_lacking": "Not all recordings of {n} alert are here yet: a pack made now is without them.|"
-    "Not all recordings of {n} alerts are here yet: a pack made now is without them.",
+    "pack_lacking": "Recordings of {n} alert are still to come, or lost from the disk: a pack made now is without "
+    "them.|Recordings of {n} alerts are still to come, or lost from the disk: a pack made now is without them.",
     "pack_number": "Pack {n}",
     "pack_making": "being made, {percent}%",
     "pack_ready": "ready",
