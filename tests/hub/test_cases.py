@@ -619,6 +619,42 @@ def test_nobody_is_told_to_wait_for_recordings_that_were_deleted(site: Site, gua
     assert "录像不全" not in guard.get(page).text
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "older"),
+    [
+        ("/cases/add", {"case": "1", "incidents": "inc-2"}, True),
+        ("/cases/1/remove", {"incident": "inc-1"}, True),
+        ("/cases/1", {"version": "1", "note": "红帽子"}, True),
+        ("/incidents/inc-1/verdict", {"verdict": "true"}, True),
+        ("/cases/1", {"version": "1", "state": "handed_over"}, False),
+        ("/incidents/inc-2/verdict", {"verdict": "true"}, False),
+    ],
+)
+def test_a_pack_is_said_to_be_older_than_what_people_did_to_its_case_since(
+    site: Site, guard: Any, path: str, fields: dict[str, str], older: bool
+) -> None:
+    tell(site, "inc-2", 2)
+    packed(site, guard)
+    assert "比案件旧" not in guard.get("/cases/1").text
+    assert guard.post(path, data=fields).status_code == 303
+    assert ("比案件旧" in guard.get("/cases/1/packs").text) is older
+
+
+def test_a_pack_is_said_to_be_older_than_a_recording_that_came_since(site: Site, guard: Any, mp4: bytes) -> None:
+    packed(site, guard)
+    assert site.client.put("/api/clips/inc-1/0", content=mp4, headers=site.claim(mp4)).status_code == 201
+    assert "比案件旧" in guard.get("/cases/1").text
+
+
+def packed(site: Site, guard: Any) -> None:
+    """A case with a pack, a second ago."""
+    page = opened(guard, incidents="inc-1")
+    site.clock.sleep(1)
+    assert guard.post(f"{page}/pack").status_code == 303
+    site.app.app.state.parts.packs.wait()
+    site.clock.sleep(1)
+
+
 def test_a_pack_being_made_is_asked_after_every_second(site: Site, guard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
     monkeypatch.setattr("detector.hub.evidence.packs.write_pack", lambda *_args, **_kwargs: go_on.wait(10) and None)

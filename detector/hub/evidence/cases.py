@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 from detector.hub.access.audit import Audit
 from detector.hub.storage.database import Database, one_at_a_time
 from detector.hub.storage.rights import EVERYWHERE, Principal, Role, Scope
-from detector.hub.storage.schema import case_incidents, cases, holds, incidents
+from detector.hub.storage.schema import audit, case_incidents, cases, holds, incidents
 from detector.hub.storage.stored import CLEARED, StoredIncident
 from detector.hub.storage.wanted import were_exposed
 
@@ -23,6 +23,8 @@ OPEN, HANDED_OVER, CLOSED = "open", "handed_over", "closed"
 STATES = (OPEN, HANDED_OVER, CLOSED)
 LONGEST = {"title": 100, "note": 1000, "people": 300}
 MOST_INCIDENTS = 500
+# What people do that a pack tells of, as the audit log calls it.
+TOLD = ("case_added", "case_removed", "case_moved", "verdict", "undo", "outgrown", "reason", "note", "response")
 
 
 class CaseClosed(Exception):  # noqa: N818  (a state, not an error of ours)
@@ -168,6 +170,15 @@ class Cases:
         if before is not None:
             query = query.where(cases.c.number < before)
         return self._read(query, scope, user)
+
+    def changed_at(self, case: Case) -> float:
+        """When somebody last changed what a pack tells, Unix seconds: anything but whether the case is handed over."""
+        c = audit.c
+        told = select(func.max(c.at)).where(c.subject.in_([case.subject, *case.incidents]), c.action.in_(TOLD))
+        last = self._database.read(told).scalar_one()
+        changes = self._audit.entries(subject=case.subject, action="case_changed")
+        words = [entry.at for entry in changes if entry.details.get("changed") != ["state"]]
+        return max([last or 0.0, *words])
 
     def of(self, incident: str, scope: Scope = EVERYWHERE, user: str = "") -> list[Case]:
         """Cases that an incident is in and a visitor sees, the newest first."""

@@ -20,7 +20,7 @@ from detector.hub.pages.incidents import known
 from detector.hub.pages.view import Form, MayExport, MayKeepCases, Somebody, View, own_path
 from detector.hub.storage.database import one_at_a_time
 from detector.hub.storage.rights import Right
-from detector.hub.storage.stored import StoredIncident
+from detector.hub.storage.stored import Clip, StoredIncident
 
 router = APIRouter()
 
@@ -234,12 +234,18 @@ def _faces(view: View, cases: list[Case]) -> dict[int, list[StoredIncident]]:
 def _packs(view: View, case: Case) -> dict[str, Any]:
     found = view.parts.packs.of(case.number, view.scope, view.now)
     making = any(pack.state == MAKING for pack in found)
-    return {"packs": found, "making": making, "lacking": 0 if making else _lacking(view, case)}
+    clips = view.store.clips(*case.incidents)
+    return {
+        "packs": found,
+        "making": making,
+        "lacking": 0 if making else _lacking(view, case, clips),
+        "changed_at": max([view.parts.cases.changed_at(case), *(clip.stored_at for clip in clips)]),
+    }
 
 
-def _lacking(view: View, case: Case) -> int:
+def _lacking(view: View, case: Case, clips: Sequence[Clip]) -> int:
     """How many of its incidents have recordings to come, or lost from the disk: a pack made now is without them."""
-    clips, gone = view.store.clips(*case.incidents), view.store.without_footage(case.incidents)
+    gone = view.store.without_footage(case.incidents)
     here = Counter(clip.incident for clip in clips if view.parts.clips.file_of(clip))
     return sum(
         one.awaits_clips(view.now) or len(one.announced_clips) > here[one.id]
