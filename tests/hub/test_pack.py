@@ -385,6 +385,19 @@ def test_the_sheet_says_of_how_many_incidents_the_end_was_not_told_yet(desk: Off
     assert "结束还没有收到" not in alone[ZH].decode() and "told yet" not in alone[EN].decode()
 
 
+def test_the_sheet_names_the_incidents_whose_recordings_are_not_in_the_pack(desk: Office, mp4: bytes) -> None:
+    whole = desk.incident("i1", [mp4])
+    lacking = [desk.incident(f"i{n}", [mp4, mp4], started_at_unix=NOON + n) for n in range(2, 12)]
+    for incident in lacking:
+        for segment in (0, 1):
+            found = desk.clips.find(incident.id, segment)
+            assert found
+            found.unlink()
+    few, many = (read(desk.pack(desk.case(whole, *some))) for some in (lacking[:2], lacking))
+    assert "有 4 段录像不在包里（#2、#3；" in few[ZH].decode() and "(of #2, #3; they" in few[EN].decode()
+    assert "（#2、#3、#4、#5、#6、#7、#8、#9…；" in many[ZH].decode()
+
+
 def test_the_sheet_says_when_somebody_was_there_and_what_they_found(desk: Office) -> None:
     gone_to, not_gone_to = desk.incident("i1"), desk.incident("i2")
     said = desk.archive.responses

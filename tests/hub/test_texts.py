@@ -110,7 +110,7 @@ def test_spans(seconds: float, zh: str, en: str) -> None:
     [
         ("alarm_overload", {"name": "x", "n": 1, "of": 3}, "1 of 3 cameras is looked at"),
         ("health_overload", {"n": 1, "cameras": 3, "fps": "2", "due": "5"}, "1 of 3 cameras is looked at"),
-        ("sheet_absent", {"n": 1}, "1 recording is not in the pack"),
+        ("sheet_absent", {"n": 1, "which": "#2"}, "1 recording is not in the pack"),
         ("sheet_more_edges", {"n": 1}, "1 more edge box:"),
     ],
 )

@@ -6,7 +6,7 @@ Pictures in it are those that came with the alerts, whose labels the edge had bl
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from detector.version import VERSION
 from detector.wire.evidence import grouped
 
 # What one page has room for; the rest is named by its number and stands in `case.json` and `manifest.json`.
-MOST_INCIDENTS, MOST_RECORDINGS, MOST_STILLS, MOST_EDGES, MOST_DAYS = 5, 5, 4, 2, 4
+MOST_INCIDENTS, MOST_RECORDINGS, MOST_STILLS, MOST_EDGES, MOST_DAYS, MOST_NUMBERS = 5, 5, 4, 2, 4, 8
 LONGEST_TEXT = 200
 
 TEMPLATES = Environment(
@@ -108,11 +108,13 @@ def _text(value: object) -> str | None:
 class Recording:
     """A segment of an incident: its file in the pack, `None` where it isn't there, and what is known of it.
 
+    `number` is that of the incident in the pack.
     `state` is `matches` (as the edge signed), `unannounced` (not signed), `differs` (not what it signed), `missing`
     (signed, never came), `deleted` (as retention or a full disk asked for), `lost` (no longer on the hub's disk),
     `damaged` (changed on the hub's disk).
     """
 
+    number: int
     incident: StoredIncident
     segment: int
     state: str
@@ -169,6 +171,11 @@ class _Words:
                 found = dict.fromkeys(self.say.either(f"there_{found}", found) for _, found in arrived if found)
                 told.append(self.say("comma").join((f"#{number} {self.time(min(arrived)[0])}", *found)))
         return self.say("semicolon").join(told)
+
+    def numbers(self, recordings: Iterable[Recording]) -> str:
+        """Of which incidents some recordings are: `#2, #5`, as many as there is room for."""
+        found = list(dict.fromkeys(f"#{one.number}" for one in recordings))
+        return self.say("comma").join(found[:MOST_NUMBERS]) + ("…" if len(found) > MOST_NUMBERS else "")
 
     def offsets(self, told: Sheet) -> str:
         """How far the sheet's times are from UTC: `+08:00`; where clocks were changed between them, from when on."""

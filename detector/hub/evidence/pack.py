@@ -230,12 +230,12 @@ class Pack:
         inside = [*incidents, *again]
         folders = {one.id: f"incidents/{n:03}-{safe(one.id)}" for n, one in enumerate(inside, 1)}
         files, recordings, stills = [], [], {}
-        for incident in inside:
+        for number, incident in enumerate(inside, 1):
             self._alive()
             envelopes = self._envelopes(incident)
             of_incident, segments = self._incident(folders[incident.id], incident, envelopes)
             files += of_incident
-            recordings += [Recording(incident, **segment) for segment in segments]
+            recordings += [Recording(number, incident, **segment) for segment in segments]
             pictures = [jpeg for jpeg in map(picture_in, envelopes) if jpeg]
             if pictures:
                 stills[incident.id] = pictures[-1]

@@ -127,7 +127,7 @@ ZH: dict[str, str] = {
     "sheet_more_incidents": "另有 {n} 起，见 case.json。",
     "sheet_more_edges": "另有 {n} 台边缘设备，见 edges.json。",
     "sheet_more_files": "另有 {n} 个，见 manifest.json。",
-    "sheet_absent": "有 {n} 段录像不在包里（没有送到、已删除或已丢失），见各起的 incident.json。",
+    "sheet_absent": "有 {n} 段录像不在包里（{which}；没有送到、已删除或已丢失），见各起的 incident.json。",
     "sheet_unended": "制作时 {n} 起的结束还没有收到，录像不全。",
     "sheet_count": "数量怎么来的，有什么局限",
     "sheet_count_text": "由画面推算每次拍照可能拍到的面单：前一个数是手机确实对准的，"
@@ -301,8 +301,9 @@ EN: dict[str, str] = {
     "sheet_more_incidents": "{n} more: see case.json.",
     "sheet_more_edges": "{n} more edge box: see edges.json.|{n} more edge boxes: see edges.json.",
     "sheet_more_files": "{n} more: see manifest.json.",
-    "sheet_absent": "{n} recording is not in the pack (it never came, was deleted, or is lost): see incident.json.|"
-    "{n} recordings are not in the pack (they never came, were deleted, or are lost): see incident.json of each.",
+    "sheet_absent": "{n} recording is not in the pack (of {which}; it never came, was deleted, or is lost): see its "
+    "incident.json.|{n} recordings are not in the pack (of {which}; they never came, were deleted, or are lost): see "
+    "incident.json of each.",
     "sheet_unended": "The end of {n} alert wasn't told yet when this was made: its recordings are incomplete.|"
     "The ends of {n} alerts weren't told yet when this was made: their recordings are incomplete.",
     "sheet_count": "How labels are counted, and the limits of it",
