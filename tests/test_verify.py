@@ -237,6 +237,18 @@ def test_what_no_edge_signed_is_noted_and_not_held_against_the_pack() -> None:
     ]  # fmt: skip
 
 
+def test_an_incident_whose_end_was_never_told_is_noted() -> None:
+    for envelopes, cut, noted in (
+        (envelope("new"), None, True),
+        (envelope("new") + envelope("update"), None, True),
+        (envelope("new") + envelope(), None, False),
+        (envelope("new"), without_picture(envelope()), False),
+    ):
+        report = check(io.BytesIO(pack(files(envelopes_jsonl=envelopes, **{CUT: cut}))))
+        assert not report.broken
+        assert [f.values["name"] for f in report.findings if f.what == "unended"] == ([FOLDER] if noted else [])
+
+
 def without_picture(line: bytes, **changes: Any) -> bytes:
     return wire.encode({**wire.decode(line), "snapshot": None, **changes}) + b"\n"
 
@@ -247,7 +259,7 @@ CUT = f"{FOLDER}/envelopes-without-picture.jsonl"
 def test_a_signature_over_a_picture_that_was_deleted_since_is_noted() -> None:
     cut = {CUT: without_picture(envelope("new")), "snapshot_01_jpg": None}
     plain = wire.encode(wire.signed(make_envelope(2, phase="end"), EDGE_KEY)) + b"\n"
-    for rest, more in ((plain, set[str]()), (b"", {"record_cut"})):
+    for rest, more in ((plain, set[str]()), (b"", {"record_cut", "unended"})):
         clips = dict.fromkeys(("segment_000_mp4", "segment_000_json_gz"))
         report = check(io.BytesIO(pack(files(envelopes_jsonl=rest, **cut, **clips))))
         assert not report.broken

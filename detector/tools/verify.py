@@ -73,6 +73,7 @@ ZH = {
     "records": "事件数据：{n} 起与边缘设备签署的一致",
     "record_differs": "事件数据与边缘设备签署的不一致：{name}",
     "record_cut": "事件数据出自签名已无法核对的告警，只有监控中心的签名为证：{name}",
+    "unended": "结束还没有收到的事件（制作时可能还在继续），录像和数据可能不全：{name}",
     "log": "查看记录：{n} 条，每一条的哈希成立",
     "log_broken": "查看记录第 {n} 条的哈希不成立",
     "unreadable": "内容无法理解：{name}",
@@ -126,6 +127,7 @@ EN = {
     "record_differs": "an incident's data aren't what the edge signed: {name}",
     "record_cut": "an incident's data are of an alert whose signature can't be checked any more; only the hub "
     "vouches for them: {name}",
+    "unended": "an incident whose end the edge hadn't told: there may be more of it than is in the pack: {name}",
     "log": "access log: {n} entries, the hash of each holds",
     "log_broken": "access log: the hash of entry {n} doesn't hold",
     "unreadable": "can't be made sense of: {name}",
@@ -394,6 +396,8 @@ class _Check:
                 self._check_pictures(folder, signed, totals)
                 self._read_cut(folder, incident, edge, cut)
                 self._check_record(folder, signed, cut, totals)
+                if signed.count + cut.count and not (signed.has_end or cut.has_end):
+                    self.findings.append(Finding(NOTE, "unended", {"name": folder}))
             except _ODD:
                 self.findings.append(Finding(BROKEN, "unreadable", {"name": folder}))
         self.findings += totals.findings()
@@ -522,6 +526,7 @@ class _Said:
         promised: Hashes of its segments, by number and kind.
         pictures: Hashes of the pictures that came with them.
         has_record: Whether one of them says what `told` does.
+        has_end: Whether one of them says that it is over.
     """
 
     told: dict[str, Any] | None
@@ -529,10 +534,12 @@ class _Said:
     promised: dict[tuple[int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     pictures: set[str] = field(default_factory=set)
     has_record: bool = False
+    has_end: bool = False
 
     def add(self, fields: dict[str, Any]) -> None:
         """Take in one of them."""
         self.count += 1
+        self.has_end |= fields["phase"] == "end"
         for clip in fields["clips"]:
             for kind, hash_ in _PROMISE.items():
                 if isinstance(clip.get(hash_), str):
