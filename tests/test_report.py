@@ -319,6 +319,14 @@ def test_of_the_worst_day_it_is_said_who_photographed_most_then(tmp_path: Path) 
     assert "拍得最多的是 11 月 2 日（周一），约 12 (10–18) 张面单被拍，其中东门的 0 号人员约 6 (5–9) 张" in written
 
 
+def test_of_days_that_are_alike_none_is_said_to_be_the_worst(tmp_path: Path) -> None:
+    found = [incident(NOON), incident(NOON + 90_000), incident(NOON + 180_000, (1, 2, 3))]
+    written = page(tmp_path, summary(), found)
+    assert "11 月 1 日（周日）是拍得最多的 2 天之一，东门的 7 号人员拍了约 4 (3–6) 张面单；3 天共 3 起" in written
+    assert "On Sun 1 Nov, one of the 2 worst days: person 7 at 东门 photographed about 4 (3–6) labels;" in written
+    assert "Most on" not in written
+
+
 def test_where_only_key_frames_were_looked_at_is_paler_and_said(tmp_path: Path) -> None:
     file = {**summary()["recordings"][0], "seconds": 7200.0, "key_frames_only": [[0.0, 3600.0]]}
     (row,) = watched_days([file], [], Days("Asia/Shanghai"))

@@ -16,10 +16,14 @@ WEEKDAYS_ZH = "一二三四五六日"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All sweeps together, on how many days; of the worst day how much, and who exposed most labels then."""
+    """All sweeps together, on how many days; of the worst day how much, and who exposed most labels then.
+
+    `worst_days` are those as bad as it, itself among them.
+    """
 
     total: Sum
     days: int
+    worst_days: int
     day: date
     of_day: Sum
     worst: PersonShift
@@ -30,7 +34,7 @@ class Answer:
         texts = ZH if language == "zh" else EN
         when = short_day(self.day, language)
         if self.days > 1:
-            when = texts["answer_worst"].format(day=when)
+            when = texts["answer_worst" if self.worst_days == 1 else "answer_tied"].format(day=when, n=self.worst_days)
         alone = self.of_day.sweeps == self.of_worst.sweeps
         said = texts["answer_who" if alone else "answer_most"].format(
             when=when,
@@ -52,7 +56,8 @@ def answer_of(incidents: Sequence[Record], keys: Keys) -> Answer | None:
     day, of_day = next(iter(by_day.items()))
     people = sums((one for one in incidents if keys.day(one) == day), keys.person_shift)
     worst, of_worst = next(iter(people.items()))
-    return Answer(sums(incidents, is_sweep)[True], len(by_day), day, of_day, worst, of_worst)
+    tied = sum(one.best == of_day.best for one in by_day.values())
+    return Answer(sums(incidents, is_sweep)[True], len(by_day), tied, day, of_day, worst, of_worst)
 
 
 def who(person: PersonShift, language: str) -> str:
