@@ -1712,6 +1712,32 @@ def test_what_cannot_be_opened_is_passed_by_and_what_is_gone_leaves_the_list(sce
     scene.complaints.clear()  # the browser logs each 503 and 404
 
 
+@pytest.mark.parametrize("delay", [0, 120])  # before the first is answered, and after
+def test_a_double_click_is_one_deed(scene: Scene, delay: int) -> None:
+    for n in range(3):
+        scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)
+
+    def judged() -> list[str | None]:
+        return [scene.hub.store.incident(f"i{n}").verdict for n in range(3)]  # type: ignore[union-attr]
+
+    page = scene.page("review")
+    page.wait_for_selector(".item[data-incident=i0]")
+    page.dblclick(".item .choices .unclear", delay=delay)
+    settled(page)
+    assert judged() == ["unclear", None, None]
+    page.click(".item[data-incident=i1] .choices .false")
+    page.wait_for_selector("#last .just[data-incident=i1]")
+    page.dblclick("#last [data-deed=undo-last] button", delay=delay)
+    settled(page)
+    assert judged() == ["unclear", None, None]
+    page = scene.page("incidents/i0")
+    page.click(".verdicts .choices .true")
+    page.wait_for_selector(".verdicts .stands .true")
+    page.dblclick(".verdicts [data-undo]", delay=delay)
+    page.wait_for_selector(".verdicts .stands .unclear")
+    assert judged() == ["unclear", None, None]
+
+
 def test_undo_takes_back_one_verdict_for_each_press(scene: Scene) -> None:
     for n in range(5):
         scene.alert(f"i{n}", started_at_unix=time.time() - 60 * n)

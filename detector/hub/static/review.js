@@ -460,6 +460,12 @@ document.addEventListener("submit", (event) => {
   else sendHere(form, fields);
 });
 
+// The second click of a double one was meant for what the first did away with: it would judge the next one unseen, or
+// take back the verdict before.
+document.addEventListener("click", (event) => {
+  if (event.detail > 1 && event.target.closest("[data-deed] button")) event.preventDefault();
+});
+
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   const act = event.target.closest(".acts [data-at]");
