@@ -34,6 +34,19 @@ class Case:
     weight: float
 
 
+@dataclass(frozen=True)
+class FoundPhone:
+    """A true phone: its box's side and its longer side, pixels of the frame, and what was seen of it.
+
+    `score` is that it was found with (0: not at all), `seen` the share of its outline that nothing hides.
+    """
+
+    side: float
+    long_side: float
+    score: float
+    seen: float = 1.0
+
+
 @dataclass
 class Measured:
     """What was counted over one set.
@@ -41,8 +54,7 @@ class Measured:
     Attributes:
         judged: The set.
         classes: Detections against objects, by label.
-        phones: Of each phone: side of its box, its long side, both in pixels of the frame, and the score it was found
-            with (0: not at all).
+        phones: Those that aren't doubtful.
         loudest: Highest score of a phone in each picture that holds none.
         with_phones: Phone detections in the pictures that hold one.
         facings: Of each found parcel that can be judged: size of its label, true facing, told facing.
@@ -54,7 +66,7 @@ class Measured:
 
     judged: JudgedSet
     classes: dict[str, ClassCount]
-    phones: list[tuple[float, float, float]] = field(default_factory=list)
+    phones: list[FoundPhone] = field(default_factory=list)
     loudest: list[float] = field(default_factory=list)
     with_phones: ClassCount = field(default_factory=ClassCount)
     facings: list[tuple[float, str, str]] = field(default_factory=list)
@@ -152,7 +164,7 @@ def _count_class(out: Measured, label: str, found: Detections, truths: list[Trut
         if truth.doubtful:
             continue
         x1, y1, x2, y2 = truth.box
-        out.phones.append((truth.px, max(x2 - x1, y2 - y1), float(score)))
+        out.phones.append(FoundPhone(truth.px, max(x2 - x1, y2 - y1), float(score), truth.seen))
         if score < least:
             said = f"{truth.px:.0f} px, found at {score:.2f}" if score else f"{truth.px:.0f} px, not found"
             out.cases.append(Case("missed phone", sample.path, truth.box, said, truth.px))

@@ -28,6 +28,7 @@ from evaluation.results import (
     angle_bins,
     class_rows,
     facing_of_bins,
+    hidden_phones,
     phone_bins,
     told_share,
     wallet_result,
@@ -260,6 +261,9 @@ def _phones(evaluation: Evaluation) -> str:
         parts.append(chart(series, f"{title} of the phone's box, pixels of the frame", "recall", log=True))
     rows = [[m.judged.name, span(b.low, b.high), of_share(b.share)] for m in with_phones for b in phone_bins(m, least)]
     note = f"<p>Recall at the least score {least:.2f}, by the size of the phone's box in the frame.</p>"
+    hidden = [f"{m.judged.name} {of_share(share)}" for m in with_phones if (share := hidden_phones(m, least)).of]
+    if hidden:
+        note += f"<p>Of phones of which less than half can be seen, left out here: {escape('; '.join(hidden))}.</p>"
     return note + "".join(parts) + table(("set", "side, pixels", "recall"), rows)
 
 

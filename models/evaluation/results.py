@@ -39,6 +39,7 @@ WALLET_RECALL = 0.6
 LABEL_BINS = (0, 8, 12, 16, 24, 32, 48, 64)
 FACING_PX = 16
 FEWEST_COMPARED = 50
+CLEAR = 0.5  # of a phone: where less is to be seen, what hides it decides, not how far off it is
 
 
 def chosen_thresholds(choosing: Measured, shipped: Mapping[str, float]) -> dict[str, float]:
@@ -222,9 +223,19 @@ def wallet_result(measured: Measured, shipped: float) -> WalletResult:
 
 
 def phone_bins(measured: Measured, threshold: float, *, long_side: bool = False) -> list[Bin]:
-    """Recall of phones by the side of their box (or its longer side), pixels of the frame."""
-    sizes = [phone[1 if long_side else 0] for phone in measured.phones]
-    return binned(sizes, [phone[2] >= threshold for phone in measured.phones])
+    """Recall of phones by the side of their box (or its longer side), pixels of the frame.
+
+    Of those of which `CLEAR` or more can be seen: what hides a phone does so at any distance.
+    """
+    clear = [phone for phone in measured.phones if phone.seen >= CLEAR]
+    sizes = [phone.long_side if long_side else phone.side for phone in clear]
+    return binned(sizes, [phone.score >= threshold for phone in clear])
+
+
+def hidden_phones(measured: Measured, threshold: float) -> Share:
+    """Recall of the phones that `phone_bins` leaves out."""
+    found = [phone.score >= threshold for phone in measured.phones if phone.seen < CLEAR]
+    return Share(sum(found), len(found))
 
 
 def card_figures(

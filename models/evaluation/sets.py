@@ -65,6 +65,7 @@ class Truth:
         device_px: Of a person, side of the device in use as it is seen; 0 where nothing is seen of it.
         angle: Of a label, its text lines against the x axis, degrees counter-clockwise, modulo 180.
         photographs: Of a person in own footage, whether they photograph, as a verdict or a person says.
+        seen: Of a device, the share of its outline that nothing hides; 1 where nobody measured that.
     """
 
     label: str
@@ -76,6 +77,7 @@ class Truth:
     device_px: float = 0.0
     angle: float | None = None
     photographs: bool | None = None
+    seen: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -308,8 +310,8 @@ def rendered_truths(scene: dict[str, Any]) -> Iterator[Truth]:
     for label, group in (("phone", scene["phones"]), ("scanner", scene["scanners"])):
         for device in group:
             if device["bbox"]:
-                px = side_of(device["bbox"])
-                yield Truth(label, tuple(device["bbox"]), device["visible_fraction"] < SEEN or px < 5, px)
+                px, seen = side_of(device["bbox"]), float(device["visible_fraction"])
+                yield Truth(label, tuple(device["bbox"]), seen < SEEN or px < 5, px, seen=seen)
     for parcel in scene["parcels"]:
         if parcel["bbox"]:
             box, facing = parcel["bbox"], facing_of(parcel, labels, scene["parcels"])

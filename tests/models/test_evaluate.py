@@ -95,7 +95,7 @@ def test_facing_angle_and_size_come_from_the_exact_polygons(told: Evaluation) ->
     assert measured.facings == [(30.0, "up", "up")] * 3
     assert [side for side, _ in measured.angles] == [30.0] * 3
     assert max(error for _, error in measured.angles) < 2.0
-    assert [px for px, _, _ in measured.phones] == [20.0] * 3
+    assert [phone.side for phone in measured.phones] == [20.0] * 3
 
 
 def test_people_are_told_by_every_contender_the_traits_allow(told: Evaluation) -> None:

@@ -20,8 +20,8 @@ from evaluation.figures import (
     match,
     reliability,
 )
-from evaluation.measure import Measured
-from evaluation.results import angle_bins, card_figures, chosen_thresholds
+from evaluation.measure import FoundPhone, Measured
+from evaluation.results import angle_bins, card_figures, chosen_thresholds, hidden_phones, phone_bins
 from evaluation.sets import CHOOSE, JudgedSet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,13 +123,13 @@ def test_the_axes_of_a_label_are_told_apart_from_which_of_them_its_text_runs_alo
 
 
 def test_own_footage_says_how_small_a_phone_is_found_where_it_shows_enough_of_them() -> None:
-    own = Measured(JudgedSet("own", "", (), ()), {}, phones=[(20.0, 30.0, 0.5)] * 49)
+    own = Measured(JudgedSet("own", "", (), ()), {}, phones=[FoundPhone(20.0, 30.0, 0.5)] * 49)
     least = dict.fromkeys(LABELS, 0.25)
     assert card_figures([own], least, None)[1] == {}
-    own.phones.append((20.0, 30.0, 0.1))
+    own.phones.append(FoundPhone(20.0, 30.0, 0.1))
     curve = [{"px": [16, 24], "phones": 50, "found": 49}]
     assert card_figures([own], least, None)[1] == {"phone_recall_by_px": curve}
-    rendered = Measured(JudgedSet("rendered", "", (), ()), {}, phones=[(10.0, 15.0, 0.5)])
+    rendered = Measured(JudgedSet("rendered", "", (), ()), {}, phones=[FoundPhone(10.0, 15.0, 0.5)])
     assert card_figures([own, rendered], least, None)[1]["phone_recall_by_px"][0]["px"] == [8, 12]
 
 
@@ -185,3 +185,10 @@ def test_an_axis_comes_back_from_its_two_scores(angle: float) -> None:
     twice = math.radians(2 * angle)
     told = axis_of(np.array((1 + math.cos(twice)) / 2), np.array((1 + math.sin(twice)) / 2))
     assert float(axial_error(told, np.array(angle))) == pytest.approx(0, abs=1e-6)
+
+
+def test_how_small_a_phone_is_found_is_asked_of_those_that_can_be_seen() -> None:
+    clear, hidden = FoundPhone(20.0, 30.0, 0.5, seen=0.5), FoundPhone(20.0, 30.0, 0.0, seen=0.49)
+    measured = Measured(JudgedSet("rendered", "", (), ()), {}, phones=[clear, hidden])
+    (bin_,) = phone_bins(measured, 0.25)
+    assert (bin_.share, hidden_phones(measured, 0.25)) == (Share(1, 1), Share(0, 1))

@@ -145,6 +145,7 @@ def test_a_hidden_device_has_no_size_for_its_holder() -> None:
     hidden = device(2, (10, 10, 26, 26), 1, "photo", visible_fraction=0.1)
     assert only("person", people=[person(1, (0, 0, 50, 100))], phones=[hidden]).device_px == 0.0
     assert only("phone", phones=[hidden]).doubtful
+    assert only("phone", phones=[hidden]).seen == 0.1
 
 
 def test_a_parcel_is_sized_by_the_label_on_its_top() -> None:
