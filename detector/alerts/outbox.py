@@ -309,22 +309,26 @@ class Outbox:
         self.room.report_recovery()  # it reads: after the commit nothing may fail
         with self._file.transaction():
             incident, rank = str(fields["after"]["id"]), Severity(fields["after"]["severity"]).rank
-            size = self._add(id_, now, fields, incident, rank)
+            seq, size = self._add(id_, now, fields, incident, rank)
             self._note_story(incident, rank, now)
             self._note_owner(fields)
             self._note_open(incident, fields, is_last=is_last)
             given = self.room.make_for(size)
-        self._alerts.added(size)
+        self._added(seq, size)
         self.room.settle(given)
 
-    def _add(self, id_: str, now: float, fields: Mapping[str, Any], incident: str, rank: int) -> int:
-        """Number an envelope, sign it and insert it, inside the caller's transaction; its size in bytes."""
-        seq = int(self._file.meta("last_seq")) + 1
+    def _add(self, id_: str, now: float, fields: Mapping[str, Any], incident: str, rank: int) -> tuple[int, int]:
+        """Number an envelope, sign it and insert it, inside the caller's transaction; its number and size in bytes."""
+        seq = self._file.next_number()
         payload = self._payload(id_, seq, now, fields)
-        self._file.execute("UPDATE meta SET value = ? WHERE name = 'last_seq'", (str(seq),))
         row = (seq, id_, incident, rank, payload, now, str(fields.get("phase", "")))
         self._file.execute("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        return len(payload)
+        return seq, len(payload)
+
+    def _added(self, seq: int, size: int) -> None:
+        """What was added has been committed."""
+        self._file.note_given(seq)
+        self._alerts.added(size)
 
     def _vouched_for(self, row: Row, topics: wire.Topics | None) -> Row:
         """A row as the hub believes it, where it was told by a key, or under a name, that a run of before left behind.
@@ -416,9 +420,9 @@ class Outbox:
             return
         site, edge = json.loads(owner)
         with self._file.transaction():
-            size = self._add(uuid.uuid4().hex, now, wire.dropped_fields(site, edge, ranges), "", STATEMENT)
+            seq, size = self._add(uuid.uuid4().hex, now, wire.dropped_fields(site, edge, ranges), "", STATEMENT)
             forget_untold(self._file, ranges)
-        self._alerts.added(size)
+        self._added(seq, size)
 
     def _bury(self, seq: int, reason: str) -> None:
         delete = "DELETE FROM alerts WHERE seq = ? RETURNING id, payload, severity"

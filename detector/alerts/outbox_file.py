@@ -2,6 +2,10 @@
 
 WAL mode with `synchronous=FULL`: what a transaction returned for survives power loss. A corrupt file is set aside, and
 of one that is sound the rows that can't be read.
+
+Of a WAL that the disk has spoilt, and of a file that is empty, SQLite says nothing: it goes on with what was there
+before. So the lock file holds the last number given, and numbers go on from there: the hub misses those in between, and
+says so. That note isn't synced: where a power cut takes it, too, a loss only goes unnoticed.
 """
 
 from __future__ import annotations
@@ -137,6 +141,7 @@ class OutboxFile:
         self._path = path
         self._clock = clock
         self._is_open = False
+        self._epoch, self._last_given = "", 0
         self._changed = threading.Condition(threading.RLock())
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,6 +248,18 @@ class OutboxFile:
         """Set it, within the caller's transaction."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
+    def next_number(self) -> int:
+        """The number of the next envelope, within the caller's transaction; to be noted once that has committed."""
+        number = max(int(self.meta("last_seq")), self._last_given) + 1
+        self.set_meta("last_seq", str(number))
+        return number
+
+    def note_given(self, number: int) -> None:
+        """Note that an envelope has this number."""
+        self._last_given = number
+        with suppress(OSError):  # it is kept all the same
+            os.pwrite(self._guard, f"{self._epoch} {number}\n".encode(), 0)
+
     def _with_file(self, call: Callable[[], R], *, is_torn: bool = False) -> R:
         with self.locked():
             if not self._is_open and self._guard >= 0:  # or no fresh one could be made before
@@ -260,6 +277,7 @@ class OutboxFile:
                     part = self._path.with_name(self._path.name + suffix)
                     if part.exists():
                         part.rename(self._path.with_name(f"{self._path.name}{ASIDE}{stamp}{suffix}"))
+                os.ftruncate(self._guard, 0)  # what is lost is told of otherwise: the fresh one numbers anew
             except OSError as failed:
                 told = f"the outbox {self._path} is corrupt and can't be set aside: {failed.strerror}"
                 raise StoreError(told) from failed
@@ -291,6 +309,7 @@ class OutboxFile:
                 if is_torn:
                     self._db.execute("REINDEX")  # an index may hold the torn text, or what stood there before
                     self._bury_torn()
+                self._begin_numbers()
                 self._load()
             except ValueError as error:
                 raise _corrupt(str(error)) from error
@@ -332,8 +351,24 @@ class OutboxFile:
         if version < VERSION:
             with suppress(sqlite3.OperationalError):  # on a full disk the next start says so
                 self._db.execute(f"PRAGMA user_version={VERSION}")
-        first = {"epoch": uuid.uuid4().hex, "last_seq": "0"}
+
+    def _begin_numbers(self) -> None:
+        """Have numbers go on after the last that was given, though this file doesn't know of it."""
+        epoch, given = self._noted()
+        first = {"epoch": epoch, "last_seq": "0"}
         self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", first.items())
+        self._epoch, known = self.meta("epoch"), int(self.meta("last_seq"))
+        self._last_given = given if self._epoch == epoch else 0
+        if self._last_given > known:
+            told = "the outbox %s lacks what was put last: it knows of %d alerts, and %d were numbered"
+            logger.error(told, self._path, known, self._last_given)
+
+    def _noted(self) -> tuple[str, int]:
+        """Epoch and number of the envelope that was numbered last; a new epoch, and 0, where no note is found."""
+        with suppress(OSError, ValueError):
+            epoch, number = os.pread(self._guard, 100, 0).decode().split()
+            return epoch, int(number)
+        return uuid.uuid4().hex, 0
 
     def _keep_log(self, locking_mode: str) -> None:
         self._db.execute(f"PRAGMA locking_mode={locking_mode}")

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -723,6 +724,51 @@ def test_what_is_kept_is_not_refused_since_its_room_cannot_be_told(
     monkeypatch.undo()
     outbox.put(fields())  # as who was refused does
     assert outbox.counts()["backlog"] == 1
+
+
+def spoil_log(folder: Path, keep: float) -> None:
+    """Zero what SQLite wrote last, but for a share of it."""
+    log = (folder / "outbox.db-wal").read_bytes()
+    kept = int(keep * len(log))
+    (folder / "outbox.db-wal").write_bytes(log[:kept] + bytes(len(log) - kept))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda folder: spoil_log(folder, 0.0), id="a zeroed log"),
+        pytest.param(lambda folder: spoil_log(folder, 0.9), id="a torn log"),
+        pytest.param(lambda folder: (folder / "outbox.db-wal").unlink(), id="a log that is gone"),
+        pytest.param(lambda folder: (folder / "outbox.db").write_bytes(b""), id="an empty file"),
+        pytest.param(lambda folder: (folder / "outbox.db").unlink(), id="a file that is gone"),
+    ],
+)
+def test_rows_that_a_disk_lost_in_silence_leave_a_gap_that_the_hub_sees(
+    tmp_path: Path, key: Ed25519PrivateKey, clock: Any, spoil: Callable[[Path], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    alive, dead = tmp_path / "alive", tmp_path / "dead"
+    outbox = Outbox(alive / "outbox.db", key, clock=clock)
+    put_many(outbox, make_fields, 5)
+    epoch = wire.decode(outbox.take_due(1)[0].payload)["epoch"]
+    shutil.copytree(alive, dead)  # as kill -9 and a power cut leave it
+    outbox.close()
+    spoil(dead)
+    outbox = Outbox(dead / "outbox.db", key, clock=clock)
+    outbox.put(make_fields())
+    last = max(outbox.take_due(), key=lambda row: row.seq)
+    outbox.close()
+    assert (last.seq, wire.decode(last.payload)["epoch"]) == (6, epoch)
+    assert "lacks what was put last" in caplog.text
+
+
+def test_a_note_of_the_last_number_that_is_none_does_no_harm(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
+    open_outbox().put(fields())
+    for note in (b"", bytes(35), b"\xff" * 35, b"one two\n", b"of-another-file 99\n"):
+        (tmp_path / "outbox.db.lock").write_bytes(note)
+        outbox = open_outbox()
+    outbox.put(fields())
+    assert sorted(seqs(outbox.take_due())) == [1, 2]
 
 
 def test_a_corrupt_file_is_set_aside_loudly(
