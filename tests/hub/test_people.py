@@ -31,7 +31,7 @@ from detector.hub.storage.store import Store
 from detector.hub.texts import TEXTS
 from detector.hub.upkeep.console import at_console
 from detector.values import DAY_S
-from tests.hub.conftest import CHEAP, NOON, Site, begun_first
+from tests.hub.conftest import CHEAP, NOON, Site, begun_first, make_envelope
 
 OWNER = Principal("owner", Role.OWNER, EVERYWHERE)
 ADMIN = Principal("admin", Role.ADMIN, EVERYWHERE)
@@ -553,6 +553,18 @@ def test_somebody_is_added_and_chooses_a_password_before_anything_else(site: Sit
     guard.post("/login", data={"user": "小王", "password": "the guard's own"})
     assert guard.get("/account").status_code == 200 and guard.get("/people").status_code == 403
     assert password not in site.client.get("/people").text
+
+
+def test_a_place_is_offered_though_its_box_has_told_of_no_health(site: Site) -> None:
+    EdgeKeys(site.store.database).trust("suzhou", "box2", "QUFB", NOON)  # joined, and never spoke
+    for seq, camera in enumerate(("cam10", "cam9"), 1):  # as of a replay
+        alert = make_envelope(seq, incident=camera, camera=camera)
+        alert["after"]["camera"] = camera
+        site.store.add_alerts([alert], NOON)
+    page = site.client.get("/people").text
+    offered = ["shanghai", "shanghai/cam9", "shanghai/cam10", "suzhou"]
+    assert re.findall('name="in:(.+?)"', page) == [*offered, *offered]  # to a person, and to a token
+    assert "还没有设备报告过" not in page
 
 
 def test_a_place_of_somebody_that_no_box_has_told_of_is_marked(site: Site) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,6 @@ from starlette.responses import RedirectResponse, Response
 
 from detector.hub.access.auth import LONGEST_TOKEN_DAYS, ONE_TIME_S, TOKEN_DAYS
 from detector.hub.access.people import PeopleError, User, as_name, may_change, roles_given_by
-from detector.hub.edges.cameras import camera_states
 from detector.hub.edges.known import Known
 from detector.hub.pages.view import Form, MayManagePeople, Somebody, View, own_path
 from detector.hub.storage.rights import EVERYWHERE, Right, Role, Scope
@@ -34,7 +33,7 @@ class Place:
     name: str
     title: str
     is_camera: bool
-    is_known: bool = True
+    is_known: bool
 
 
 @router.get("/people")
@@ -215,28 +214,15 @@ def _back_to(name: str) -> Response:
 
 def _places(view: View, also: Scope = EVERYWHERE) -> list[Place]:
     """Every site and camera that the visitor sees and may give, and those that somebody has already."""
-    cameras: dict[str, dict[str, str]] = {}
-    edges = view.edges
-    for edge in edges:
-        cameras.setdefault(edge.site, {})
-    for camera in camera_states(edges, view.now, view.scope):
-        cameras[camera.site].setdefault(camera.name, camera.title)
-    for scope in (view.scope, also):
-        for site, name in scope.places or ():
-            cameras.setdefault(site, {}).update({name: cameras.get(site, {}).get(name, name)} if name else {})
-    places = [
-        place
-        for site in sorted(cameras, key=natural)
-        for place in (
-            Place(site, site, False),
-            *(Place(f"{site}/{name}", cameras[site][name], True) for name in sorted(cameras[site], key=natural)),
-        )
-    ]
-    unheard = set(Known.of(view.store.database, view.scope).unheard(place.name for place in places))
+    known = Known.of(view.store.database, view.scope)
+    names = (*known.names, *(view.scope.names or ()), *(also.names or ()))
+    found = {"/".join(name.split("/")[:n]) for name in names for n in (1, 2)}
+    titles = {f"{site}/{camera}": title for (site, camera), title in view.titles.items()}
+    unheard = set(known.unheard(found))
     return [
-        replace(place, is_known=place.name not in unheard)
-        for place in places
-        if view.scope.covers(Scope.of([place.name]))
+        Place(name, titles.get(name, name.rpartition("/")[2]), "/" in name, name not in unheard)
+        for name in sorted(found, key=lambda name: natural(*name.split("/")))
+        if view.scope.covers(Scope.of([name]))
     ]
 
 
