@@ -366,7 +366,7 @@ class OutboxFile:
     def _noted(self) -> tuple[str, int]:
         """Epoch and number of the envelope that was numbered last; a new epoch, and 0, where no note is found."""
         with suppress(OSError, ValueError):
-            epoch, number = os.pread(self._guard, 100, 0).decode().split()
+            epoch, number = os.pread(self._guard, 100, 0).decode().partition("\n")[0].split()  # a longer one may follow
             return epoch, int(number)
         return uuid.uuid4().hex, 0
 

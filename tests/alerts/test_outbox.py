@@ -764,11 +764,20 @@ def test_rows_that_a_disk_lost_in_silence_leave_a_gap_that_the_hub_sees(
 
 def test_a_note_of_the_last_number_that_is_none_does_no_harm(tmp_path: Path, open_outbox: Open, fields: Fields) -> None:
     open_outbox().put(fields())
-    for note in (b"", bytes(35), b"\xff" * 35, b"one two\n", b"of-another-file 99\n"):
+    for note in (b"", bytes(35), b"\xff" * 35, b"one two\n", b"of-another-file" * 3 + b" 99\n"):
         (tmp_path / "outbox.db.lock").write_bytes(note)
         outbox = open_outbox()
     outbox.put(fields())
     assert sorted(seqs(outbox.take_due())) == [1, 2]
+    outbox.close()
+    note = (tmp_path / "outbox.db.lock").read_bytes().splitlines()[0].split()  # over the end of the longer one before
+    assert note[1] == b"2"
+    with sqlite3.connect(tmp_path / "outbox.db") as database:
+        database.execute("DELETE FROM alerts WHERE seq = 2")
+        database.execute("UPDATE meta SET value = '1' WHERE name = 'last_seq'")
+    outbox = open_outbox()
+    outbox.put(fields())
+    assert 3 in seqs(outbox.take_due())
 
 
 def test_a_corrupt_file_is_set_aside_loudly(
