@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from sqlalchemy import update
 
 from detector.hub.edges.keys import EdgeKeys
 from detector.hub.storage.rights import EVERYWHERE
+from detector.hub.storage.schema import clips, incidents
 from detector.hub.texts import LANGUAGES
 from detector.values import DAY_S
 from tests.hub.conftest import NOON, Site, make_act, make_envelope, make_jpeg, make_mp4
@@ -330,14 +332,23 @@ def test_links_that_stand_by_themselves_are_as_high_as_a_thumb_on_touch(scene: S
         ("shanghai", "box1", "cam3"), "ignore", [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]], "", user="guard", at=time.time(),
         incident="inc",
     )  # fmt: skip
+    year_ago = time.time() - 365 * DAY_S
+    scene.alert("old", started_at_unix=year_ago)
+    scene.upload("old", 0, mp4, year_ago)
+    scene.hub.store.verdicts.add("old", "owner", "false", "", time.time())
+    with scene.hub.store.database.writing() as connection:
+        connection.execute(update(clips).where(clips.c.incident == "old").values(stored_at=year_ago))
+        connection.execute(update(incidents).where(incidents.c.id == "old").values(ended_at=year_ago))
+    scene.hub._parts.retention.run(time.time())  # says what goes next
     page = scene.page("incidents/inc", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page.wait_for_selector(".elsewhere a")
     for path, links in (
         ("", ".watching a, .brand"), ("incidents/inc", ".evidence a, .elsewhere a, .record p a, .kept p a"),
         ("audit", ".log a"), ("people/owner", ".up a"), ("cases/1", ".up a"),
-        ("cameras/shanghai/box1/cam3/zones", ".up a, .proposals p a"),
+        ("cameras/shanghai/box1/cam3/zones", ".up a, .proposals p a"), ("retention", ".retention td a"),
     ):  # fmt: skip
         page.goto(scene.hub.url + path)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         heights = [link.bounding_box()["height"] for link in page.locator(links).all()]
         assert heights and min(heights) >= 40, path
 
